@@ -1,0 +1,30 @@
+package balance
+
+import (
+	"net"
+	"net/http"
+	"time"
+)
+
+// dialTimeout is how long an instance may take to accept a connection. They are near; one that takes longer is not there.
+const dialTimeout = time.Second
+
+// DefaultBase returns the transport for requests between the parts of the platform: HTTP/2 without TLS (h2c, RFC 9113
+// section 3.3), no proxy, nothing compressed or decompressed on the way. A connection that has been silent for 5 s is
+// probed with a PING, and closed if no answer comes within 3 s, so that a peer that is gone without a word does
+// not hold its streams. The caller closes it with CloseIdleConnections.
+func DefaultBase() *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Transport{
+		DialContext:        (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+		Protocols:          protocols,
+		DisableCompression: true,
+		IdleConnTimeout:    90 * time.Second,
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout:  5 * time.Second,
+			PingTimeout:      3 * time.Second,
+			WriteByteTimeout: 10 * time.Second,
+		},
+	}
+}

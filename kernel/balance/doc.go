@@ -1,0 +1,12 @@
+// Package balance sends HTTP requests to a service by name: a RoundTripper that picks one of the instances that
+// discovery shows.
+//
+//	client := &http.Client{Transport: balance.New(directory, balance.DefaultBase())}
+//	client.Post("http://identity/ashlar.identity.v1.UserService/GetUser", …)
+//
+// Of two instances taken at random it picks the one with fewer outstanding requests ("power of two choices"). An
+// instance that cannot be dialed is passed over for a while, and the request goes to another one: nothing of it
+// had been sent, so that is safe for every request. Anything else that goes wrong is the caller's to judge.
+//
+// It must not know RPC, nor any service by name.
+package balance

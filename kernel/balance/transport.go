@@ -1,0 +1,142 @@
+package balance
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"ashlar.dev/kernel/discovery"
+)
+
+// maxTries is how many instances one request is offered to.
+const maxTries = 3
+
+// Transport is an http.RoundTripper whose hosts are services. It is safe for concurrent use, and has no goroutines of its own.
+type Transport struct {
+	directory discovery.Directory
+	base      http.RoundTripper
+	firstView time.Duration
+	started   time.Time // probation is counted from here, so a clock that is set does not matter
+
+	clusters sync.Map // name of a service → *cluster
+}
+
+// Option changes how a Transport works.
+type Option func(*Transport)
+
+// WithFirstView sets how long a request may wait for discovery to say anything about a service that has not been asked for
+// before. The default is 2 s; the request's own context may end earlier.
+func WithFirstView(d time.Duration) Option {
+	return func(t *Transport) { t.firstView = d }
+}
+
+// New returns a transport that finds instances in directory and sends through base, usually DefaultBase. base must report a
+// failure to connect as a *net.OpError with Op "dial", as http.Transport does.
+func New(directory discovery.Directory, base http.RoundTripper, options ...Option) *Transport {
+	t := &Transport{directory: directory, base: base, firstView: 2 * time.Second, started: time.Now()}
+	for _, option := range options {
+		option(t)
+	}
+	return t
+}
+
+// RoundTrip implements http.RoundTripper. The host of req.URL is the name of a service, and each name is remembered: it
+// must not come from a stranger. The request goes to an instance's address with the Host header that req asks for,
+// or else the service's name. Beside the errors of the base transport it returns *Error.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	c := t.cluster(req.URL.Host)
+	body := req.Body
+	view, err := c.view(req.Context(), t.firstView)
+	if err != nil {
+		closeBody(body)
+		return nil, err
+	}
+	var tried tried
+	for {
+		e := view.pick(t.now(), &tried)
+		if e == nil {
+			closeBody(body)
+			return nil, tried.failure(c.service)
+		}
+		tried.add(e)
+		a := newAttempt(req, body, e)
+		response, err := t.send(req, a)
+		if err == nil || !isDial(err) {
+			a.sent.settle()
+			return response, err
+		}
+		tried.cause = err
+		if !a.sent.takeBack() {
+			// The base had tried a connection that turned out to be closing, before it dialed a new one.
+			a.sent.settle()
+			if body, err = fresh(req); err != nil {
+				return nil, tried.failure(c.service)
+			}
+		}
+		view = c.current()
+	}
+}
+
+// send sends a, which is for req, and notes what that tells about the endpoint.
+func (t *Transport) send(req *http.Request, a *attempt) (*http.Response, error) {
+	e := a.received.endpoint
+	began := t.now()
+	e.outstanding.Add(1)
+	response, err := t.base.RoundTrip(&a.request)
+	if err != nil {
+		e.outstanding.Add(-1)
+		if !isDial(err) {
+			return nil, err
+		}
+		if req.Context().Err() != nil { // a dial given up by the caller says nothing about the instance
+			return nil, req.Context().Err()
+		}
+		e.failed(began, t.now())
+		return nil, err
+	}
+	e.reached(began)
+	a.received.over(response)
+	response.Request = req
+	return response, nil
+}
+
+// CloseIdleConnections closes what the base transport keeps open but does not use. http.Client calls it.
+func (t *Transport) CloseIdleConnections() {
+	if base, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		base.CloseIdleConnections()
+	}
+}
+
+func (t *Transport) cluster(service string) *cluster {
+	if c, found := t.clusters.Load(service); found {
+		return c.(*cluster)
+	}
+	c, _ := t.clusters.LoadOrStore(service, newCluster(service, t.directory.Instances(service)))
+	return c.(*cluster)
+}
+
+// now is the time since t was made.
+func (t *Transport) now() time.Duration { return time.Since(t.started) }
+
+// isDial reports whether err means that no connection could be made.
+func isDial(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+// fresh returns the body of req once more.
+func fresh(req *http.Request) (io.ReadCloser, error) {
+	if req.GetBody == nil {
+		return nil, errors.New("the body cannot be had again")
+	}
+	return req.GetBody()
+}
+
+func closeBody(body io.ReadCloser) {
+	if body != nil {
+		_ = body.Close() // as every RoundTripper must, errors included
+	}
+}

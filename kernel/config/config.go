@@ -1,0 +1,96 @@
+// Package config reads the configuration of a process: flags, then environment, then a YAML file, then defaults, by
+// kong. Keys of the file are the names of flags; an unknown one is an error.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/goccy/go-yaml"
+)
+
+const (
+	// fileEnv names the configuration file where the flag --config does not.
+	fileEnv = "ASHLAR_CONFIG"
+	// maxFileBytes bounds a configuration file.
+	maxFileBytes = 1 << 20
+)
+
+// File is what every configuration embeds, so that --config names the file.
+type File struct {
+	Config kong.ConfigFlag `help:"YAML file with values for these flags; ${env} too." env:"-" placeholder:"FILE"`
+}
+
+// Parse fills target, a pointer to a struct with kong tags that embeds File, from the arguments (without the program's
+// name), the environment (ASHLAR_ and the flag's name) and the file. For --help it writes to stdout and calls exit(0).
+func Parse(target any, name, description string, args []string, stdout io.Writer, exit func(int)) error {
+	path := os.Getenv(fileEnv)
+	if path != "" {
+		// kong passes over a file that is not there; one that was named must be.
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("configuration: %s names a file that cannot be read: %w", fileEnv, err)
+		}
+	}
+	parser, err := kong.New(target, kong.Name(name), kong.Description(description), kong.Writers(stdout, stdout), kong.Exit(exit),
+		kong.DefaultEnvars("ASHLAR"), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"env": fileEnv},
+		kong.Configuration(load, path))
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	if _, err := parser.Parse(args); err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	return nil
+}
+
+// file is a kong.Resolver over the keys of a configuration file.
+type file map[string]any
+
+func load(r io.Reader) (kong.Resolver, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFileBytes {
+		return nil, fmt.Errorf("more than %d bytes", maxFileBytes)
+	}
+	values := file{}
+	if err := yaml.Unmarshal(data, &values); err != nil {
+		return nil, errors.New(yaml.FormatError(err, false, false))
+	}
+	return values, nil
+}
+
+// Validate implements kong.Resolver: it refuses keys that are no flag.
+func (f file) Validate(app *kong.Application) error {
+	known := map[string]bool{}
+	for _, group := range app.AllFlags(false) {
+		for _, flag := range group {
+			known[flag.Name] = true
+		}
+	}
+	var errs []error
+	for _, key := range slices.Sorted(maps.Keys(f)) {
+		if !known[key] {
+			errs = append(errs, fmt.Errorf("unknown key %q; known are %s", key, strings.Join(slices.Sorted(maps.Keys(known)), ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Resolve implements kong.Resolver.
+func (f file) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	// kong lets a file win over the environment; here the environment wins.
+	for _, name := range flag.Envs {
+		if _, ok := os.LookupEnv(name); ok {
+			return nil, nil //nolint:nilnil // kong's way to say: no value here
+		}
+	}
+	return f[flag.Name], nil
+}

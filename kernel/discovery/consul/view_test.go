@@ -1,0 +1,42 @@
+package consul
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestViewHoldsWhatWasThereBeforeAFault(t *testing.T) {
+	start := time.Now()
+	at := func(d time.Duration) time.Time { return start.Add(d) }
+	v := newView(func(s string) string { return s }, slices.Sort[[]string])
+
+	require.Equal(t, []string{"a", "b", "c"}, v.update([]string{"c", "a", "b"}, start))
+	require.Equal(t, []string{"a", "b"}, v.update([]string{"a", "b"}, start), "without a fault Consul is believed at once")
+	require.Equal(t, blockFor, v.look(start))
+
+	v.fault()
+	v.fault() // however often it fails
+	require.Equal(t, []string{"a", "b"}, v.update(nil, start), "Consul came back empty")
+	require.Equal(t, settleTime, v.look(start), "it is asked again when that has to be believed")
+	require.Equal(t, []string{"a", "b"}, v.update([]string{"a"}, at(time.Second)))
+	require.Equal(t, []string{"b"}, v.update(nil, at(2*time.Second)), "seen again, then gone: that is Consul's word")
+	require.Equal(t, []string{"b", "d"}, v.update([]string{"d"}, at(3*time.Second)), "new ones show at once")
+	require.Equal(t, minBackoff, v.look(at(settleTime)))
+	require.Equal(t, []string{"d"}, v.update([]string{"d"}, at(settleTime)), "the time is up")
+	require.Equal(t, blockFor, v.look(at(settleTime)))
+}
+
+func TestViewSettlesAnewAfterAFaultWhileSettling(t *testing.T) {
+	start := time.Now()
+	v := newView(func(s string) string { return s }, slices.Sort[[]string])
+	v.update([]string{"a"}, start)
+	v.fault()
+	v.update(nil, start)
+	v.fault()
+	later := start.Add(settleTime)
+	require.Equal(t, []string{"a"}, v.update(nil, later))
+	require.Empty(t, v.update(nil, later.Add(settleTime)))
+}

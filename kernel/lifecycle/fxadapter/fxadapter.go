@@ -1,0 +1,57 @@
+// Package fxadapter runs a lifecycle.Group as an fx application. It is the only place beside the cmd packages that
+// knows fx.
+package fxadapter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/fx"
+	"go.uber.org/fx/fxevent"
+
+	"ashlar.dev/kernel/lifecycle"
+)
+
+// noTimeout is the deadline that fx gets: each component has a budget of its own.
+const noTimeout = time.Hour
+
+// Module hangs the components of the *lifecycle.Group that the graph provides into the application: one hook each, in
+// the group's order.
+func Module() fx.Option {
+	return fx.Module("lifecycle", fx.Invoke(func(lc fx.Lifecycle, group *lifecycle.Group) {
+		for _, c := range group.Components() {
+			lc.Append(fx.Hook{
+				OnStart: func(ctx context.Context) error { return group.StartComponent(ctx, c) },
+				OnStop:  func(ctx context.Context) error { return group.StopComponent(ctx, c) },
+			})
+		}
+	}))
+}
+
+// Run builds the application from options, which must provide a *lifecycle.Group, starts it, waits until ctx is done
+// or a component fails, and stops it. It returns the first thing that went wrong; nil after a clean stop.
+func Run(ctx context.Context, options ...fx.Option) error {
+	var group *lifecycle.Group
+	app := fx.New(fx.Options(options...), Module(), fx.Populate(&group), fx.StartTimeout(noTimeout), fx.StopTimeout(noTimeout),
+		fx.WithLogger(func() fxevent.Logger { return fxevent.NopLogger }))
+	if err := app.Err(); err != nil {
+		return fmt.Errorf("build: %w", err)
+	}
+	// A start that is under way ends when somebody asks the process to stop; fx then stops what had started.
+	if err := app.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	var failure error
+	select {
+	case <-ctx.Done():
+	case <-group.Failed():
+		failure = group.Failure()
+	}
+	return errors.Join(failure, app.Stop(context.WithoutCancel(ctx)))
+}
+

@@ -1,0 +1,106 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"runtime/debug"
+
+	"connectrpc.com/connect/v2"
+
+	"ashlar.dev/kernel/rpcerror"
+)
+
+// recoverPanics answers a panic with internal and logs it with its stack. It is the outermost interceptor.
+func recoverPanics(log *slog.Logger) connect.ServerInterceptor {
+	return func(next connect.ServerFunc) connect.ServerFunc {
+		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) (err error) {
+			defer func() {
+				if r := recover(); r != nil {
+					log.ErrorContext(ctx, "panic", "procedure", spec.Procedure, "panic", r, "stack", string(debug.Stack()))
+					err = internalError(nil)
+				}
+			}()
+			return next(ctx, spec, stream)
+		}
+	}
+}
+
+// mapErrors makes sure that every answer carries a code and a reason that are meant for the caller: errors that nobody
+// meant for the wire become internal and are logged, with their cause.
+func mapErrors(log *slog.Logger) connect.ServerInterceptor {
+	return func(next connect.ServerFunc) connect.ServerFunc {
+		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
+			err := next(ctx, spec, stream)
+			if err == nil {
+				return nil
+			}
+			mapped := mapError(ctx, err)
+			switch connect.CodeOf(mapped) {
+			case connect.CodeInternal, connect.CodeUnknown, connect.CodeDataLoss:
+				log.ErrorContext(ctx, "call failed", "procedure", spec.Procedure, "error", err, "cause", cause(err))
+			default:
+				log.DebugContext(ctx, "call refused", "procedure", spec.Procedure, "error", err, "cause", cause(err))
+			}
+			return mapped
+		}
+	}
+}
+
+func mapError(ctx context.Context, err error) error {
+	var e *connect.Error
+	switch {
+	case errors.As(err, &e) && !e.IsRemote():
+		if rpcerror.Reason(e) != "" {
+			return e
+		}
+		// Errors of the RPC library itself, such as a body that is no JSON, and of validation.
+		return withReason(e)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return rpcerror.New(connect.CodeDeadlineExceeded, rpcerror.ReasonDeadlineExceeded, "the deadline has passed", rpcerror.Cause(err))
+	case errors.Is(err, context.Canceled):
+		return connect.NewError(connect.CodeCanceled, "the call was canceled").WithCause(err)
+	default:
+		return internalError(err)
+	}
+}
+
+// withReason adds an ErrorInfo to an error that has none and keeps its other details.
+func withReason(e *connect.Error) error {
+	reason := rpcerror.ReasonInternal
+	switch e.Code() {
+	case connect.CodeInvalidArgument:
+		reason = rpcerror.ReasonInvalidRequest
+	case connect.CodeUnimplemented:
+		reason = rpcerror.ReasonUnknownProcedure
+	case connect.CodeResourceExhausted:
+		reason = rpcerror.ReasonMessageTooLarge
+	case connect.CodeUnavailable:
+		reason = rpcerror.ReasonServiceUnavailable
+	case connect.CodeDeadlineExceeded:
+		reason = rpcerror.ReasonDeadlineExceeded
+	case connect.CodeInternal, connect.CodeUnknown, connect.CodeDataLoss:
+	default:
+		// A handler's own error without a reason: nothing to add that would be true.
+		return e
+	}
+	out := rpcerror.New(e.Code(), reason, e.Message(), rpcerror.Cause(errors.Unwrap(e)))
+	for _, detail := range e.Details() {
+		out = out.WithDetail(detail)
+	}
+	return out
+}
+
+func internalError(err error) error {
+	return rpcerror.New(connect.CodeInternal, rpcerror.ReasonInternal, "something went wrong on our side", rpcerror.Cause(err))
+}
+
+func cause(err error) string {
+	var e *connect.Error
+	if errors.As(err, &e) {
+		if c := errors.Unwrap(e); c != nil {
+			return c.Error()
+		}
+	}
+	return ""
+}

@@ -1,0 +1,163 @@
+// Package rpc serves RPCs and calls those of other services, over HTTP/1.1 and h2c in the Connect, gRPC and gRPC-Web
+// protocols, or within one process. Every method that is served has an access rule.
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+	"connectrpc.com/validate"
+
+	"ashlar.dev/kernel/access"
+	"ashlar.dev/kernel/audit"
+	"ashlar.dev/kernel/rpcerror"
+	"ashlar.dev/kernel/telemetry"
+	"ashlar.dev/kernel/workload"
+)
+
+// MaxMessageBytes bounds a message that is received: 4 MiB, what gRPC allows by default.
+const MaxMessageBytes = 4 << 20
+
+const (
+	maxHeaderBytes    = 64 << 10
+	readHeaderTimeout = 5 * time.Second
+	idleTimeout       = 2 * time.Minute
+)
+
+// Guards is what a server asks before it lets a call through.
+type Guards struct {
+	Tokens    access.TokenVerifier
+	Workloads workload.Verifier
+	Decider   access.Decider
+	// Denied is told of every call that was refused for want of a permission. It must not block for long.
+	Denied func(context.Context, access.Denial)
+	// Unrecorded is told of every change that was not put on the audit record.
+	Unrecorded func(procedure string)
+}
+
+// Server serves RPCs. Handlers are registered on RPC before Seal, Seal comes before Listen, Listen before Serve.
+type Server struct {
+	// RPC is where handlers are registered.
+	RPC *connect.Server
+
+	rules *access.Rules
+	log   *slog.Logger
+	http  *http.Server
+
+	mu       sync.Mutex
+	listener net.Listener
+}
+
+// NewServer returns a server whose calls pass: recovery from panics, trace and metrics, error mapping, authentication,
+// authorization, validation, the check that changes are recorded. foreign has the access rules of methods whose
+// schemas are not ours.
+func NewServer(log *slog.Logger, t *telemetry.Telemetry, guards Guards, foreign map[string]access.Rule) (*Server, error) {
+	traced, err := t.Server()
+	if err != nil {
+		return nil, err
+	}
+	rules := access.NewRules(foreign)
+	return &Server{
+		rules: rules, log: log,
+		RPC: connect.NewServer(
+			recoverPanics(log), traced, mapErrors(log),
+			access.Authenticate(rules, guards.Tokens, guards.Workloads),
+			access.Authorize(rules, guards.Decider, guards.Denied),
+			validate.NewServerInterceptor(),
+			audit.Require(rules, log, guards.Unrecorded),
+		),
+	}, nil
+}
+
+// Seal ends the registration of handlers. It fails, and names them, where methods have no access rule.
+func (s *Server) Seal() error { return s.rules.Seal(s.RPC) }
+
+// Listen binds the address; port 0 takes a free one.
+func (s *Server) Listen(ctx context.Context, address string) error {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", address, err)
+	}
+	mux := http.NewServeMux()
+	connecthttp.Mount(mux, s.RPC, connecthttp.WithReadMaxBytes(MaxMessageBytes))
+	mux.Handle("/", unknownProcedure())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listener = listener
+	s.http = NewHTTPServer(s.log, mux)
+	return nil
+}
+
+// Address is where the server listens: host and port. It is empty before Listen.
+func (s *Server) Address() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return ""
+	}
+	return s.listener.Addr().String()
+}
+
+// Serve serves until Shutdown; it returns nil then.
+func (s *Server) Serve() error {
+	s.mu.Lock()
+	server, listener := s.http, s.listener
+	s.mu.Unlock()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Shutdown takes no more calls and waits for those that are under way; when ctx ends they are cut off.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	server := s.http
+	s.mu.Unlock()
+	if server == nil {
+		return nil
+	}
+	return ShutdownHTTP(ctx, server)
+}
+
+// NewHTTPServer returns an HTTP server for HTTP/1.1 and h2c with the bounds that every listener of the platform has.
+func NewHTTPServer(log *slog.Logger, handler http.Handler) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler: handler, Protocols: &protocols, MaxHeaderBytes: maxHeaderBytes,
+		ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// ShutdownHTTP shuts an HTTP server down; when ctx ends, it closes the connections that are left.
+func ShutdownHTTP(ctx context.Context, server *http.Server) error {
+	err := server.Shutdown(ctx)
+	if err != nil {
+		return errors.Join(err, server.Close())
+	}
+	return nil
+}
+
+// unknownProcedure answers calls of procedures that the server does not have, in the caller's protocol.
+func unknownProcedure() http.Handler {
+	writer := connecthttp.NewErrorWriter()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !writer.IsSupported(r) {
+			http.NotFound(w, r)
+			return
+		}
+		_ = writer.Write(w, r, rpcerror.New(connect.CodeUnimplemented, rpcerror.ReasonUnknownProcedure, "no such procedure"))
+	})
+}
