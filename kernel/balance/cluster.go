@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,7 +91,7 @@ func (v *view) pick(now time.Duration, tried *tried) *endpoint {
 	}
 	if n > 1 {
 		for range draws {
-			random := rand.Uint64()
+			random := rand.Uint64() //nolint:gosec // spreads load, keeps no secret
 			i := (random >> 32) * n >> 32
 			j := (random & (1<<32 - 1)) * (n - 1) >> 32
 			if j >= i { // one of the others
@@ -102,7 +103,7 @@ func (v *view) pick(now time.Duration, tried *tried) *endpoint {
 			}
 		}
 	}
-	start := rand.Uint64N(n)
+	start := rand.Uint64N(n) //nolint:gosec // as above
 	for {
 		var e *endpoint
 		for k := range n {
@@ -158,12 +159,7 @@ func (t *tried) add(e *endpoint) {
 }
 
 func (t *tried) has(e *endpoint) bool {
-	for _, other := range t.endpoints[:t.count] {
-		if other == e {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(t.endpoints[:t.count], e)
 }
 
 // failure is the error of a request for which no endpoint is left.

@@ -73,5 +73,5 @@ func probation(failures int) time.Duration {
 	if shift := failures - 1; shift < 16 {
 		d = min(firstProbation<<shift, maxProbation)
 	}
-	return d*3/4 + rand.N(d/2)
+	return d*3/4 + rand.N(d/2) //nolint:gosec // jitter, keeps no secret
 }

@@ -111,11 +111,12 @@ func (t *Transport) CloseIdleConnections() {
 }
 
 func (t *Transport) cluster(service string) *cluster {
-	if c, found := t.clusters.Load(service); found {
-		return c.(*cluster)
+	known, found := t.clusters.Load(service)
+	if !found {
+		known, _ = t.clusters.LoadOrStore(service, newCluster(service, t.directory.Instances(service)))
 	}
-	c, _ := t.clusters.LoadOrStore(service, newCluster(service, t.directory.Instances(service)))
-	return c.(*cluster)
+	c, _ := known.(*cluster) // nothing else is stored
+	return c
 }
 
 // now is the time since t was made.

@@ -4,24 +4,61 @@ import (
 	"context"
 
 	"connectrpc.com/connect/v2"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
-	healthv1 "ashlar.dev/gen/go/grpc/health/v1"
-	"ashlar.dev/gen/go/grpc/health/v1/healthv1connect"
 	"ashlar.dev/kernel/access"
+)
+
+// The procedures of grpc.health.v1. Its messages come from the grpc module, which the OTLP exporter links anyway: a
+// second copy of the schema in one binary is a conflict. That is also why the two methods are registered by hand.
+const (
+	CheckProcedure = "/grpc.health.v1.Health/Check"
+	WatchProcedure = "/grpc.health.v1.Health/Watch"
 )
 
 // Rules are the access rules of grpc.health.v1, whose schema is not ours: anybody may ask.
 func Rules() map[string]access.Rule {
-	return map[string]access.Rule{
-		healthv1connect.HealthCheckProcedure: {Kind: access.Public},
-		healthv1connect.HealthWatchProcedure: {Kind: access.Public},
+	return map[string]access.Rule{CheckProcedure: {Kind: access.Public}, WatchProcedure: {Kind: access.Public}}
+}
+
+// CheckSpec describes Check, for servers and clients.
+func CheckSpec() connect.Spec { return spec(connect.StreamTypeUnary, CheckProcedure, "Check") }
+
+// WatchSpec describes Watch, for servers and clients.
+func WatchSpec() connect.Spec { return spec(connect.StreamTypeServer, WatchProcedure, "Watch") }
+
+func spec(streamType connect.StreamType, procedure string, method protoreflect.Name) connect.Spec {
+	return connect.Spec{
+		StreamType: streamType, Procedure: procedure,
+		Schema: healthv1.File_grpc_health_v1_health_proto.Services().ByName("Health").Methods().ByName(method),
 	}
 }
 
 // Register serves grpc.health.v1 on server: for the empty name, which means the process as a whole, and for the RPC
 // services for which known is true. All have the status of the process.
 func (s *Status) Register(server *connect.Server, known func(service string) bool) {
-	healthv1connect.RegisterHealthHandler(server, &grpcHealth{status: s, known: known})
+	h := &grpcHealth{status: s, known: known}
+	server.Register(
+		connect.Method{Spec: CheckSpec(), Handler: func(_ context.Context, _ connect.Spec, stream connect.ServerStream) error {
+			var req healthv1.HealthCheckRequest
+			if err := stream.Receive(&req); err != nil {
+				return err
+			}
+			res, err := h.check(&req)
+			if err != nil {
+				return err
+			}
+			return stream.Send(res)
+		}},
+		connect.Method{Spec: WatchSpec(), Handler: func(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+			var req healthv1.HealthCheckRequest
+			if err := stream.Receive(&req); err != nil {
+				return err
+			}
+			return h.watch(ctx, &req, stream)
+		}},
+	)
 }
 
 type grpcHealth struct {
@@ -29,8 +66,7 @@ type grpcHealth struct {
 	known  func(string) bool
 }
 
-// Check implements grpc.health.v1.
-func (h *grpcHealth) Check(_ context.Context, req *healthv1.HealthCheckRequest) (*healthv1.HealthCheckResponse, error) {
+func (h *grpcHealth) check(req *healthv1.HealthCheckRequest) (*healthv1.HealthCheckResponse, error) {
 	if !h.serves(req) {
 		return nil, connect.NewError(connect.CodeNotFound, "unknown service")
 	}
@@ -38,8 +74,7 @@ func (h *grpcHealth) Check(_ context.Context, req *healthv1.HealthCheckRequest) 
 	return &healthv1.HealthCheckResponse{Status: status}, nil
 }
 
-// Watch implements grpc.health.v1.
-func (h *grpcHealth) Watch(ctx context.Context, req *healthv1.HealthCheckRequest, stream healthv1connect.HealthWatchServerStream) error {
+func (h *grpcHealth) watch(ctx context.Context, req *healthv1.HealthCheckRequest, stream connect.ServerStream) error {
 	if !h.serves(req) {
 		if err := stream.Send(&healthv1.HealthCheckResponse{Status: healthv1.HealthCheckResponse_SERVICE_UNKNOWN}); err != nil {
 			return err

@@ -10,7 +10,7 @@ import (
 
 func TestViewHoldsWhatWasThereBeforeAFault(t *testing.T) {
 	start := time.Now()
-	at := func(d time.Duration) time.Time { return start.Add(d) }
+	at := start.Add
 	v := newView(func(s string) string { return s }, slices.Sort[[]string])
 
 	require.Equal(t, []string{"a", "b", "c"}, v.update([]string{"c", "a", "b"}, start))
