@@ -1,0 +1,163 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+
+	"ashlar.dev/kernel/config"
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+)
+
+// mend ends every message about an address that cannot be used.
+const mend = "set --database-url or ASHLAR_DATABASE_URL to sqlite:///path/to/file.db or postgres://user:password@host:port/database"
+
+// Database is an open database. Its methods may be called from any goroutine.
+type Database struct {
+	// DB is the pool of connections. On SQLite its transactions take the one
+	// write lock when they begin.
+	DB *sql.DB
+	// Dialect is dialect.SQLite or dialect.Postgres of entgo.io/ent/dialect.
+	Dialect string
+
+	name   string
+	source source
+	writer chan struct{} // holds one token per writer that may begin; nil: any number
+
+	mu      sync.Mutex
+	commits []func()
+}
+
+// source is how connections to one kind of database are made.
+type source interface {
+	// open makes the pool that the service uses.
+	open() *sql.DB
+	// openForMigration makes a pool without the limits and checks that stand in
+	// the way of a migration. It is nil where the database cannot be opened twice.
+	openForMigration() *sql.DB
+	// probe makes what is missing, and says whether the database can be read and
+	// written, and if not, why and how to mend it.
+	probe(ctx context.Context, db *sql.DB) error
+}
+
+// Open is New and Check in one.
+func Open(ctx context.Context, address config.Secret) (*Database, error) {
+	d, err := New(address)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Check(ctx); err != nil {
+		return nil, errors.Join(err, d.DB.Close())
+	}
+	return d, nil
+}
+
+// New returns the database at address without connecting to it. Addresses are
+//
+//	sqlite:///var/lib/ashlar/auth.db     a file, made if missing (0600; its folder, 0700)
+//	sqlite:data/auth.db                  the same, relative to the working directory
+//	sqlite::memory:                      in memory with one connection, for tests
+//	postgres://user:password@host/name   also postgresql://, with the parameters that pgx knows
+//
+// For PostgreSQL the parameter pool_max_conns bounds the pool (16 if not
+// given), and statement_timeout, lock_timeout and other settings of the server
+// can be given like in libpq; see postgres.go for what they are otherwise.
+// No error or value of this package shows the password.
+func New(address config.Secret) (*Database, error) {
+	if address == "" {
+		return nil, errors.New("no database is configured: " + mend)
+	}
+	u, err := url.Parse(address.Reveal())
+	if err != nil {
+		// Not wrapped: the error quotes the address with its password.
+		return nil, errors.New("the address of the database is not a URL (is a character of the password not escaped?): " + mend)
+	}
+	d := &Database{}
+	switch u.Scheme {
+	case "sqlite", "sqlite3":
+		file, err := parseSQLite(u)
+		if err != nil {
+			return nil, err
+		}
+		d.Dialect, d.name, d.source = dialect.SQLite, "SQLite "+file.path, file
+		d.writer = make(chan struct{}, 1)
+	case "postgres", "postgresql":
+		server, err := parsePostgres(u)
+		if err != nil {
+			return nil, err
+		}
+		d.Dialect, d.name, d.source = dialect.Postgres, "PostgreSQL "+server.name(), server
+	default:
+		return nil, fmt.Errorf("no database is known for addresses that start with %q: %s", u.Scheme, mend)
+	}
+	d.DB = d.source.open()
+	return d, nil
+}
+
+// Check connects to the database, makes its file if it is missing, and tries
+// that it can be written, so that a wrong address, password or permission shows
+// now and not at the first request.
+func (d *Database) Check(ctx context.Context) error { return d.source.probe(ctx, d.DB) }
+
+// Driver is what an ent client is made from: ent.NewClient(ent.Driver(db.Driver())).
+// Closing that client closes the database.
+func (d *Database) Driver() *entsql.Driver { return entsql.OpenDB(d.Dialect, d.DB) }
+
+// String names the kind and the place of the database, without the password.
+func (d *Database) String() string { return d.name }
+
+// File is the path of the file that holds the database, or empty where it is
+// not in a file.
+func (d *Database) File() string {
+	if file, ok := d.source.(sqliteFile); ok && !file.memory() {
+		return file.path
+	}
+	return ""
+}
+
+// Close closes the pool after its running queries have ended.
+func (d *Database) Close() error {
+	if err := d.DB.Close(); err != nil {
+		return fmt.Errorf("close %s: %w", d, err)
+	}
+	return nil
+}
+
+// OpenForMigration opens the database once more, for changing its schema: on
+// SQLite with foreign keys off, because copying a table would otherwise delete
+// what refers to it; on PostgreSQL without a statement timeout. The second
+// value gives it back.
+func (d *Database) OpenForMigration(ctx context.Context) (*sql.DB, func() error, error) {
+	if db := d.source.openForMigration(); db != nil {
+		return db, db.Close, nil
+	}
+	// In memory there is one connection, so a setting of it is a setting of all.
+	if _, err := d.DB.ExecContext(ctx, "PRAGMA foreign_keys = OFF"); err != nil {
+		return nil, nil, err
+	}
+	return d.DB, func() error {
+		_, err := d.DB.ExecContext(context.WithoutCancel(ctx), "PRAGMA foreign_keys = ON")
+		return err
+	}, nil
+}
+
+// AfterCommit has f called after every transaction that [InTx] commits. f must
+// not block.
+func (d *Database) AfterCommit(f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.commits = append(d.commits, f)
+}
+
+func (d *Database) committed() {
+	d.mu.Lock()
+	commits := d.commits
+	d.mu.Unlock()
+	for _, f := range commits {
+		f()
+	}
+}

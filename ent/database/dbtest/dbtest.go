@@ -1,0 +1,102 @@
+package dbtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"ashlar.dev/ent/database"
+	"ashlar.dev/ent/pgserver"
+	"ashlar.dev/kernel/config"
+	"github.com/jackc/pgx/v5"
+)
+
+// Each runs test on an empty database of every dialect, as subtests sqlite and
+// postgres.
+func Each(t *testing.T, test func(*testing.T, *database.Database)) {
+	t.Helper()
+	EachURL(t, func(t *testing.T, url config.Secret) { test(t, Open(t, url)) })
+}
+
+// EachURL is like Each for tests that open the database themselves, or twice.
+func EachURL(t *testing.T, test func(*testing.T, config.Secret)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { test(t, SQLiteURL(t)) })
+	t.Run("postgres", func(t *testing.T) { test(t, PostgresURL(t)) })
+}
+
+// SQLite opens an empty SQLite file.
+func SQLite(t testing.TB) *database.Database {
+	t.Helper()
+	return Open(t, SQLiteURL(t))
+}
+
+// Postgres opens an empty PostgreSQL database; see [PostgresURL].
+func Postgres(t testing.TB) *database.Database {
+	t.Helper()
+	return Open(t, PostgresURL(t))
+}
+
+// Open opens the database at url until the end of the test.
+func Open(t testing.TB, url config.Secret) *database.Database {
+	t.Helper()
+	db, err := database.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+// SQLiteURL is the address of a SQLite file that does not exist yet, in a folder
+// of the test.
+func SQLiteURL(t testing.TB) config.Secret {
+	t.Helper()
+	return config.Secret("sqlite://" + filepath.ToSlash(filepath.Join(t.TempDir(), "test.db")))
+}
+
+// PostgresURL is the address of an empty PostgreSQL database, as a role that may
+// do anything on its server. Without PostgreSQL on the machine the test is
+// skipped, or fails where CI=true.
+func PostgresURL(t testing.TB) config.Secret {
+	t.Helper()
+	server, err := server()
+	switch {
+	case errors.Is(err, pgserver.ErrNotFound) && os.Getenv("CI") != "true":
+		t.Skip(err)
+	case err != nil:
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("test_%d", databases.Add(1))
+	admin(t, server, "CREATE DATABASE "+name)
+	t.Cleanup(func() { admin(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	return config.Secret(server.URL(name))
+}
+
+var (
+	// server starts the server of this test binary, which ends with it.
+	server    = sync.OnceValues(func() (*pgserver.Server, error) { return pgserver.Start(context.Background()) })
+	databases atomic.Int64
+)
+
+// admin runs a statement as the superuser.
+func admin(t testing.TB, server *pgserver.Server, statement string) {
+	t.Helper()
+	conn, err := pgx.Connect(context.Background(), server.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if _, err := conn.Exec(context.Background(), statement); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,196 @@
+package database_test
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ashlar.dev/ent/database"
+	"ashlar.dev/ent/database/dbtest"
+	"ashlar.dev/kernel/config"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	text := filepath.Join(folder, "notes.txt")
+	require.NoError(t, os.WriteFile(text, []byte(strings.Repeat("not a database\n", 100)), 0o600))
+	for name, test := range map[string]struct{ url, says string }{
+		"nothing":               {"", "no database is configured"},
+		"another kind":          {"mysql://root:hunter2@host/db", `start with "mysql"`},
+		"no URL":                {"postgres://u:hunter2%zz@host/db", "is a character of the password not escaped?"},
+		"a bad port":            {"postgres://u:hunter2@host:x/db", "is not a URL"},
+		"a bad setting":         {"postgres://u:hunter2@host/db?sslmode=hunter2", "sslmode is invalid"},
+		"a bad pool":            {"postgres://u:hunter2@host/db?pool_max_conns=many", "pool_max_conns"},
+		"a host for SQLite":     {"sqlite://data/auth.db", "would be a host"},
+		"a parameter to SQLite": {"sqlite:///data/auth.db?_pragma=x", "takes no parameters"},
+		"a missing folder":      {"sqlite://" + folder + "/no/such/folder/auth.db", "folder " + folder + "/no/such is missing"},
+		"a folder":              {"sqlite://" + folder, "it is a folder"},
+		"a folder that is none": {"sqlite://" + text + "/auth.db", "its folder"},
+		"another file":          {"sqlite://" + text, "not a SQLite database"},
+		"a device":              {"sqlite:///dev/null", "not a regular file"},
+		"nobody there":          {"postgres://u:hunter2@127.0.0.1:1/db", "cannot be reached: start it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, err := database.Open(t.Context(), config.Secret(test.url))
+			require.Error(t, err)
+			assert.Nil(t, db)
+			assert.Contains(t, err.Error(), test.says)
+			assert.NotContains(t, fmt.Sprintf("%+v %#v", err, err), "hunter2")
+		})
+	}
+	content, err := os.ReadFile(text)
+	require.NoError(t, err)
+	assert.Equal(t, strings.Repeat("not a database\n", 100), string(content), "what is no database is left alone")
+}
+
+func TestOpenRefusesAReadOnlyFile(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "data")
+	db := dbtest.Open(t, config.Secret("sqlite://"+folder+"/auth.db"))
+	require.NoError(t, db.Close())
+	if os.Geteuid() == 0 {
+		t.Skip("root writes read-only files")
+	}
+	require.NoError(t, os.Chmod(folder+"/auth.db", 0o400))
+	_, err := database.Open(t.Context(), config.Secret("sqlite://"+folder+"/auth.db"))
+	require.ErrorContains(t, err, "cannot be opened for writing")
+}
+
+func TestSQLiteFile(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "new folder")
+	db := dbtest.Open(t, config.Secret("sqlite://"+(&url.URL{Path: folder}).EscapedPath()+"/a%3Fb.db"))
+	assert.Equal(t, filepath.Join(folder, "a?b.db"), db.File())
+	_, err := db.DB.ExecContext(t.Context(), "CREATE TABLE t (x)")
+	require.NoError(t, err)
+	info, err := os.Stat(folder)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	files, err := filepath.Glob(filepath.Join(folder, "*"))
+	require.NoError(t, err)
+	assert.Len(t, files, 3, "the database, its -wal and its -shm")
+	for _, file := range files {
+		info, err := os.Stat(file)
+		require.NoError(t, err)
+		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), file)
+	}
+	// On several connections at once, since each has its own settings.
+	for range 3 {
+		conn, err := db.DB.Conn(t.Context())
+		require.NoError(t, err)
+		defer func() { assert.NoError(t, conn.Close()) }()
+		for name, want := range map[string]string{
+			"foreign_keys": "1", "journal_mode": "wal", "synchronous": "2", "busy_timeout": "5000",
+		} {
+			var got string
+			require.NoError(t, conn.QueryRowContext(t.Context(), "PRAGMA "+name).Scan(&got))
+			assert.Equal(t, want, got, name)
+		}
+	}
+}
+
+func TestSQLiteInMemory(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Open(t, "sqlite::memory:")
+	assert.Empty(t, db.File())
+	_, err := db.DB.ExecContext(t.Context(), "CREATE TABLE t (x)")
+	require.NoError(t, err)
+	_, err = db.DB.ExecContext(t.Context(), "INSERT INTO t VALUES (1)")
+	require.NoError(t, err)
+}
+
+// Ten processes that make one file at the same time.
+func TestSQLiteOpenedByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	address := dbtest.SQLiteURL(t)
+	var wait sync.WaitGroup
+	for range 10 {
+		wait.Go(func() {
+			db, err := database.Open(t.Context(), address)
+			if assert.NoError(t, err) {
+				assert.NoError(t, db.Close())
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestTimesComeBackAsTheyWere(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, db *database.Database) {
+		kind := map[bool]string{true: "timestamptz", false: "datetime"}[db.Dialect == "postgres"]
+		_, err := db.DB.ExecContext(t.Context(), "CREATE TABLE t (at "+kind+")")
+		require.NoError(t, err)
+		local := time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.FixedZone("east", 5*3600))
+		_, err = db.DB.ExecContext(t.Context(), "INSERT INTO t VALUES ($1)", local)
+		require.NoError(t, err)
+		var got time.Time
+		require.NoError(t, db.DB.QueryRowContext(t.Context(), "SELECT at FROM t").Scan(&got))
+		assert.Equal(t, local.UTC(), got)
+		assert.Equal(t, time.UTC, got.Location())
+	})
+}
+
+func TestPostgresSettings(t *testing.T) {
+	t.Parallel()
+	address := dbtest.PostgresURL(t)
+	db := dbtest.Open(t, address+"&pool_max_conns=3&lock_timeout=7000")
+	assert.Equal(t, 3, db.DB.Stats().MaxOpenConnections)
+	for name, want := range map[string]string{
+		"application_name": "ashlar", "TimeZone": "UTC", "statement_timeout": "30s", "lock_timeout": "7s",
+	} {
+		var got string
+		require.NoError(t, db.DB.QueryRowContext(t.Context(), "SHOW "+name).Scan(&got))
+		assert.Equal(t, want, got, name)
+	}
+	pool, giveBack, err := db.OpenForMigration(t.Context())
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, giveBack()) }()
+	var got string
+	require.NoError(t, pool.QueryRowContext(t.Context(), "SHOW statement_timeout").Scan(&got))
+	assert.Equal(t, "0", got)
+}
+
+func TestPostgresRefuses(t *testing.T) {
+	t.Parallel()
+	address, err := url.Parse(dbtest.PostgresURL(t).Reveal())
+	require.NoError(t, err)
+	password, _ := address.User.Password()
+	for name, test := range map[string]struct {
+		change func(*url.URL)
+		says   string
+	}{
+		"a wrong password": {func(u *url.URL) { u.User = url.UserPassword("ashlar", "hunter2") }, "refuses the user or the password"},
+		"a wrong database": {func(u *url.URL) { u.Path = "/nowhere" }, "create it with CREATE DATABASE"},
+		"a reader":         {func(u *url.URL) { u.RawQuery += "&default_transaction_read_only=on" }, "can be read only"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := *address
+			test.change(&changed)
+			_, err := database.Open(t.Context(), config.Secret(changed.String()))
+			require.ErrorContains(t, err, test.says)
+			assert.NotContains(t, fmt.Sprintf("%+v %#v", err, err), "hunter2")
+			assert.NotContains(t, fmt.Sprintf("%+v %#v", err, err), password)
+		})
+	}
+}
+
+func TestDatabaseDoesNotShowThePassword(t *testing.T) {
+	t.Parallel()
+	address := dbtest.PostgresURL(t)
+	u, err := url.Parse(address.Reveal())
+	require.NoError(t, err)
+	password, _ := u.User.Password()
+	db := dbtest.Open(t, address)
+	assert.NotContains(t, fmt.Sprintf("%v %+v %s", db, db, db), password)
+	assert.Contains(t, db.String(), "as ashlar")
+}

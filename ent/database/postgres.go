@@ -1,0 +1,159 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+const (
+	// postgresConnections is the size of the pool unless the address has
+	// pool_max_conns.
+	postgresConnections = 16
+	// postgresLifetime ends connections now and then, so that they spread over
+	// servers again after one was away.
+	postgresLifetime = 30 * time.Minute
+	postgresIdleTime = 5 * time.Minute
+	// postgresConnectTimeout bounds one attempt to connect, unless the address
+	// has connect_timeout.
+	postgresConnectTimeout = 5 * time.Second
+)
+
+// postgresSettings are settings of the server's session, in its own units
+// (milliseconds), unless the address has them.
+var postgresSettings = map[string]string{
+	"application_name": "ashlar",
+	"TimeZone":         "UTC",
+	// Longer than any deadline of a request: it stops what nobody waits for.
+	"statement_timeout": "30000",
+	// A request does better to fail than to queue behind a lock.
+	"lock_timeout":                        "5000",
+	"idle_in_transaction_session_timeout": "60000",
+}
+
+// postgresServer is a database on a PostgreSQL server, or on one that speaks its
+// protocol.
+type postgresServer struct {
+	config      *pgx.ConnConfig
+	connections int
+}
+
+func parsePostgres(u *url.URL) (postgresServer, error) {
+	query := u.Query()
+	connections := postgresConnections
+	if text := query.Get("pool_max_conns"); text != "" {
+		var err error
+		if connections, err = strconv.Atoi(text); err != nil || connections < 1 {
+			return postgresServer{}, fmt.Errorf("pool_max_conns=%q in the address of the database: write a number of connections, like %d", text, postgresConnections)
+		}
+		query.Del("pool_max_conns")
+	}
+	plain := *u
+	plain.RawQuery = query.Encode()
+	config, err := pgx.ParseConfig(plain.String())
+	if err != nil {
+		// Not wrapped: pgx quotes the address, and does not always find the password in it.
+		return postgresServer{}, fmt.Errorf("the address of the PostgreSQL database cannot be used (%s): %s", withoutSecrets(err, u), mend)
+	}
+	for name, value := range postgresSettings {
+		if _, given := config.RuntimeParams[name]; !given {
+			config.RuntimeParams[name] = value
+		}
+	}
+	if !query.Has("connect_timeout") {
+		config.ConnectTimeout = postgresConnectTimeout
+	}
+	return postgresServer{config: config, connections: connections}, nil
+}
+
+// withoutSecrets is the reason of pgx's error, or less where it could show a
+// password.
+func withoutSecrets(err error, u *url.URL) string {
+	reason := errors.Unwrap(err)
+	if reason == nil {
+		return "pgx does not accept it"
+	}
+	var secrets []string
+	if u.User != nil {
+		password, _ := u.User.Password()
+		secrets = append(secrets, password)
+	}
+	secrets = append(secrets, u.Query().Get("password"), u.Query().Get("sslpassword"))
+	for _, secret := range secrets {
+		if secret != "" && strings.Contains(reason.Error(), secret) {
+			return "pgx does not accept it"
+		}
+	}
+	return reason.Error()
+}
+
+// name is the place of the database and the user, without the password.
+func (s postgresServer) name() string {
+	return fmt.Sprintf("%s at %s as %s", s.config.Database, net.JoinHostPort(s.config.Host, strconv.Itoa(int(s.config.Port))), s.config.User)
+}
+
+func (s postgresServer) open() *sql.DB {
+	db := stdlib.OpenDB(*s.config, stdlib.OptionAfterConnect(timesInUTC))
+	db.SetMaxOpenConns(s.connections)
+	db.SetMaxIdleConns(s.connections)
+	db.SetConnMaxLifetime(postgresLifetime)
+	db.SetConnMaxIdleTime(postgresIdleTime)
+	return db
+}
+
+func (s postgresServer) openForMigration() *sql.DB {
+	config := s.config.Copy()
+	// Building an index takes as long as it takes. The lock timeout stays: a
+	// migration that waits for a lock makes everybody else wait behind it.
+	config.RuntimeParams["statement_timeout"] = "0"
+	config.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(timesInUTC))
+	db.SetMaxOpenConns(2) // one holds the lock of the migration
+	return db
+}
+
+// timesInUTC makes times read in UTC, as from SQLite, and not in the time zone of
+// this process.
+func timesInUTC(_ context.Context, conn *pgx.Conn) error {
+	conn.TypeMap().RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
+	return nil
+}
+
+func (s postgresServer) probe(ctx context.Context, db *sql.DB) error {
+	var readOnly string
+	err := db.QueryRowContext(ctx, "SHOW transaction_read_only").Scan(&readOnly)
+	if err == nil && readOnly != "on" {
+		return nil
+	}
+	where := "open the PostgreSQL database " + s.name()
+	var (
+		refusal    *pgconn.PgError
+		connecting *pgconn.ConnectError
+	)
+	switch {
+	case err == nil:
+		return fmt.Errorf("%s: it can be read only: give the address of the primary, or add target_session_attrs=read-write", where)
+	case errors.As(err, &refusal) && strings.HasPrefix(refusal.Code, classAuthorization):
+		return fmt.Errorf("%s: the server refuses the user or the password: correct them in ASHLAR_DATABASE_URL, or let the user in (%w)", where, err)
+	case errors.As(err, &refusal) && refusal.Code == codeNoDatabase:
+		return fmt.Errorf("%s: there is no such database: create it with CREATE DATABASE, or correct the name in ASHLAR_DATABASE_URL (%w)", where, err)
+	case errors.As(err, &refusal) && refusal.Code == codeTooManyConnections:
+		return fmt.Errorf("%s: the server has no connection left: raise its max_connections, or lower pool_max_conns in ASHLAR_DATABASE_URL (%w)", where, err)
+	case errors.As(err, &connecting):
+		return fmt.Errorf("%s: it cannot be reached: start it, or correct host and port in ASHLAR_DATABASE_URL (%w)", where, err)
+	}
+	return fmt.Errorf("%s: %w", where, err)
+}

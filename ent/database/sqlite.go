@@ -1,0 +1,207 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+const (
+	// sqliteConnections is how many may read at once; there is one writer.
+	sqliteConnections = 8
+	// sqliteBusyTimeout is how long a statement waits for another process's
+	// write lock before it fails.
+	sqliteBusyTimeout = 5 * time.Second
+	inMemory          = ":memory:"
+)
+
+// sqliteFile is a database in a file.
+type sqliteFile struct{ path string }
+
+func (f sqliteFile) memory() bool { return f.path == inMemory }
+
+func parseSQLite(u *url.URL) (sqliteFile, error) {
+	const forms = "write sqlite:///absolute/path/to/file.db, or sqlite:relative/path/to/file.db"
+	path := u.Path
+	if u.Opaque != "" {
+		var err error
+		if path, err = url.PathUnescape(u.Opaque); err != nil {
+			return sqliteFile{}, fmt.Errorf("the path of the SQLite file is not escaped as in a URL: %s", forms)
+		}
+	}
+	switch {
+	case u.Host != "" || u.User != nil:
+		return sqliteFile{}, fmt.Errorf("sqlite://%s…: what follows two slashes would be a host, and SQLite has none: %s", u.Host, forms)
+	case u.RawQuery != "" || u.Fragment != "":
+		return sqliteFile{}, fmt.Errorf("the address of a SQLite file takes no parameters: %s", forms)
+	case path == "":
+		return sqliteFile{}, fmt.Errorf("the address of the SQLite file has no path: %s", forms)
+	case path == inMemory:
+		return sqliteFile{path: path}, nil
+	}
+	path, err := filepath.Abs(filepath.FromSlash(path))
+	if err != nil {
+		return sqliteFile{}, err
+	}
+	return sqliteFile{path: path}, nil
+}
+
+// create makes the file, readable for its owner only, before SQLite would make
+// it readable for all. SQLite gives its other files the same permissions.
+func (f sqliteFile) create() error {
+	if f.memory() {
+		return nil
+	}
+	folder := filepath.Dir(f.path)
+	// One level: a whole path that is missing is more likely a mistake.
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		if errors.Is(err, fs.ErrNotExist) {
+			return f.failure(err, "the folder %s is missing: create it, or %s", filepath.Dir(folder), mend)
+		}
+		return f.failure(err, "its folder cannot be made: let the user of this process write %s, or %s", filepath.Dir(folder), mend)
+	}
+	info, err := os.Stat(f.path)
+	switch {
+	case err == nil && info.IsDir():
+		return f.failure(nil, "it is a folder: name a file in it, or %s", mend)
+	case err == nil && !info.Mode().IsRegular():
+		return f.failure(nil, "it is not a regular file: %s", mend)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return f.failure(err, "its folder cannot be read: let the user of this process read and write %s, or %s", folder, mend)
+	}
+	file, err := os.OpenFile(f.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return f.failure(err, "it cannot be opened for writing: let the user of this process write the file and its folder %s, or %s", folder, mend)
+	}
+	return file.Close()
+}
+
+func (f sqliteFile) open() *sql.DB {
+	db := f.pool(true)
+	if f.memory() {
+		// Each connection would see a database of its own.
+		db.SetMaxOpenConns(1)
+		return db
+	}
+	db.SetMaxOpenConns(sqliteConnections)
+	// A connection costs memory only, and opening one the parsing of the schema.
+	db.SetMaxIdleConns(sqliteConnections)
+	return db
+}
+
+func (f sqliteFile) openForMigration() *sql.DB {
+	if f.memory() {
+		return nil
+	}
+	db := f.pool(false)
+	db.SetMaxOpenConns(1)
+	return db
+}
+
+// pool opens the file with the settings that every connection needs.
+func (f sqliteFile) pool(foreignKeys bool) *sql.DB {
+	settings := url.Values{
+		"_busy_timeout": {fmt.Sprint(sqliteBusyTimeout.Milliseconds())},
+		"_journal_mode": {"WAL"},
+		// In WAL mode NORMAL syncs at checkpoints only: a power cut loses the last
+		// transactions, though their callers were told that they are written.
+		"_synchronous":  {"FULL"},
+		"_foreign_keys": {"off"},
+		// Begin with the write lock. A transaction that reads first and then wants
+		// to write fails at once, without waiting, when another has written.
+		"_txlock": {"immediate"},
+		// Text that sorts as the times do, and times that read back as UTC.
+		"_time_format": {"sqlite"},
+		"_timezone":    {"UTC"},
+	}
+	if foreignKeys {
+		settings.Set("_foreign_keys", "on")
+	}
+	name := url.URL{Scheme: "file", Path: filepath.ToSlash(f.path), RawQuery: settings.Encode()}
+	if f.memory() {
+		name.Path, name.Opaque = "", inMemory
+	}
+	db, err := sql.Open("sqlite", name.String())
+	if err != nil {
+		// sql.Open fails for an unknown driver only, and this package imports it.
+		panic(err)
+	}
+	return db
+}
+
+// probe writes the file's header as it is: reading would not show a full disk
+// or a read-only folder.
+func (f sqliteFile) probe(ctx context.Context, db *sql.DB) error {
+	if err := f.create(); err != nil {
+		return err
+	}
+	// When several processes make the file at once, the change to WAL mode fails
+	// for some without waiting.
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := rewriteHeader(ctx, db)
+		if err != nil && !isSQLite(err, sqlite3.SQLITE_BUSY) {
+			return struct{}{}, backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(&backoff.ExponentialBackOff{
+		InitialInterval: 5 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 200 * time.Millisecond,
+	}), backoff.WithMaxElapsedTime(2*sqliteBusyTimeout))
+	switch {
+	case err == nil:
+		return nil
+	case isSQLite(err, sqlite3.SQLITE_NOTADB), isSQLite(err, sqlite3.SQLITE_CORRUPT):
+		return f.failure(err, "it is not a SQLite database, or a damaged one: name another file, or restore it from a backup")
+	case isSQLite(err, sqlite3.SQLITE_READONLY), isSQLite(err, sqlite3.SQLITE_CANTOPEN), isSQLite(err, sqlite3.SQLITE_PERM):
+		return f.failure(err, "it cannot be written: let the user of this process write the file, the files -wal and -shm beside it, and the folder %s", filepath.Dir(f.path))
+	case isSQLite(err, sqlite3.SQLITE_FULL):
+		return f.failure(err, "the disk is full: free some space")
+	case isSQLite(err, sqlite3.SQLITE_BUSY):
+		return f.failure(err, "another process has held its write lock for %s: stop that process", 2*sqliteBusyTimeout)
+	}
+	return f.failure(err, "it cannot be read and written: %s", mend)
+}
+
+func rewriteHeader(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	var version int64
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// failure says what, where, and how to mend it.
+func (f sqliteFile) failure(err error, format string, args ...any) error {
+	message := fmt.Sprintf("open the SQLite database %s: %s", f.path, fmt.Sprintf(format, args...))
+	if err == nil {
+		return errors.New(message)
+	}
+	return fmt.Errorf("%s (%w)", message, err)
+}
+
+// isSQLite says whether err is of SQLite and has the primary result code.
+func isSQLite(err error, code int) bool {
+	var failure *sqlite.Error
+	if !errors.As(err, &failure) {
+		return false
+	}
+	// The low byte of an extended code is the primary one.
+	return failure.Code()&0xff == code
+}

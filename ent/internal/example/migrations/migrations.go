@@ -1,0 +1,9 @@
+// Package migrations embeds the migrations of the example.
+package migrations
+
+import "embed"
+
+// FS has a folder per dialect.
+//
+//go:embed sqlite/*.sql postgres/*.sql
+var FS embed.FS

@@ -1,0 +1,3 @@
+module ashlar.dev/tools/build
+
+go 1.26.0

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"time"
+)
+
+// A target is what is built in one run of the go command: some programs of one module, or those of the workspace.
+type target struct {
+	name     string
+	module   string        // the folder of the module, below the root; empty for the workspace
+	packages []string      // import paths, or folders that begin with "./"
+	output   string        // the program's file name, where it is not the last element of its package
+	sources  []string      // folders below the root that the programs are built from
+	flags    []string      // more flags of `go build`
+	env      []string      // more environment
+	takes    time.Duration // the first build on 2 cores, measured; zero: not worth mentioning
+	unneeded func() string // why this machine can do without; empty where it cannot
+}
+
+// targets are all targets there are.
+var targets = []target{
+	tool("task", "github.com/go-task/task/v3/cmd/task").lasting(2 * time.Minute),
+	{
+		name: "consul", module: "tools/consul", sources: []string{"tools/consul"}, takes: 8 * time.Minute,
+		packages: []string{"github.com/hashicorp/consul"}, unneeded: otherConsul,
+	},
+	tool("buf", "github.com/bufbuild/buf/cmd/buf").lasting(2 * time.Minute),
+	tool(
+		"protoc",
+		"connectrpc.com/connect/v2/cmd/protoc-gen-connect-go",
+		"google.golang.org/protobuf/cmd/protoc-gen-go",
+	),
+	tool("protoexport", "."),
+	{
+		name: "entgo", module: "tools/entgo", sources: []string{"tools/entgo", "ent/pgserver"},
+		packages: []string{"."}, output: "ashlar-ent",
+	},
+	tool("golangci", "github.com/golangci/golangci-lint/v2/cmd/golangci-lint").lasting(2 * time.Minute),
+
+	ours("services",
+		"./services/auth/cmd/auth",
+		"./services/identity/cmd/identity",
+		"./services/authz/cmd/authz",
+		"./services/audit/cmd/audit",
+		"./gateway/cmd/gateway",
+		"./platformctl/cmd/platformctl",
+	).lasting(3 * time.Minute),
+	ours("dev", "./allinone/cmd/ashlar-dev").lasting(3 * time.Minute),
+}
+
+// tool is a target whose module is the folder of the same name under tools/, outside the workspace: its dependencies
+// must not mix with ours.
+func tool(name string, packages ...string) target {
+	folder := "tools/" + name
+
+	return target{name: name, module: folder, packages: packages, sources: []string{folder}}
+}
+
+// ours are programs of the workspace: one static file each.
+func ours(name string, packages ...string) target {
+	return target{
+		name:     name,
+		packages: packages,
+		sources: []string{
+			"gen/go", "kernel", "ent", "platform", "services", "gateway", "allinone", "platformctl",
+			"gen/go.mod", "gen/go.sum", "go.work", "go.work.sum",
+		},
+		flags: []string{"-trimpath", "-buildvcs=false"},
+		env:   []string{"CGO_ENABLED=0"},
+	}
+}
+
+func (t target) lasting(takes time.Duration) target {
+	t.takes = takes
+
+	return t
+}
+
+// otherConsul tells which Consul there is already. platformctl looks in the same places.
+func otherConsul() string {
+	for _, variable := range []string{"ASHLAR_CONSUL_ADDR", "CONSUL_HTTP_ADDR"} {
+		if os.Getenv(variable) != "" {
+			return variable + " names one"
+		}
+	}
+	if path, err := exec.LookPath("consul"); err == nil {
+		return path + " is on PATH"
+	}
+
+	return ""
+}
+
+func lookup(name string) (target, bool) {
+	i := slices.IndexFunc(targets, func(each target) bool { return each.name == name })
+	if i < 0 {
+		return target{}, false
+	}
+
+	return targets[i], true
+}
+
+func names() []string {
+	all := make([]string, 0, len(targets))
+	for _, each := range targets {
+		all = append(all, each.name)
+	}
+
+	return all
+}

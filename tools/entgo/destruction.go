@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	atlas "ariga.io/atlas/sql/schema"
+	"entgo.io/ent/dialect/sql/schema"
+)
+
+// destruction keeps changes that lose data out of migrations, and says so.
+type destruction struct {
+	name  string // of the dialect, for the notice
+	allow bool
+}
+
+func (d destruction) hook(next schema.Differ) schema.Differ {
+	return schema.DiffFunc(func(current, desired *atlas.Schema) ([]atlas.Change, error) {
+		changes, err := next.Diff(current, desired)
+		if err != nil {
+			return nil, err
+		}
+		var kept []atlas.Change
+		for _, change := range changes {
+			switch change := change.(type) {
+			case *atlas.DropTable:
+				// Never planned, even when allowed: a table may be there that the
+				// schema does not know, made by a migration written by hand.
+				d.notice("the table %s is in the migrations and not in the schema; to drop it, write the migration by hand", change.T.Name)
+			case *atlas.ModifyTable:
+				change.Changes = d.columns(change.T.Name, change.Changes)
+				if len(change.Changes) > 0 {
+					kept = append(kept, change)
+				}
+			default:
+				kept = append(kept, change)
+			}
+		}
+		return kept, nil
+	})
+}
+
+// columns filters the changes of one table.
+func (d destruction) columns(table string, changes []atlas.Change) []atlas.Change {
+	if d.allow {
+		return changes
+	}
+	var kept []atlas.Change
+	for _, change := range changes {
+		switch change := change.(type) {
+		case *atlas.DropColumn:
+			d.notice("the column %s.%s stays, though the schema no longer has it; drop it in a later release with --allow-destructive", table, change.C.Name)
+			if !change.C.Type.Null && change.C.Default == nil {
+				d.notice("the column %s.%s is NOT NULL and has no default: code without it cannot insert. Make it optional in the schema first, release, and remove it then", table, change.C.Name)
+			}
+		case *atlas.DropIndex:
+			d.notice("the index %s stays, though the schema no longer has it; drop it in a later release with --allow-destructive", change.I.Name)
+		default:
+			kept = append(kept, change)
+		}
+	}
+	return kept
+}
+
+func (d destruction) notice(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "ashlar-ent: "+d.name+": "+format+"\n", args...)
+}
