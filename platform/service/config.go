@@ -1,0 +1,29 @@
+// Package service puts one service of the platform together: from its manifest, its migrations and its handlers to a
+// set of components that start in order and drain. What it makes serves a process of its own, the process that holds
+// all services, and tests.
+package service
+
+import (
+	"time"
+
+	"ashlar.dev/kernel/config"
+	"ashlar.dev/kernel/telemetry"
+)
+
+// Config is what every process of the platform can be told. Each field is a flag, an environment variable with the
+// prefix ASHLAR_, and a key of the configuration file.
+type Config struct {
+	config.File
+	telemetry.Config
+
+	ListenAddr        string        `help:"Address on which RPCs are served; port 0 takes a free one." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
+	AdvertiseAddr     string        `help:"Host under which other machines reach this one; where not set, the host of the listen address." placeholder:"HOST"`
+	OpsAddr           string        `help:"Address of /healthz, /readyz and /metrics; empty turns them off." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
+	DatabaseURL       config.Secret `help:"sqlite:///absolute/path.db or postgres://…" env:"ASHLAR_DATABASE_URL" placeholder:"URL"`
+	ClusterKeyFile    string        `help:"File with the key by which services know each other: 32 bytes in base64, mode 0600." placeholder:"FILE"`
+	ConsulAddr        string        `help:"Address of the Consul agent." env:"ASHLAR_CONSUL_ADDR,CONSUL_HTTP_ADDR" default:"127.0.0.1:8500" placeholder:"HOST:PORT"`
+	ConsulToken       config.Secret `help:"ACL token for Consul; set it by environment or file." env:"ASHLAR_CONSUL_TOKEN,CONSUL_HTTP_TOKEN" placeholder:"TOKEN"`
+	InstanceID        string        `help:"Name of this instance, unique in the platform; made up where not set." placeholder:"ID"`
+	DependencyTimeout time.Duration `help:"How long to wait at start for the services that this one depends on." default:"60s"`
+	DrainTime         time.Duration `help:"How long to go on serving after leaving the registry, so that callers notice." default:"200ms"`
+}

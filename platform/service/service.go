@@ -1,0 +1,295 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"ashlar.dev/ent/database"
+	"ashlar.dev/ent/migrate"
+	"ashlar.dev/ent/outbox"
+	"ashlar.dev/gen/go/ashlar/kernel/v1/kernelv1connect"
+	"ashlar.dev/kernel/access"
+	"ashlar.dev/kernel/authn"
+	"ashlar.dev/kernel/discovery"
+	"ashlar.dev/kernel/health"
+	"ashlar.dev/kernel/id"
+	"ashlar.dev/kernel/lifecycle"
+	"ashlar.dev/kernel/rpc"
+	"ashlar.dev/kernel/telemetry"
+	"ashlar.dev/kernel/workload"
+	"ashlar.dev/platform/keys"
+	"ashlar.dev/platform/policy"
+	"ashlar.dev/platform/trail"
+)
+
+// outboxBatch is how many events are delivered at once.
+const outboxBatch = 100
+
+// Service is one service, put together and not yet started.
+type Service struct {
+	cfg        Config
+	module     Module
+	env        *Environment
+	instance   string
+	status     *health.Status
+	telemetry  *telemetry.Telemetry
+	log        *slog.Logger
+	db         *database.Database
+	relay      *outbox.Relay
+	policy     *policy.Client
+	parts      *Parts
+	server     *rpc.Server
+	ops        *Ops
+	components []lifecycle.Component
+	// fail reports that the service cannot go on.
+	fail func(component string, err error)
+}
+
+// New puts a service together: no I/O, no goroutines. fail is told when the running service cannot go on.
+func New(ctx context.Context, cfg Config, module Module, env *Environment, t *telemetry.Telemetry, fail func(string, error)) (*Service, error) {
+	s := &Service{
+		cfg: cfg, module: module, env: env, fail: fail, instance: InstanceID(cfg, module.Manifest.Name),
+		status: health.NewStatus(), telemetry: t, log: t.Log,
+	}
+	if err := s.build(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", module.Manifest.Name, err)
+	}
+	return s, nil
+}
+
+// InstanceID returns the id of this instance of a service: the configured one, or one made up.
+func InstanceID(cfg Config, service string) string {
+	if cfg.InstanceID != "" {
+		return cfg.InstanceID
+	}
+	return id.New(id.Kind(service))
+}
+
+func (s *Service) build(context.Context) error {
+	name := s.module.Manifest.Name
+	clients, err := s.env.Clients(name, s.telemetry)
+	if err != nil {
+		return err
+	}
+	s.db, err = database.New(s.cfg.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	box := outbox.New(s.db, s.log, s.telemetry.Metrics)
+	s.relay = outbox.NewRelay(box, trail.NewSink(clients), outbox.Config{Batch: outboxBatch})
+	record := trail.New(name, box, s.db.DB, s.log, s.telemetry.Metrics)
+	s.policy = policy.NewClient(clients)
+
+	s.parts, err = s.module.New(&Host{
+		Manifest: s.module.Manifest, Log: s.log, Metrics: s.telemetry.Metrics, Database: s.db,
+		Trail: record, Clients: clients, Key: s.env.Key,
+	})
+	if err != nil {
+		return err
+	}
+	guards := rpc.Guards{
+		Tokens: authn.NewVerifier(s.keys(clients)), Workloads: workload.NewTokens(name, s.env.Key),
+		Decider: s.decider(), Denied: record.Denied, Unrecorded: record.Unrecorded,
+	}
+	s.server, err = rpc.NewServer(s.log, s.telemetry, guards, health.Rules())
+	if err != nil {
+		return err
+	}
+	s.parts.Register(s.server.RPC)
+	kernelv1connect.RegisterManifestServiceHandler(s.server.RPC, newManifestHandler(s.module.Manifest, protoregistry.GlobalFiles))
+	s.status.Register(s.server.RPC, func(rpcService string) bool { return slices.Contains(s.module.Manifest.Services, rpcService) })
+	if err := s.server.Seal(); err != nil {
+		return err
+	}
+	if err := served(s.server.RPC, s.module.Manifest.Services); err != nil {
+		return err
+	}
+	s.ops = NewOps(s.cfg.OpsAddr, s.log, s.status, s.telemetry)
+	s.components = s.assemble()
+	return nil
+}
+
+func (s *Service) keys(clients *rpc.Clients) authn.KeySource {
+	if s.parts.Keys != nil {
+		return s.parts.Keys
+	}
+	return keys.NewSource(clients, s.log)
+}
+
+func (s *Service) decider() access.Decider {
+	if s.parts.Decider != nil {
+		return s.parts.Decider
+	}
+	return s.policy
+}
+
+// Components returns what has to be started, in names that begin with the service's name and a slash.
+func (s *Service) Components() []lifecycle.Component { return s.components }
+
+// Name returns the service's name.
+func (s *Service) Name() string { return s.module.Manifest.Name }
+
+// Address is where the service serves RPCs; empty before it listens.
+func (s *Service) Address() string { return s.server.Address() }
+
+// assemble lists the components in a chain: each comes after the one before it, because each needs what the one before
+// it made, and a drain is the same in reverse.
+func (s *Service) assemble() []lifecycle.Component {
+	chain := []lifecycle.Component{
+		{Name: "telemetry", Stop: s.telemetry.Shutdown},
+		{Name: "ops", Start: s.ops.Start, Stop: s.ops.Stop},
+		{Name: "database", Start: s.openDatabase, Stop: func(context.Context) error { return s.db.Close() }, StartTimeout: s.cfg.DependencyTimeout},
+		{Name: "outbox", Start: s.relay.Start, Stop: s.relay.Stop},
+		{Name: "dependencies", Start: s.awaitDependencies, StartTimeout: s.cfg.DependencyTimeout + time.Second},
+		s.registerModule(),
+	}
+	for _, c := range s.parts.Components {
+		c.Name = "module/" + c.Name
+		c.After = nil
+		chain = append(chain, c)
+	}
+	chain = append(chain,
+		lifecycle.Component{Name: "server", Start: s.serve, Stop: s.shutdown, StopTimeout: 10 * time.Second},
+		lifecycle.Component{Name: "registration", Start: s.register, Stop: s.deregister, StopTimeout: s.cfg.DrainTime + 3*time.Second},
+	)
+	var after []string
+	for _, c := range s.env.Components {
+		after = append(after, c.Name)
+	}
+	for i := range chain {
+		chain[i].Name = s.Name() + "/" + chain[i].Name
+		chain[i].After = after
+		after = []string{chain[i].Name}
+	}
+	return chain
+}
+
+func (s *Service) openDatabase(ctx context.Context) error {
+	s.status.Wait("database", "opening "+s.db.String())
+	defer s.status.Wait("database", "")
+	if err := s.db.Check(ctx); err != nil {
+		return err
+	}
+	return migrate.Apply(ctx, s.db, s.module.Migrations, s.log)
+}
+
+// awaitDependencies waits until each service that this one depends on has an instance that can serve.
+func (s *Service) awaitDependencies(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.DependencyTimeout)
+	defer cancel()
+	for i, name := range s.module.Manifest.DependsOn {
+		watch := s.env.Directory.Instances(name)
+		s.status.Wait("dependencies", "waiting for "+strings.Join(s.module.Manifest.DependsOn[i:], ", "))
+		if instances, known, _ := watch.Get(); known && len(instances) == 0 {
+			s.log.InfoContext(ctx, "waiting for a service that this one depends on", "dependency", name)
+		}
+		_, err := watch.Wait(ctx, func(instances []discovery.Instance) bool { return len(instances) > 0 })
+		if err != nil {
+			return fmt.Errorf("waited %s for %s, which %s depends on, and no instance of it is ready: start it, or raise ASHLAR_DEPENDENCY_TIMEOUT: %w",
+				s.cfg.DependencyTimeout, name, s.Name(), err)
+		}
+	}
+	s.status.Wait("dependencies", "")
+	return nil
+}
+
+func (s *Service) registerModule() lifecycle.Component {
+	c := s.parts.RegisterModule
+	if c.Start == nil {
+		c.Start = func(ctx context.Context) error {
+			s.status.Wait("permissions", "registering with "+policy.Service)
+			defer s.status.Wait("permissions", "")
+			return s.policy.Register(ctx, s.module.Manifest, s.log)
+		}
+	}
+	c.Name = "permissions"
+	return c
+}
+
+func (s *Service) serve(ctx context.Context) error {
+	if err := s.server.Listen(ctx, s.cfg.ListenAddr); err != nil {
+		return err
+	}
+	go func() {
+		if err := s.server.Serve(); err != nil {
+			s.fail(s.Name()+"/server", err)
+		}
+	}()
+	if s.env.Hub != nil {
+		s.env.Hub.Add(s.Name(), s.server.RPC)
+	}
+	return nil
+}
+
+func (s *Service) shutdown(ctx context.Context) error {
+	if s.env.Hub != nil {
+		s.env.Hub.Remove(s.Name())
+	}
+	return s.server.Shutdown(ctx)
+}
+
+func (s *Service) register(ctx context.Context) error {
+	address, err := advertised(s.server.Address(), s.cfg.AdvertiseAddr)
+	if err != nil {
+		return err
+	}
+	s.status.SetReady(true)
+	err = s.env.Registrar.Register(ctx, discovery.Registration{
+		Instance: discovery.Instance{ID: s.instance, Service: s.Name(), Address: address, Version: s.module.Manifest.Version},
+		CheckURL: s.ops.CheckURL(),
+	})
+	if err != nil {
+		return err
+	}
+	s.log.InfoContext(ctx, "ready", "address", address, "version", s.module.Manifest.Version)
+	return nil
+}
+
+// deregister leaves the registry and then goes on serving for the drain time, so that callers notice before they are
+// turned away. A registry that cannot be reached must not keep the service from stopping.
+func (s *Service) deregister(ctx context.Context) error {
+	s.status.Stop()
+	return Leave(ctx, s.env.Registrar, s.instance, s.cfg.DrainTime)
+}
+
+// Leave deregisters an instance and waits for the drain time. Waiting is not cut short by a failed deregistration,
+// which is the result.
+func Leave(ctx context.Context, registrar discovery.Registrar, instance string, drain time.Duration) error {
+	bounded, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	err := registrar.Deregister(bounded, instance)
+	timer := time.NewTimer(drain)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return err
+}
+
+// advertised is the address under which others reach what is bound to an address.
+func advertised(bound, host string) (string, error) {
+	boundHost, port, err := net.SplitHostPort(bound)
+	if err != nil {
+		return "", fmt.Errorf("listen address: %w", err)
+	}
+	if host != "" {
+		return net.JoinHostPort(host, port), nil
+	}
+	if ip := net.ParseIP(boundHost); ip != nil && ip.IsUnspecified() {
+		name, err := os.Hostname()
+		if err != nil {
+			return "", fmt.Errorf("set ASHLAR_ADVERTISE_ADDR: this machine's name is unknown: %w", err)
+		}
+		return net.JoinHostPort(name, port), nil
+	}
+	return bound, nil
+}
