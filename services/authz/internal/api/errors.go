@@ -1,0 +1,52 @@
+// Package api answers authz's RPCs. It turns messages into calls of the store, and what the store says into errors for
+// callers.
+package api
+
+import (
+	"errors"
+	"fmt"
+
+	"connectrpc.com/connect/v2"
+
+	"ashlar.dev/kernel/rpcerror"
+	"ashlar.dev/services/authz/internal/store"
+)
+
+// Reasons that authz gives beside those of the platform.
+const (
+	reasonRoleNotFound      = "ROLE_NOT_FOUND"
+	reasonRoleExists        = "ROLE_EXISTS"
+	reasonRoleOfModule      = "ROLE_OF_MODULE"
+	reasonRoleRemoved       = "ROLE_REMOVED"
+	reasonRoleExceedsCaller = "ROLE_EXCEEDS_CALLER"
+	reasonUnknownPermission = "UNKNOWN_PERMISSION"
+	reasonForeignModule     = "FOREIGN_MODULE"
+)
+
+// answer is the one place that maps what the store says to what callers see.
+func answer(err error) error {
+	var unknown store.UnknownPermissionError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrRoleNotFound):
+		return rpcerror.New(connect.CodeNotFound, reasonRoleNotFound, "no such role", rpcerror.Cause(err))
+	case errors.Is(err, store.ErrRoleExists):
+		return rpcerror.New(connect.CodeAlreadyExists, reasonRoleExists, "a role of this name exists", rpcerror.Cause(err))
+	case errors.Is(err, store.ErrRoleOfModule):
+		return rpcerror.New(connect.CodeFailedPrecondition, reasonRoleOfModule,
+			"the role belongs to a module, which alone can change it", rpcerror.Cause(err))
+	case errors.Is(err, store.ErrRoleRemoved):
+		return rpcerror.New(connect.CodeFailedPrecondition, reasonRoleRemoved,
+			"the module does not bring this role any more: grant another", rpcerror.Cause(err))
+	case errors.As(err, &unknown):
+		return unknownPermission(string(unknown))
+	default:
+		return err
+	}
+}
+
+func unknownPermission(permission string) error {
+	return rpcerror.New(connect.CodeInvalidArgument, reasonUnknownPermission, fmt.Sprintf("no module declares %q", permission),
+		rpcerror.Meta("permission", permission), rpcerror.Field("permissions", "no such permission"))
+}

@@ -1,0 +1,96 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"connectrpc.com/connect/v2"
+
+	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
+	"ashlar.dev/kernel/authn"
+	"ashlar.dev/kernel/manifest"
+	"ashlar.dev/kernel/rpcerror"
+	"ashlar.dev/services/authz/internal/store"
+)
+
+// Policy implements ashlar.authz.v1.PolicyService.
+type Policy struct{ store *store.Store }
+
+// NewPolicy returns the handler over a store.
+func NewPolicy(s *store.Store) *Policy { return &Policy{s} }
+
+// RegisterModule implements ashlar.authz.v1.PolicyService.
+func (h *Policy) RegisterModule(ctx context.Context, req *authzv1.RegisterModuleRequest) (*authzv1.RegisterModuleResponse, error) {
+	if err := checkModule(authn.FromContext(ctx).ServiceName, req); err != nil {
+		return nil, err
+	}
+	if err := h.store.RegisterModule(ctx, req.GetModule(), req.GetPermissions(), req.GetRoles()); err != nil {
+		return nil, answer(err)
+	}
+	return &authzv1.RegisterModuleResponse{}, nil
+}
+
+// checkModule refuses what does not belong to the calling service.
+func checkModule(caller string, req *authzv1.RegisterModuleRequest) error {
+	module := req.GetModule()
+	if module != caller {
+		return foreign("module", module, caller)
+	}
+	prefix := module + "."
+	for _, p := range req.GetPermissions() {
+		if !strings.HasPrefix(p.GetId(), prefix) {
+			return foreign("permission", p.GetId(), caller)
+		}
+		if strings.Contains(p.GetId(), "*") || !manifest.ValidPattern(p.GetId()) {
+			return unknownPermission(p.GetId())
+		}
+	}
+	for _, r := range req.GetRoles() {
+		if !strings.HasPrefix(r.GetName(), prefix) {
+			return foreign("role", r.GetName(), caller)
+		}
+		for _, p := range r.GetPermissions() {
+			if !manifest.ValidPattern(p) {
+				return unknownPermission(p)
+			}
+		}
+	}
+	return nil
+}
+
+func foreign(what, name, caller string) error {
+	return rpcerror.New(connect.CodePermissionDenied, reasonForeignModule, fmt.Sprintf("%s %q does not belong to service %s", what, name, caller))
+}
+
+// Decide implements ashlar.authz.v1.PolicyService.
+func (h *Policy) Decide(ctx context.Context, req *authzv1.DecideRequest) (*authzv1.DecideResponse, error) {
+	allowed, err := h.store.Decide(ctx, req.GetUserId(), req.GetPermission(), req.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	return &authzv1.DecideResponse{Allowed: allowed}, nil
+}
+
+// EnsureGrant implements ashlar.authz.v1.PolicyService.
+func (h *Policy) EnsureGrant(ctx context.Context, req *authzv1.EnsureGrantRequest) (*authzv1.EnsureGrantResponse, error) {
+	role, err := h.store.Role(ctx, "", req.GetRole())
+	if err == nil && role.Module == "" {
+		err = store.ErrRoleNotFound
+	}
+	if err != nil {
+		return nil, answer(err)
+	}
+	if _, err := h.store.Grant(ctx, req.GetUserId(), role, req.GetOrganizationId()); err != nil {
+		return nil, answer(err)
+	}
+	return &authzv1.EnsureGrantResponse{}, nil
+}
+
+// RevokeGrants implements ashlar.authz.v1.PolicyService.
+func (h *Policy) RevokeGrants(ctx context.Context, req *authzv1.RevokeGrantsRequest) (*authzv1.RevokeGrantsResponse, error) {
+	if err := h.store.RevokeAll(ctx, req.GetUserId(), req.GetOrganizationId()); err != nil {
+		return nil, answer(err)
+	}
+	return &authzv1.RevokeGrantsResponse{}, nil
+}

@@ -1,0 +1,171 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"ashlar.dev/kernel/audit"
+	"ashlar.dev/kernel/id"
+	"ashlar.dev/services/authz/ent"
+	"ashlar.dev/services/authz/ent/permission"
+	"ashlar.dev/services/authz/ent/role"
+)
+
+const roleKind id.Kind = "rol"
+
+// NewRole is what a role is made from.
+type NewRole struct {
+	Organization, Name, Description string
+	Permissions                     []string
+}
+
+// CreateRole adds a role that people made. A role for everywhere of the same name is in its way, too.
+func (s *Store) CreateRole(ctx context.Context, n NewRole) (*ent.Role, error) {
+	var created *ent.Role
+	err := s.change(ctx, func(tx *ent.Tx) error {
+		if err := known(ctx, tx, n.Permissions); err != nil {
+			return err
+		}
+		taken, err := tx.Role.Query().Where(role.Name(n.Name), role.OrganizationIDIn(places(n.Organization)...)).Exist(ctx)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return ErrRoleExists
+		}
+		created, err = tx.Role.Create().SetID(id.New(roleKind)).SetOrganizationID(n.Organization).SetName(n.Name).
+			SetDescription(n.Description).SetPermissions(n.Permissions).Save(ctx)
+		if err != nil {
+			return err
+		}
+		return s.trail.Append(ctx, tx, roleChange("role.create", created))
+	})
+	if ent.IsConstraintError(err) {
+		return nil, ErrRoleExists
+	}
+	return created, err
+}
+
+// Role returns the role of a name that can be granted in an organization: its own, or the one for everywhere.
+func (s *Store) Role(ctx context.Context, organization, name string) (*ent.Role, error) {
+	return findRole(ctx, s.client.Role, organization, name)
+}
+
+func findRole(ctx context.Context, roles *ent.RoleClient, organization, name string) (*ent.Role, error) {
+	found, err := roles.Query().Where(role.Name(name), role.OrganizationIDIn(places(organization)...)).
+		// The organization's own first.
+		Order(ent.Desc(role.FieldOrganizationID)).First(ctx)
+	if ent.IsNotFound(err) {
+		return nil, ErrRoleNotFound
+	}
+	return found, err
+}
+
+// Roles returns up to limit roles that can be granted in an organization and whose RoleKey comes after the given one.
+func (s *Store) Roles(ctx context.Context, organization, after string, limit int) ([]*ent.Role, error) {
+	query := s.client.Role.Query().Where(role.OrganizationIDIn(places(organization)...)).
+		Order(role.ByName(), role.ByOrganizationID()).Limit(limit)
+	if name, owner, ok := strings.Cut(after, "/"); ok {
+		query.Where(role.Or(role.NameGT(name), role.And(role.Name(name), role.OrganizationIDGT(owner))))
+	}
+	return query.All(ctx)
+}
+
+// RoleKey is the place of a role in the order of Roles.
+func RoleKey(r *ent.Role) string { return r.Name + "/" + r.OrganizationID }
+
+// RoleUpdate is what changes about a role; nil leaves it.
+type RoleUpdate struct {
+	Description *string
+	Permissions []string
+}
+
+// UpdateRole changes a role that people made.
+func (s *Store) UpdateRole(ctx context.Context, organization, name string, update RoleUpdate) (*ent.Role, error) {
+	var changed *ent.Role
+	err := s.change(ctx, func(tx *ent.Tx) error {
+		found, err := own(ctx, tx, organization, name)
+		if err != nil {
+			return err
+		}
+		change := tx.Role.UpdateOne(found).SetNillableDescription(update.Description)
+		if update.Permissions != nil {
+			if err := known(ctx, tx, update.Permissions); err != nil {
+				return err
+			}
+			change.SetPermissions(update.Permissions)
+		}
+		if changed, err = change.Save(ctx); err != nil {
+			return err
+		}
+		return s.trail.Append(ctx, tx, roleChange("role.update", changed))
+	})
+	return changed, err
+}
+
+// DeleteRole deletes a role that people made, and all grants of it.
+func (s *Store) DeleteRole(ctx context.Context, organization, name string) error {
+	return s.change(ctx, func(tx *ent.Tx) error {
+		found, err := own(ctx, tx, organization, name)
+		if err != nil {
+			return err
+		}
+		if err := tx.Role.DeleteOne(found).Exec(ctx); err != nil {
+			return err
+		}
+		return s.trail.Append(ctx, tx, roleChange("role.delete", found))
+	})
+}
+
+// own returns a role that belongs to exactly this organization and that people made.
+func own(ctx context.Context, tx *ent.Tx, organization, name string) (*ent.Role, error) {
+	found, err := tx.Role.Query().Where(role.Name(name), role.OrganizationID(organization)).Only(ctx)
+	switch {
+	case ent.IsNotFound(err):
+		return nil, ErrRoleNotFound
+	case err != nil:
+		return nil, err
+	case found.Module != "":
+		return nil, ErrRoleOfModule
+	}
+	return found, nil
+}
+
+// known fails where a permission, that is no pattern, does not exist.
+func known(ctx context.Context, tx *ent.Tx, permissions []string) error {
+	for _, p := range permissions {
+		if strings.HasSuffix(p, "*") {
+			continue
+		}
+		exists, err := tx.Permission.Query().Where(permission.ID(p), permission.Removed(false)).Exist(ctx)
+		if err != nil {
+			return err
+		}
+		if !exists {
+			return UnknownPermissionError(p)
+		}
+	}
+	return nil
+}
+
+// UnknownPermissionError names a permission that does not exist; it matches ErrUnknownPermission.
+type UnknownPermissionError string
+
+// Error implements error.
+func (e UnknownPermissionError) Error() string { return "no such permission: " + string(e) }
+
+// Is implements the protocol of errors.Is.
+func (UnknownPermissionError) Is(target error) bool { return target == ErrUnknownPermission }
+
+// maxAttribute bounds an attribute of an audit event.
+const maxAttribute = 1024
+
+func roleChange(action string, r *ent.Role) audit.Change {
+	permissions := strings.Join(r.Permissions, " ")
+	if len(permissions) > maxAttribute {
+		permissions = permissions[:maxAttribute-len(" …")] + " …"
+	}
+	return audit.Change{
+		Action: action, Resource: r.Name, Organization: r.OrganizationID, Attributes: map[string]string{"permissions": permissions},
+	}
+}

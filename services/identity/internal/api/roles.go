@@ -1,0 +1,33 @@
+package api
+
+import (
+	"context"
+
+	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
+	"ashlar.dev/gen/go/ashlar/authz/v1/authzv1connect"
+	"ashlar.dev/kernel/rpc"
+	"ashlar.dev/platform/policy"
+)
+
+// ownerRole is what the creator of an organization holds in it; module.yaml declares it.
+const ownerRole = "identity.owner"
+
+// Roles gives and takes the roles that follow from membership.
+type Roles struct {
+	policy authzv1connect.PolicyServiceClient
+}
+
+// NewRoles returns roles that are kept by authz.
+func NewRoles(clients *rpc.Clients) *Roles {
+	return &Roles{policy: authzv1connect.NewPolicyServiceClient(clients.Client(policy.Service))}
+}
+
+func (r *Roles) makeOwner(ctx context.Context, userID, organizationID string) error {
+	_, err := r.policy.EnsureGrant(ctx, &authzv1.EnsureGrantRequest{UserId: userID, Role: ownerRole, OrganizationId: organizationID})
+	return err
+}
+
+func (r *Roles) revokeAll(ctx context.Context, userID, organizationID string) error {
+	_, err := r.policy.RevokeGrants(ctx, &authzv1.RevokeGrantsRequest{UserId: userID, OrganizationId: organizationID})
+	return err
+}

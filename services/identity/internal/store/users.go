@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"ashlar.dev/kernel/audit"
+	"ashlar.dev/kernel/authn"
+	"ashlar.dev/kernel/id"
+	"ashlar.dev/services/identity/ent"
+	"ashlar.dev/services/identity/ent/user"
+)
+
+// NewUser is what a person is made from.
+type NewUser struct {
+	// ID is made up where it is empty.
+	ID, Email, DisplayName string
+	// RequestKey makes creating idempotent where it is not empty.
+	RequestKey string
+}
+
+// NormalizeEmail returns the form in which addresses are kept and compared. The part before the @ is case-sensitive by
+// RFC 5321, section 2.4, but nobody treats it so.
+func NormalizeEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }
+
+// CreateUser adds a person. With a request key or an id that is there already it returns that person, and changes
+// nothing; an id that belongs to another address, and a taken address, fail with ErrEmailTaken.
+func (s *Store) CreateUser(ctx context.Context, n NewUser) (*ent.User, error) {
+	n.Email = NormalizeEmail(n.Email)
+	if n.ID == "" {
+		n.ID = id.New(id.User)
+	}
+	var created *ent.User
+	err := s.change(ctx, func(tx *ent.Tx) error {
+		found, err := tx.User.Query().Where(user.Or(user.ID(n.ID), user.And(user.RequestKeyNotNil(), user.RequestKey(n.RequestKey)))).Only(ctx)
+		switch {
+		case err == nil && n.RequestKey == "" && found.Email != n.Email:
+			return ErrEmailTaken
+		case err == nil:
+			created = found
+			audit.MarkRecorded(ctx)
+			return nil
+		case !ent.IsNotFound(err):
+			return err
+		}
+		created, err = tx.User.Create().SetID(n.ID).SetEmail(n.Email).SetDisplayName(n.DisplayName).
+			SetNillableRequestKey(optional(n.RequestKey)).Save(ctx)
+		if err != nil {
+			return err
+		}
+		return s.trail.Append(ctx, tx, audit.Change{
+			Action: "user.create", Resource: n.ID, Actor: self(ctx, n.ID), Attributes: map[string]string{"display_name": n.DisplayName},
+		})
+	})
+	if ent.IsConstraintError(err) {
+		return s.afterConflict(ctx, n, err)
+	}
+	return created, err
+}
+
+// afterConflict finds out what another transaction, that came first, has created.
+func (s *Store) afterConflict(ctx context.Context, n NewUser, conflict error) (*ent.User, error) {
+	if n.RequestKey != "" {
+		found, err := s.client.User.Query().Where(user.RequestKey(n.RequestKey)).Only(ctx)
+		if err == nil {
+			audit.MarkRecorded(ctx)
+			return found, nil
+		}
+		if !ent.IsNotFound(err) {
+			return nil, err
+		}
+	}
+	found, err := s.client.User.Get(ctx, n.ID)
+	switch {
+	case err == nil && found.Email == n.Email:
+		return found, nil
+	case err != nil && !ent.IsNotFound(err):
+		return nil, err
+	default:
+		return nil, errors.Join(ErrEmailTaken, conflict)
+	}
+}
+
+// self is the person who signs up: nobody else is answerable for it. Where the caller is known, it is nil.
+func self(ctx context.Context, userID string) *authn.Principal {
+	if actor := authn.FromContext(ctx).Actor(); actor.Kind == authn.User {
+		return nil
+	}
+	return &authn.Principal{Kind: authn.User, UserID: userID}
+}
+
+// User returns a person by id.
+func (s *Store) User(ctx context.Context, userID string) (*ent.User, error) {
+	found, err := s.client.User.Get(ctx, userID)
+	return found, translate(err)
+}
+
+// UserByEmail returns a person by address.
+func (s *Store) UserByEmail(ctx context.Context, email string) (*ent.User, error) {
+	found, err := s.client.User.Query().Where(user.Email(NormalizeEmail(email))).Only(ctx)
+	return found, translate(err)
+}
+
+// Users returns up to limit people whose ids come after the given one, in the order of creation; with an address, only
+// those who have it.
+func (s *Store) Users(ctx context.Context, email, after string, limit int) ([]*ent.User, error) {
+	query := s.client.User.Query().Where(user.IDGT(after)).Order(user.ByID()).Limit(limit)
+	if email != "" {
+		query.Where(user.Email(NormalizeEmail(email)))
+	}
+	return query.All(ctx)
+}
+
+// RenameUser changes how a person is called.
+func (s *Store) RenameUser(ctx context.Context, userID, displayName string) (*ent.User, error) {
+	var changed *ent.User
+	err := s.change(ctx, func(tx *ent.Tx) error {
+		var err error
+		if changed, err = tx.User.UpdateOneID(userID).SetDisplayName(displayName).Save(ctx); err != nil {
+			return err
+		}
+		return s.trail.Append(ctx, tx, audit.Change{
+			Action: "user.update", Resource: userID, Attributes: map[string]string{"display_name": displayName},
+		})
+	})
+	return changed, err
+}
+
+// SetUserDeactivated deactivates a person or undoes it; where it is so already, nothing changes.
+func (s *Store) SetUserDeactivated(ctx context.Context, userID string, deactivated bool) (*ent.User, error) {
+	var changed *ent.User
+	err := s.change(ctx, func(tx *ent.Tx) error {
+		n, err := tx.User.Update().Where(user.ID(userID), user.Deactivated(!deactivated)).SetDeactivated(deactivated).Save(ctx)
+		if err != nil {
+			return err
+		}
+		if changed, err = tx.User.Get(ctx, userID); err != nil {
+			return err
+		}
+		if n == 0 {
+			audit.MarkRecorded(ctx)
+			return nil
+		}
+		return s.trail.Append(ctx, tx, audit.Change{Action: activation("user", deactivated), Resource: userID})
+	})
+	return changed, err
+}
+
+func activation(resource string, deactivated bool) string {
+	if deactivated {
+		return fmt.Sprintf("%s.deactivate", resource)
+	}
+	return fmt.Sprintf("%s.reactivate", resource)
+}
