@@ -1,0 +1,31 @@
+// Package audit is the service that keeps the record of what was done on the platform, and shows it.
+package audit
+
+import (
+	_ "embed" // module.yaml
+
+	"connectrpc.com/connect/v2"
+
+	"ashlar.dev/gen/go/ashlar/audit/v1/auditv1connect"
+	"ashlar.dev/kernel/manifest"
+	"ashlar.dev/platform/service"
+	"ashlar.dev/services/audit/internal/api"
+	"ashlar.dev/services/audit/internal/store"
+	"ashlar.dev/services/audit/migrations"
+)
+
+//go:embed module.yaml
+var moduleYAML []byte
+
+// Module returns what makes the service.
+func Module() service.Module {
+	return service.Module{Manifest: manifest.MustParse(moduleYAML), Migrations: migrations.FS, New: build}
+}
+
+func build(host *service.Host) (*service.Parts, error) {
+	s := store.New(host.Database)
+	return &service.Parts{Register: func(server *connect.Server) {
+		auditv1connect.RegisterAuditServiceHandler(server, api.NewEvents(s))
+		auditv1connect.RegisterIngestServiceHandler(server, api.NewIngest(s))
+	}}, nil
+}

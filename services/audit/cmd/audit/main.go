@@ -1,0 +1,18 @@
+// Command audit keeps the record of what was done on the platform, and shows it.
+package main
+
+import (
+	"go.uber.org/fx"
+
+	"ashlar.dev/kernel/lifecycle/fxadapter"
+	"ashlar.dev/platform/service"
+	"ashlar.dev/services/audit"
+)
+
+func main() {
+	fxadapter.Main("audit", "Keeps the record of what was done on the platform, and shows it.", graph)
+}
+
+func graph(cfg service.Config) fx.Option {
+	return fx.Options(fx.Supply(cfg, audit.Module()), fx.Provide(service.NewProcess))
+}

@@ -1,0 +1,87 @@
+// Package auth is the service that signs people up, in and out, and has the keys of their access tokens.
+package auth
+
+import (
+	"context"
+	_ "embed" // module.yaml
+	"time"
+
+	"connectrpc.com/connect/v2"
+
+	"ashlar.dev/gen/go/ashlar/auth/v1/authv1connect"
+	"ashlar.dev/kernel/lifecycle"
+	"ashlar.dev/kernel/manifest"
+	"ashlar.dev/platform/service"
+	"ashlar.dev/services/auth/internal/account"
+	"ashlar.dev/services/auth/internal/api"
+	"ashlar.dev/services/auth/internal/keyring"
+	"ashlar.dev/services/auth/internal/password"
+	"ashlar.dev/services/auth/internal/store"
+	"ashlar.dev/services/auth/migrations"
+)
+
+//go:embed module.yaml
+var moduleYAML []byte
+
+// What secrets are derived from the cluster key for. Changing one makes what is in the database unreadable.
+const (
+	signingKeyPurpose   = "auth signing key"
+	refreshTokenPurpose = "auth refresh token"
+)
+
+// adminTimeout bounds how long the first administrator may take to make.
+const adminTimeout = time.Minute
+
+// settings is what tests set otherwise.
+type settings struct {
+	clock     func() time.Time
+	passwords password.Params
+}
+
+// Module returns what makes the service.
+func Module(cfg Config) service.Module {
+	return module(cfg, settings{clock: time.Now, passwords: password.DefaultParams})
+}
+
+func module(cfg Config, set settings) service.Module {
+	return service.Module{
+		Manifest: manifest.MustParse(moduleYAML), Migrations: migrations.FS,
+		New: func(host *service.Host) (*service.Parts, error) { return build(cfg, set, host) },
+	}
+}
+
+func build(cfg Config, set settings, host *service.Host) (*service.Parts, error) {
+	s := store.New(host.Database, host.Trail, set.clock)
+	ring, err := keyring.New(s, host.Key.Derive(signingKeyPurpose), set.clock)
+	if err != nil {
+		return nil, err
+	}
+	people := account.NewPeople(host.Clients)
+	desk := account.NewDesk(people, s, password.NewHasher(set.passwords), host.Log)
+	sweeper := account.NewSweeper(people, s, host.Log)
+	tokens := api.NewTokens(ring, host.Key.Derive(refreshTokenPurpose), set.clock)
+	components := []lifecycle.Component{{Name: "keys", Start: ring.Open}}
+	admin, err := cfg.checkAdmin()
+	if err != nil {
+		return nil, err
+	}
+	if admin {
+		administrator := account.NewAdministrator(desk, host.Clients, host.Log)
+		components = append(components, lifecycle.Component{Name: "administrator", StartTimeout: adminTimeout, Start: func(ctx context.Context) error {
+			secret, err := cfg.adminPassword()
+			if err != nil {
+				return err
+			}
+			return administrator.Ensure(ctx, cfg.AdminEmail, secret)
+		}})
+	}
+	components = append(components, lifecycle.Component{Name: "sweeper", Start: sweeper.Start, Stop: sweeper.Stop})
+	return &service.Parts{
+		Keys: ring, Components: components,
+		Register: func(server *connect.Server) {
+			authv1connect.RegisterAuthServiceHandler(server, api.NewAuth(s, people, desk, tokens))
+			authv1connect.RegisterSessionServiceHandler(server, api.NewSessions(s))
+			authv1connect.RegisterKeyServiceHandler(server, api.NewKeys(ring))
+		},
+	}, nil
+}

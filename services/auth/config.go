@@ -1,0 +1,65 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"ashlar.dev/kernel/config"
+	"ashlar.dev/platform/service"
+)
+
+// maxPasswordFile bounds the file of the first administrator's password, in bytes.
+const maxPasswordFile = 4096
+
+// Config is what the process can be told beside what every process can.
+type Config struct {
+	service.Config
+
+	AdminEmail        string        `help:"Address of the first administrator, who is made at start where there is none. Taking it away takes no rights away." placeholder:"EMAIL"`
+	AdminPassword     config.Secret `help:"The first administrator's password, at least 15 characters; set it by environment. It counts when the account is made; changing it later changes nothing." placeholder:"PASSWORD"`
+	AdminPasswordFile string        `help:"File with that password, mode 0600, instead." placeholder:"FILE"`
+}
+
+// checkAdmin tells whether the first administrator is configured, and what is wrong with that. It reads no file.
+func (c Config) checkAdmin() (bool, error) {
+	given := c.AdminPassword != "" || c.AdminPasswordFile != ""
+	switch {
+	case c.AdminEmail == "" && !given:
+		return false, nil
+	case c.AdminEmail == "":
+		return false, errors.New("first administrator: there is a password and no address: set ASHLAR_ADMIN_EMAIL")
+	case !given:
+		return false, errors.New("first administrator: there is an address and no password: set ASHLAR_ADMIN_PASSWORD or ASHLAR_ADMIN_PASSWORD_FILE")
+	case c.AdminPassword != "" && c.AdminPasswordFile != "":
+		return false, errors.New("first administrator: ASHLAR_ADMIN_PASSWORD and ASHLAR_ADMIN_PASSWORD_FILE are both set: take one away")
+	}
+	return true, nil
+}
+
+// adminPassword returns the first administrator's password. A file must be readable for its owner only; line ends after
+// the password are not part of it.
+func (c Config) adminPassword() (config.Secret, error) {
+	path := c.AdminPasswordFile
+	if path == "" {
+		return c.AdminPassword, nil
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("first administrator: the password file %s does not exist: write it, mode 0600, or correct ASHLAR_ADMIN_PASSWORD_FILE", path)
+	case err != nil:
+		return "", fmt.Errorf("first administrator: the password file: %w", err)
+	case info.Mode().Perm()&0o077 != 0:
+		return "", fmt.Errorf("first administrator: others can read the password file %s (mode %04o): chmod 600 %s", path, info.Mode().Perm(), path)
+	case info.Size() > maxPasswordFile:
+		return "", fmt.Errorf("first administrator: the password file %s has %d bytes, more than %d", path, info.Size(), maxPasswordFile)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("first administrator: the password file: %w", err)
+	}
+	return config.Secret(strings.TrimRight(string(text), "\r\n")), nil
+}
