@@ -1,0 +1,61 @@
+package gateway_test
+
+import (
+	"context"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"ashlar.dev/gateway"
+	"ashlar.dev/kernel/config"
+	"ashlar.dev/kernel/telemetry"
+)
+
+func parse(t *testing.T, args ...string) (gateway.Config, error) {
+	t.Helper()
+	var cfg gateway.Config
+	err := config.Parse(&cfg, "gateway", "", args, io.Discard, func(int) {})
+	return cfg, err
+}
+
+func TestConfig(t *testing.T) {
+	t.Setenv("ASHLAR_CONSUL_ADDR", "consul:1")
+	cfg, err := parse(t)
+	require.NoError(t, err)
+	assert.Equal(t, "127.0.0.1:8080", cfg.Addr)
+	assert.Empty(t, cfg.CORSOrigins)
+	assert.InDelta(t, 100, cfg.RateLimit, 0)
+	assert.Equal(t, 200, cfg.RateBurst)
+	assert.Equal(t, time.Minute, cfg.MaxTimeout)
+	assert.Equal(t, "consul:1", cfg.ConsulAddr)
+	assert.Equal(t, "127.0.0.1:0", cfg.OpsAddr)
+
+	t.Setenv("ASHLAR_GATEWAY_ADDR", "0.0.0.0:9000")
+	t.Setenv("ASHLAR_GATEWAY_CORS_ORIGINS", "http://localhost:*,https://app.example.com")
+	cfg, err = parse(t)
+	require.NoError(t, err)
+	assert.Equal(t, "0.0.0.0:9000", cfg.Addr)
+	assert.Equal(t, []string{"http://localhost:*", "https://app.example.com"}, cfg.CORSOrigins)
+
+	_, err = parse(t, "--listen-addr=x")
+	require.Error(t, err, "the gateway has one address for callers")
+}
+
+func TestConfigThatMakesNoSense(t *testing.T) {
+	tel, err := telemetry.New(context.Background(), telemetry.Config{}, telemetry.Process{}, io.Discard)
+	require.NoError(t, err)
+	w := newEmptyWorld(t)
+	for says, cfg := range map[string]gateway.Config{
+		"rate-limit":   {RateLimit: -1},
+		"rate-burst":   {RateLimit: 1},
+		"max-timeout":  {MaxTimeout: -1},
+		"cors-origins": {CORSOrigins: []string{"https://app.example.com/path"}},
+		"want scheme":  {CORSOrigins: []string{"app.example.com"}},
+	} {
+		_, err := gateway.New(cfg, w.env, tel, nil)
+		require.ErrorContains(t, err, says)
+	}
+}

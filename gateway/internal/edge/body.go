@@ -1,0 +1,53 @@
+package edge
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+
+	"ashlar.dev/gateway/internal/wire"
+)
+
+// requestBody notes why reading from the caller failed. It is read on a goroutine of the transport.
+type requestBody struct {
+	io.ReadCloser
+
+	tooLarge atomic.Bool
+	broken   atomic.Bool
+}
+
+// Read implements io.Reader.
+func (b *requestBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			b.tooLarge.Store(true)
+		} else {
+			b.broken.Store(true)
+		}
+	}
+	return n, err
+}
+
+// limitBody bounds a request that consists of one message. The messages of a stream are bounded by the service, one by one.
+func (c *call) limitBody() error {
+	if c.r.Method == http.MethodGet {
+		c.r.Body = http.NoBody
+		return nil
+	}
+	body := c.r.Body
+	if c.route.OneRequest() {
+		longest := c.h.MaxMessageBytes
+		if c.protocol.Framed() {
+			longest += wire.EnvelopeBytes
+		}
+		if c.r.ContentLength > longest {
+			return tooLarge(c.h.MaxMessageBytes)
+		}
+		body = http.MaxBytesReader(c.w, body, longest)
+	}
+	c.request.ReadCloser = body
+	c.r.Body = &c.request
+	return nil
+}

@@ -1,0 +1,144 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"ashlar.dev/gateway/internal/routes"
+	"ashlar.dev/gateway/internal/wire"
+	"ashlar.dev/kernel/rpcerror"
+)
+
+// unknownName stands for procedures that are in no table, so that strangers cannot make up metrics.
+const unknownName = "unknown"
+
+// call is one request on its way through the gateway. It belongs to the goroutine of the request.
+type call struct {
+	h        *Handler
+	w        http.ResponseWriter
+	r        *http.Request
+	route    *routes.Route // nil where there is none
+	protocol wire.Protocol
+	begun    time.Time
+	span     trace.Span
+	// code is how the call ended, as far as is known.
+	code string
+	// cause is why the gateway itself ended the call; for logs.
+	cause    error
+	timer    timer
+	request  requestBody
+	response responseBody
+}
+
+type callKey struct{}
+
+// callOf returns the call that a context belongs to; nil where there is none.
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// begin starts to count, and a trace: what strangers say about traces is not trusted.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, route *routes.Route) *call {
+	c := &call{h: h, w: w, route: route, protocol: wire.ProtocolOf(r), begun: time.Now(), code: connect.CodeCanceled.String()}
+	ctx, span := h.tracer.Start(r.Context(), c.name(), trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer))
+	c.span = span
+	c.r = r.WithContext(context.WithValue(ctx, callKey{}, c))
+	h.metrics.inFlight.Inc()
+	return c
+}
+
+// name is the procedure as metrics know it.
+func (c *call) name() string {
+	if c.route == nil {
+		return unknownName
+	}
+	return c.route.Procedure
+}
+
+// end tells how the call went.
+func (c *call) end() {
+	took := time.Since(c.begun)
+	name, protocol := c.name(), c.protocol.String()
+	c.h.metrics.inFlight.Dec()
+	c.h.metrics.requests.WithLabelValues(name, c.code, protocol).Inc()
+	c.h.metrics.duration.WithLabelValues(name, protocol).Observe(took.Seconds())
+	if c.span.IsRecording() {
+		c.span.SetAttributes(attribute.String("rpc.method", name), attribute.String("rpc.system", protocol), attribute.String("rpc.code", c.code))
+		if c.code != wire.OK {
+			c.span.SetStatus(codes.Error, c.code)
+		}
+	}
+	c.span.End()
+	// No query (a Connect GET has its message there), no headers.
+	c.h.log.DebugContext(c.r.Context(), "request", "procedure", name, "protocol", protocol, "code", c.code,
+		"took", took, "client", c.r.RemoteAddr, "cause", c.cause)
+}
+
+// refuse answers an error in the caller's protocol.
+func (c *call) refuse(err error) {
+	c.code, c.cause = codeOf(err), errors.Unwrap(err)
+	switch connect.CodeOf(err) {
+	case connect.CodeUnauthenticated:
+		c.w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110, section 11.6.1
+	case connect.CodeResourceExhausted:
+		if wait, ok := retryAfter(err); ok {
+			c.w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
+		}
+	}
+	// The only thing that can go wrong is that the caller is gone.
+	_ = c.h.errors.Write(c.w, c.r, err)
+}
+
+// refuseHTTP answers what is no RPC.
+func (c *call) refuseHTTP(status int, header, value string) {
+	c.code = "http_" + strconv.Itoa(status)
+	if header != "" {
+		c.w.Header().Set(header, value)
+	}
+	c.w.WriteHeader(status)
+}
+
+// failure is the error for a call that could not be passed on, or whose answer broke off.
+func (c *call) failure(cause error) error {
+	ended := context.Cause(c.r.Context())
+	switch {
+	case c.request.tooLarge.Load():
+		return tooLarge(c.h.MaxMessageBytes)
+	case errors.Is(ended, errStopping):
+		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable, "the gateway is stopping", rpcerror.Cause(cause))
+	case errors.Is(ended, context.DeadlineExceeded):
+		return rpcerror.New(connect.CodeDeadlineExceeded, rpcerror.ReasonDeadlineExceeded, "the deadline has passed", rpcerror.Cause(cause))
+	case ended != nil || c.request.broken.Load():
+		return connect.NewError(connect.CodeCanceled, "the call was canceled").WithCause(cause)
+	default:
+		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable,
+			c.route.Service+" cannot be reached at the moment", rpcerror.Meta("service", c.route.Service), rpcerror.Cause(cause))
+	}
+}
+
+// client is the address at the other end of the connection.
+func (c *call) client() netip.Addr {
+	address, err := netip.ParseAddrPort(c.r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return address.Addr()
+}
+
+func codeOf(err error) string {
+	if err == nil || errors.Is(err, io.EOF) {
+		return wire.OK
+	}
+	return connect.CodeOf(err).String()
+}

@@ -1,0 +1,51 @@
+package edge
+
+import (
+	"net/http"
+	"time"
+
+	"ashlar.dev/gateway/internal/wire"
+)
+
+const (
+	// hopTime is how much earlier the service's deadline is than the caller's, so that the service's own answer about it
+	// can still arrive.
+	hopTime = 10 * time.Millisecond
+	// answerTime is how long after the deadline an answer that has begun may take to arrive: cut off, it would tell
+	// the caller less than what the service has to say.
+	answerTime = time.Second
+)
+
+// timer ends a call at its deadline. The zero value is a call without one.
+type timer struct {
+	deadline time.Time
+	timer    *time.Timer
+}
+
+func (t *timer) start(d time.Duration, end func()) {
+	t.deadline = time.Now().Add(d)
+	t.timer = time.AfterFunc(d, end)
+}
+
+func (t *timer) stop() {
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+}
+
+// answered allows for the answer to arrive, if the deadline has not passed yet.
+func (t *timer) answered() {
+	if t.timer != nil && t.timer.Stop() {
+		t.timer.Reset(time.Until(t.deadline) + answerTime)
+	}
+}
+
+// forward tells the service how long it has.
+func (t *timer) forward(protocol wire.Protocol, header http.Header) {
+	if t.timer == nil {
+		wire.ClearTimeout(header)
+		return
+	}
+	left := time.Until(t.deadline)
+	wire.SetTimeout(protocol, header, max(left-min(hopTime, left/10), time.Millisecond))
+}

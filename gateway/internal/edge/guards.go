@@ -1,0 +1,83 @@
+package edge
+
+import (
+	"context"
+
+	"connectrpc.com/connect/v2"
+
+	"ashlar.dev/gateway/internal/limit"
+	"ashlar.dev/gateway/internal/wire"
+	"ashlar.dev/kernel/access"
+	"ashlar.dev/kernel/authn"
+	"ashlar.dev/kernel/rpcerror"
+)
+
+// bound gives the call its deadline: the caller's, and for a unary call no more than the manifest and the gateway
+// allow. Streams also end when the gateway stops. cancel is never nil.
+func (c *call) bound() (cancel context.CancelFunc, err error) {
+	d, limited, err := wire.Timeout(c.protocol, c.r.Header)
+	if err != nil {
+		return func() {}, rpcerror.New(connect.CodeInvalidArgument, rpcerror.ReasonInvalidRequest, err.Error())
+	}
+	if c.route.Unary() {
+		longest := c.h.MaxTimeout
+		if c.route.Timeout > 0 {
+			longest = min(longest, c.route.Timeout)
+		}
+		if !limited || d > longest {
+			d, limited = longest, true
+		}
+	}
+	ctx, end := context.WithCancelCause(c.r.Context())
+	c.r = c.r.WithContext(ctx)
+	unhook := func() bool { return true }
+	if !c.route.Unary() {
+		unhook = context.AfterFunc(c.h.stopping, func() { end(errStopping) })
+	}
+	cancel = func() {
+		unhook()
+		c.timer.stop()
+		end(nil)
+	}
+	if limited && d <= 0 {
+		end(context.DeadlineExceeded)
+		return cancel, c.failure(context.DeadlineExceeded)
+	}
+	if limited {
+		c.timer.start(d, func() { end(context.DeadlineExceeded) })
+	}
+	return cancel, nil
+}
+
+// admit finds out who calls, and how often. A caller who fails to prove who he is counts as whoever is at that
+// address, so that guessing is limited, too.
+func (c *call) admit() error {
+	principal, denied := c.authenticate()
+	caller := limit.Address(c.client())
+	if principal.Kind == authn.User {
+		caller = limit.Principal(principal.UserID)
+	}
+	if wait, ok := c.h.Limits.Take(caller, c.route.Service, c.route.Limit); !ok {
+		return rateLimited(wait)
+	}
+	return denied
+}
+
+// authenticate verifies a token where the rule asks for one; services verify it again. Where it asks for none, a
+// credential that is sent all the same goes no further.
+func (c *call) authenticate() (authn.Principal, error) {
+	switch c.route.Access {
+	case access.Public:
+		c.r.Header.Del("Authorization")
+		return authn.Principal{}, nil
+	case access.Authenticated, access.Permission:
+		token, err := authn.Bearer(c.r.Header.Get("Authorization"))
+		if err != nil {
+			return authn.Principal{}, err
+		}
+		c.r.Header.Set("Authorization", "Bearer "+token) // one, and nothing beside it
+		return c.h.Tokens.Verify(c.r.Context(), token)
+	default:
+		return authn.Principal{}, unknownProcedure()
+	}
+}

@@ -1,0 +1,217 @@
+// Package edge takes requests from outside: it finds the route, checks who calls and how often, bounds what may be
+// sent and how long it may take, and passes the call on, in whichever protocol it came. It knows no service by name and
+// does not know how routes are learned.
+package edge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"ashlar.dev/gateway/internal/limit"
+	"ashlar.dev/gateway/internal/routes"
+	"ashlar.dev/gateway/internal/wire"
+	"ashlar.dev/kernel/access"
+	"ashlar.dev/kernel/health"
+	"ashlar.dev/kernel/telemetry"
+)
+
+// aliasQuery is the Connect GET that an alias stands for: an empty message in JSON.
+const aliasQuery = "connect=v1&encoding=json&message=%7B%7D"
+
+// errStopping is why streams end when the gateway stops.
+var errStopping = errors.New("the gateway is stopping")
+
+// Parts is what a handler is made of.
+type Parts struct {
+	Tables func() *routes.Table
+	Tokens access.TokenVerifier
+	Limits *limit.Limiter
+	// Own serves the procedures whose route names no service.
+	Own http.Handler
+	// RoundTripper sends a request to an instance of the service that the URL's host names.
+	RoundTripper http.RoundTripper
+	Status       *health.Status
+	Telemetry    *telemetry.Telemetry
+	// MaxTimeout bounds unary calls, whatever the caller or a manifest says.
+	MaxTimeout time.Duration
+	// MaxMessageBytes bounds the requests that consist of one message.
+	MaxMessageBytes int64
+	// CORSOrigins are the origins whose scripts may call.
+	CORSOrigins []string
+}
+
+// Handler serves requests from outside. It is safe for concurrent use.
+type Handler struct {
+	Parts
+
+	root       http.Handler
+	probes     *http.ServeMux
+	proxy      *httputil.ReverseProxy
+	errors     *connecthttp.ErrorWriter
+	metrics    *metrics
+	tracer     trace.Tracer
+	propagator propagation.TextMapPropagator
+	log        *slog.Logger
+	stopping   context.Context
+	stop       context.CancelFunc
+}
+
+// New returns a handler.
+func New(parts Parts) (*Handler, error) {
+	m, err := newMetrics(parts.Telemetry.Metrics, func() float64 { return float64(parts.Tables().Procedures()) })
+	if err != nil {
+		return nil, err
+	}
+	h := &Handler{
+		Parts: parts, probes: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), metrics: m,
+		tracer: parts.Telemetry.Traces.Tracer("ashlar.dev/gateway"), propagator: parts.Telemetry.Propagator(), log: parts.Telemetry.Log,
+	}
+	h.stopping, h.stop = context.WithCancel(context.Background())
+	h.proxy = h.newProxy()
+	parts.Status.Mount(h.probes)
+	h.root = withCORS(parts.CORSOrigins, http.HandlerFunc(h.dispatch))
+	return h, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.root.ServeHTTP(w, r) }
+
+// EndStreams ends the streams that are under way with unavailable; unary calls go on.
+func (h *Handler) EndStreams() { h.stop() }
+
+// dispatch finds out what a request is for.
+func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request) {
+	// What is escaped is not exact: `/a%2fb` and `/a/b` must not be two names of one thing.
+	exact := r.URL.RawPath == ""
+	if exact && (r.URL.Path == "/healthz" || r.URL.Path == "/readyz") {
+		h.probes.ServeHTTP(w, r)
+		return
+	}
+	sanitize(r.Header)
+	table := h.Tables()
+	var route *routes.Route
+	if exact {
+		route = table.Route(r.URL.Path)
+		if alias := table.Alias(r.URL.Path); route == nil && alias != nil {
+			h.alias(w, r, alias)
+			return
+		}
+	}
+	c := h.begin(w, r, route)
+	defer c.end()
+	if route == nil {
+		c.unknown()
+		return
+	}
+	if c.acceptable() {
+		c.serve()
+	}
+}
+
+// alias answers a well-known path with the side-effect-free procedure that it stands for.
+func (h *Handler) alias(w http.ResponseWriter, r *http.Request, route *routes.Route) {
+	url := *r.URL
+	url.Path, url.RawQuery = route.Procedure, aliasQuery
+	r = r.Clone(r.Context())
+	r.URL = &url
+	c := h.begin(w, r, route)
+	defer c.end()
+	if r.Method != http.MethodGet {
+		c.refuseHTTP(http.StatusMethodNotAllowed, "Allow", http.MethodGet)
+		return
+	}
+	if c.acceptable() {
+		c.serve()
+	}
+}
+
+// unknown answers what is not there. Internal procedures and those of services that are not exposed are in no table, so
+// that they cannot be told from procedures that do not exist.
+func (c *call) unknown() {
+	rpc := c.protocol != wire.None
+	if c.protocol == wire.ConnectGet {
+		rpc = c.r.URL.Query().Has("encoding") // a browser that looks for a page is no RPC client
+	}
+	if !rpc {
+		c.code = "http_404"
+		http.NotFound(c.w, c.r)
+		return
+	}
+	c.refuse(unknownProcedure())
+}
+
+// acceptable answers requests whose form no service would take, and tells whether the request is none of them. The
+// answers are those of the services, which never see such a request.
+func (c *call) acceptable() bool {
+	r := c.r
+	switch {
+	case r.Method == http.MethodGet && !c.route.Get, r.Method != http.MethodGet && r.Method != http.MethodPost:
+		allow := http.MethodPost
+		if c.route.Get {
+			allow = "GET, POST"
+		}
+		c.refuseHTTP(http.StatusMethodNotAllowed, "Allow", allow)
+	case r.Method == http.MethodGet && r.ContentLength != 0:
+		c.refuseHTTP(http.StatusUnsupportedMediaType, "", "")
+	case c.protocol == wire.None:
+		c.refuseHTTP(http.StatusUnsupportedMediaType, "Accept-Post",
+			"application/json, application/proto, application/connect+json, application/connect+proto, application/grpc, application/grpc-web")
+	case c.route.Bidi() && r.ProtoMajor < 2:
+		// Both sides of HTTP/1.1 would wait for each other; closing the connection wakes the caller.
+		c.refuseHTTP(http.StatusHTTPVersionNotSupported, "Connection", "close")
+	default:
+		return true
+	}
+	return false
+}
+
+// serve passes the guards and then the call.
+func (c *call) serve() {
+	cancel, err := c.bound()
+	defer cancel()
+	if err != nil {
+		c.refuse(err)
+		return
+	}
+	if err := c.admit(); err != nil {
+		c.refuse(err)
+		return
+	}
+	if c.r.Method == http.MethodPost {
+		c.r.URL.RawQuery, c.r.URL.ForceQuery = "", false
+	}
+	if err := c.limitBody(); err != nil {
+		c.refuse(err)
+		return
+	}
+	if !c.route.Unary() && c.r.ProtoMajor < 2 {
+		// A service may answer while the caller still sends; not every ResponseWriter can, and then it waits.
+		_ = http.NewResponseController(c.w).EnableFullDuplex()
+	}
+	if c.route.Service == "" {
+		c.code = wire.Unread
+		c.h.Own.ServeHTTP(c.w, c.r)
+		return
+	}
+	c.h.proxy.ServeHTTP(c.w, c.r)
+}
+
+// Outcome is the interceptor by which what the gateway itself serves tells how a call ended.
+func Outcome(next connect.ServerFunc) connect.ServerFunc {
+	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
+		err := next(ctx, spec, stream)
+		if c := callOf(ctx); c != nil {
+			c.code = codeOf(err)
+		}
+		return err
+	}
+}

@@ -1,0 +1,53 @@
+package edge
+
+import (
+	"net/http"
+	"strings"
+)
+
+// forgedPrefixes begin the headers that say who calls, from where or on whose behalf. From outside they are worth
+// nothing, and they must not look as if they came from us.
+var forgedPrefixes = []string{
+	"Ashlar-", "X-Forwarded-", "Proxy-", "X-B3-", "X-Original-", "X-Rewrite-", "X-Envoy-", "X-Ssl-", "X-Client-Cert",
+	"X-Http-Method", "X-Remote-", "Remote-",
+}
+
+// forgedNames are further ones, and headers that belong to one connection (RFC 9110, section 7.6.1).
+var forgedNames = []string{
+	"Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip", "Client-Ip",
+	"Cf-Connecting-Ip", "Fastly-Client-Ip", "X-Method-Override", "X-User", "X-User-Id",
+	"Traceparent", "Tracestate", "Baggage", "B3", "Uber-Trace-Id", "X-Amzn-Trace-Id", "X-Cloud-Trace-Context",
+	"Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings", "Expect",
+}
+
+// sanitize removes what a client has no say in, and what its Connection header names.
+func sanitize(header http.Header) {
+	for _, list := range header["Connection"] {
+		for name := range strings.SplitSeq(list, ",") {
+			header.Del(strings.TrimSpace(name))
+		}
+	}
+	for name := range header {
+		if forged(name) {
+			delete(header, name)
+		}
+	}
+}
+
+func forged(name string) bool {
+	// Some servers take an underscore for a dash.
+	if strings.IndexByte(name, '_') >= 0 {
+		name = strings.ReplaceAll(name, "_", "-")
+	}
+	for _, prefix := range forgedPrefixes {
+		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+			return true
+		}
+	}
+	for _, forged := range forgedNames {
+		if strings.EqualFold(name, forged) {
+			return true
+		}
+	}
+	return false
+}

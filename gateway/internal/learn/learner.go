@@ -1,0 +1,235 @@
+// Package learn keeps the table of routes up to date: it watches discovery and asks each service for its manifest. It
+// knows no service by name and nothing of the requests that follow the table.
+package learn
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"google.golang.org/protobuf/proto"
+
+	"ashlar.dev/gateway/internal/routes"
+	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
+	"ashlar.dev/kernel/discovery"
+)
+
+const (
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 5 * time.Second
+	// settleEvery is how often a refused service is looked at again, so that it gets what another has given up.
+	settleEvery = 10 * time.Second
+)
+
+// Ask asks a service for its manifest.
+type Ask func(ctx context.Context, service string) (*kernelv1.GetManifestResponse, error)
+
+// Learner learns routes between Start and Stop. Table is safe for concurrent use at any time.
+type Learner struct {
+	self      string
+	directory discovery.Directory
+	ask       Ask
+	own       []*routes.Route
+	log       *slog.Logger
+	table     atomic.Pointer[routes.Table]
+
+	running sync.WaitGroup
+	cancel  context.CancelFunc
+
+	mu      sync.Mutex
+	book    *book
+	pending map[string]bool // of the first look: services that have not been asked yet
+	looked  chan struct{}
+	told    map[*routes.Module]string
+}
+
+// New returns a learner that passes over the service named self. own is what the gateway itself serves.
+func New(self string, directory discovery.Directory, ask Ask, own []*routes.Route, log *slog.Logger) *Learner {
+	l := &Learner{
+		self: self, directory: directory, ask: ask, own: own, log: log,
+		book: newBook(), looked: make(chan struct{}), told: map[*routes.Module]string{},
+	}
+	l.table.Store(routes.NewTable(own))
+	return l
+}
+
+// Table returns the table as it is now.
+func (l *Learner) Table() *routes.Table { return l.table.Load() }
+
+// Start begins to watch, and returns after the first look: when discovery has named the services and each of them
+// has been asked once. A service that does not answer is asked again later and does not hold up the others.
+func (l *Learner) Start(ctx context.Context) error {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l.cancel = cancel
+	l.running.Go(func() { l.watch(running) })
+	select {
+	case <-l.looked:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("discovery has not shown which services there are: %w", ctx.Err())
+	}
+}
+
+// Stop ends watching. The table stays as it is.
+func (l *Learner) Stop(context.Context) error {
+	if l.cancel != nil {
+		l.cancel()
+		l.running.Wait()
+	}
+	return nil
+}
+
+// watch follows each service that discovery names, from then on until the end: one that has gone may come back.
+func (l *Learner) watch(ctx context.Context) {
+	ticker := time.NewTicker(settleEvery)
+	defer ticker.Stop()
+	services := l.directory.Services()
+	followed := map[string]bool{l.self: true}
+	for {
+		names, known, changed := services.Get()
+		if known {
+			l.present(names)
+			for _, name := range names {
+				if !followed[name] {
+					followed[name] = true
+					l.running.Go(func() { l.follow(ctx, name) })
+				}
+			}
+		}
+		select {
+		case <-changed:
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// present notes which services there are, and at the first look which of them have to be asked.
+func (l *Learner) present(names []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.book.present(names, time.Now())
+	if l.pending == nil {
+		l.pending = map[string]bool{}
+		for _, name := range names {
+			if name != l.self {
+				l.pending[name] = true
+			}
+		}
+	}
+	l.settle()
+}
+
+// follow asks a service for its manifest whenever its instances, or their versions, change.
+func (l *Learner) follow(ctx context.Context, service string) {
+	delays := &backoff.ExponentialBackOff{
+		InitialInterval: firstRetry, MaxInterval: lastRetry,
+		RandomizationFactor: backoff.DefaultRandomizationFactor, Multiplier: backoff.DefaultMultiplier,
+	}
+	delays.Reset()
+	watch := l.directory.Instances(service)
+	var last *kernelv1.GetManifestResponse
+	asked := "" // of which instances
+	for {
+		instances, known, changed := watch.Get()
+		who := fingerprint(instances)
+		var retry <-chan time.Time
+		switch {
+		case !known:
+		case len(instances) == 0 || who == asked:
+			l.tried(service)
+		default:
+			response, err := l.ask(ctx, service)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				delay := delays.NextBackOff()
+				retry = time.After(delay)
+				l.log.WarnContext(ctx, "cannot get the manifest of a service", "peer", service, "retry_in", delay, "error", err)
+			} else {
+				delays.Reset()
+				asked = who
+				if !proto.Equal(last, response) {
+					last = response
+					l.learn(ctx, service, response)
+				}
+			}
+			l.tried(service)
+		}
+		select {
+		case <-changed:
+		case <-retry:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// fingerprint names instances and their versions.
+func fingerprint(instances []discovery.Instance) string {
+	var b strings.Builder
+	for _, i := range instances {
+		b.WriteString(i.ID + "\x00" + i.Address + "\x00" + i.Version + "\n")
+	}
+	return b.String()
+}
+
+func (l *Learner) learn(ctx context.Context, service string, response *kernelv1.GetManifestResponse) {
+	module, err := routes.NewModule(service, response)
+	if err != nil {
+		l.log.ErrorContext(ctx, "a service is refused: its manifest makes no sense", "peer", service, "error", err)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.book.offer(module)
+	l.settle()
+}
+
+// tried notes that a service has been asked. Nothing is routed before the first look is done, so that of two services in
+// conflict the same one is taken by each gateway that starts, and not the one that answered faster.
+func (l *Learner) tried(service string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pending[service] {
+		delete(l.pending, service)
+		l.settle()
+	}
+}
+
+// settle makes a new table where something has changed. The caller holds mu.
+func (l *Learner) settle() {
+	if l.pending == nil || len(l.pending) > 0 {
+		return
+	}
+	refused, changed := l.book.settle(time.Now())
+	for _, r := range refused {
+		if l.told[r.module] != r.holder {
+			l.told[r.module] = r.holder
+			l.log.Error("a service is refused: it claims what another one has", "peer", r.module.Service, "claim", r.claim, "holder", r.holder)
+		}
+	}
+	for module := range l.told {
+		if !slices.ContainsFunc(refused, func(r refusal) bool { return r.module == module }) {
+			delete(l.told, module)
+		}
+	}
+	if changed {
+		table := routes.NewTable(l.own, l.book.modules()...)
+		l.table.Store(table)
+		l.log.Info("routes have changed", "procedures", table.Procedures(), "services", table.Services())
+	}
+	select {
+	case <-l.looked:
+	default:
+		close(l.looked)
+	}
+}

@@ -1,0 +1,205 @@
+package routes
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
+	"ashlar.dev/kernel/access"
+)
+
+// wellKnown is where aliases live (RFC 8615).
+const wellKnown = "/.well-known/"
+
+// infrastructure holds the packages whose RPC services every process has for itself; no manifest can claim them.
+var infrastructure = []string{"ashlar.kernel.", "grpc."}
+
+// Module is what one service of the platform offers, understood and checked. It is immutable.
+type Module struct {
+	// Service is the name in discovery.
+	Service string
+	// Version is that of the manifest.
+	Version string
+
+	claims   []string
+	callable []string
+	routes   []*Route
+	aliases  map[string]*Route
+	files    *protoregistry.Files
+	types    *protoregistry.Types
+}
+
+// NewModule reads what the named service answered about itself. It fails, and nothing of the service is taken, where
+// the answer is about another service, claims infrastructure, lacks a schema or an access rule, or has an alias that
+// could do more than read what is public.
+func NewModule(service string, response *kernelv1.GetManifestResponse) (*Module, error) {
+	manifest := response.GetManifest()
+	if manifest.GetName() != service {
+		return nil, fmt.Errorf("the manifest is of %q", manifest.GetName())
+	}
+	files, err := protodesc.NewFiles(response.GetDescriptors())
+	if err != nil {
+		return nil, fmt.Errorf("descriptors: %w", err)
+	}
+	m := &Module{
+		Service: service, Version: manifest.GetVersion(), claims: slices.Sorted(slices.Values(manifest.GetServices())),
+		aliases: map[string]*Route{}, types: new(protoregistry.Types),
+	}
+	var errs []error
+	for _, name := range m.claims {
+		errs = append(errs, m.addService(name, files, manifest.GetGateway()))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if !manifest.GetGateway().GetExpose() {
+		m.routes, m.callable = nil, nil
+	}
+	if err := m.addAliases(manifest.GetGateway().GetAliases()); err != nil {
+		return nil, err
+	}
+	if err := m.describe(response.GetDescriptors()); err != nil {
+		return nil, fmt.Errorf("descriptors: %w", err)
+	}
+	return m, nil
+}
+
+// Conflict returns what both modules claim, an RPC service or an alias; "" where they can live side by side.
+func (m *Module) Conflict(other *Module) string {
+	for _, name := range m.claims {
+		if slices.Contains(other.claims, name) {
+			return name
+		}
+	}
+	for path := range m.aliases {
+		if _, ok := other.aliases[path]; ok {
+			return path
+		}
+	}
+	return ""
+}
+
+func (m *Module) addService(name string, files *protoregistry.Files, policy *kernelv1.GatewayPolicy) error {
+	for _, prefix := range infrastructure {
+		if strings.HasPrefix(name, prefix) {
+			return fmt.Errorf("%s is infrastructure, which no manifest can claim", name)
+		}
+	}
+	descriptor, err := files.FindDescriptorByName(protoreflect.FullName(name))
+	if err != nil {
+		return fmt.Errorf("the descriptors lack %s", name)
+	}
+	service, ok := descriptor.(protoreflect.ServiceDescriptor)
+	if !ok {
+		return fmt.Errorf("%s is no RPC service", name)
+	}
+	limit, err := limitOf(policy.GetRateLimit())
+	if err != nil {
+		return err
+	}
+	before := len(m.routes)
+	methods := service.Methods()
+	for i := range methods.Len() {
+		method := methods.Get(i)
+		rule, err := access.RuleOf(method)
+		if err != nil {
+			return err
+		}
+		if rule.Kind == access.Internal {
+			continue
+		}
+		m.routes = append(m.routes, &Route{
+			Procedure: "/" + name + "/" + string(method.Name()), Service: m.Service, Access: rule.Kind,
+			Stream: streamOf(method), Get: !method.IsStreamingClient() && !method.IsStreamingServer() && sideEffectFree(method),
+			Timeout: positive(policy.GetTimeout()), Limit: limit,
+		})
+	}
+	if len(m.routes) > before {
+		m.callable = append(m.callable, name)
+	}
+	return nil
+}
+
+func (m *Module) addAliases(aliases map[string]string) error {
+	for from, procedure := range aliases {
+		if !strings.HasPrefix(from, wellKnown) || path.Clean(from) != from {
+			return fmt.Errorf("alias %q is no path below %s", from, wellKnown)
+		}
+		i := slices.IndexFunc(m.routes, func(r *Route) bool { return r.Procedure == procedure })
+		if i < 0 {
+			return fmt.Errorf("alias %s: %s cannot be called through the gateway", from, procedure)
+		}
+		if route := m.routes[i]; !route.Get || route.Access != access.Public {
+			return fmt.Errorf("alias %s: %s is not both public and free of side effects", from, procedure)
+		}
+		m.aliases[from] = m.routes[i]
+	}
+	return nil
+}
+
+// describe keeps the schemas of what can be called, for reflection: without internal methods, so that nobody is shown
+// what he cannot call.
+func (m *Module) describe(set *descriptorpb.FileDescriptorSet) error {
+	if len(m.routes) == 0 {
+		return nil
+	}
+	callable := make(map[string]bool, len(m.routes))
+	for _, route := range m.routes {
+		callable[route.Procedure] = true
+	}
+	visible := &descriptorpb.FileDescriptorSet{}
+	for _, file := range set.GetFile() {
+		visible.File = append(visible.File, prune(file, callable))
+	}
+	files, err := protodesc.NewFiles(visible)
+	if err != nil {
+		return err
+	}
+	m.files = files
+	files.RangeFiles(func(file protoreflect.FileDescriptor) bool {
+		err = registerExtensions(m.types, file)
+		return err == nil
+	})
+	return err
+}
+
+func limitOf(limit *kernelv1.RateLimit) (*Limit, error) {
+	if limit == nil {
+		return nil, nil //nolint:nilnil // no limit is a value here
+	}
+	per := positive(limit.GetPer())
+	if limit.GetRequests() == 0 || limit.GetBurst() == 0 || per == 0 {
+		return nil, errors.New("rate limit: requests, per and burst must be above zero")
+	}
+	return &Limit{PerSecond: float64(limit.GetRequests()) / per.Seconds(), Burst: int(limit.GetBurst())}, nil
+}
+
+func streamOf(method protoreflect.MethodDescriptor) connect.StreamType {
+	stream := connect.StreamTypeUnary
+	if method.IsStreamingClient() {
+		stream |= connect.StreamTypeClient
+	}
+	if method.IsStreamingServer() {
+		stream |= connect.StreamTypeServer
+	}
+	return stream
+}
+
+func sideEffectFree(method protoreflect.MethodDescriptor) bool {
+	options, ok := method.Options().(*descriptorpb.MethodOptions)
+	return ok && options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
+}
+
+// positive returns a duration, or 0 where it is not set or makes no sense.
+func positive(d *durationpb.Duration) time.Duration { return max(d.AsDuration(), 0) }

@@ -1,0 +1,44 @@
+// Package routes turns what services say about themselves, their manifests and schemas, into a table that says what
+// the gateway does with a request. It knows neither discovery nor HTTP.
+package routes
+
+import (
+	"time"
+
+	"connectrpc.com/connect/v2"
+
+	"ashlar.dev/kernel/access"
+)
+
+// Route is what the gateway does with calls of one procedure. It is not changed once it is in a table.
+type Route struct {
+	// Procedure is `/package.Service/Method`.
+	Procedure string
+	// Service is the name of the service in discovery; empty for what the gateway itself serves.
+	Service string
+	// Access is what is asked of the caller: public, authenticated or permission. Other kinds are in no table.
+	Access access.Kind
+	// Stream says which sides send more than one message.
+	Stream connect.StreamType
+	// Get says that the procedure has no side effects, so that it can be called with a Connect GET.
+	Get bool
+	// Timeout bounds a unary call; 0 means the gateway's own bound.
+	Timeout time.Duration
+	// Limit is what one caller may ask of the service; nil where the manifest sets none.
+	Limit *Limit
+}
+
+// Limit allows PerSecond requests each second, and Burst at once.
+type Limit struct {
+	PerSecond float64
+	Burst     int
+}
+
+// Unary tells whether each side sends one message.
+func (r *Route) Unary() bool { return r.Stream == connect.StreamTypeUnary }
+
+// OneRequest tells whether the caller sends a single message.
+func (r *Route) OneRequest() bool { return r.Stream&connect.StreamTypeClient == 0 }
+
+// Bidi tells whether both sides send more than one message, and may do so at the same time.
+func (r *Route) Bidi() bool { return r.Stream == connect.StreamTypeBidi }
