@@ -30,16 +30,17 @@ type File struct {
 // Parse fills target, a pointer to a struct with kong tags that embeds File, from the arguments (without the program's
 // name), the environment (ASHLAR_ and the flag's name) and the file. For --help it writes to stdout and calls exit(0).
 func Parse(target any, name, description string, args []string, stdout io.Writer, exit func(int)) error {
-	path := os.Getenv(fileEnv)
-	if path != "" {
+	var paths []string
+	if path := os.Getenv(fileEnv); path != "" {
 		// kong passes over a file that is not there; one that was named must be.
 		if _, err := os.Stat(path); err != nil {
 			return fmt.Errorf("configuration: %s names a file that cannot be read: %w", fileEnv, err)
 		}
+		paths = []string{path}
 	}
 	parser, err := kong.New(target, kong.Name(name), kong.Description(description), kong.Writers(stdout, stdout), kong.Exit(exit),
 		kong.DefaultEnvars("ASHLAR"), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"env": fileEnv},
-		kong.Configuration(load, path))
+		kong.Configuration(load, paths...))
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -131,17 +130,27 @@ func (s *explainedStream) Receive(message any) error {
 }
 
 func explained(service string, err error) error {
-	if err == nil || errors.Is(err, io.EOF) {
-		return err
+	if err == nil {
+		return nil
 	}
 	switch connect.CodeOf(err) {
 	case connect.CodeUnavailable:
-		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable,
-			service+" cannot be reached at the moment", rpcerror.Meta("service", service), rpcerror.Cause(err))
+		message := service + " cannot be reached at the moment"
+		if remote(err) {
+			// It was reached, and lacks something itself.
+			message = service + " cannot answer at the moment"
+		}
+		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable, message,
+			rpcerror.Meta("service", service), rpcerror.Cause(err))
 	case connect.CodeDeadlineExceeded:
 		return rpcerror.New(connect.CodeDeadlineExceeded, rpcerror.ReasonDeadlineExceeded,
 			service+" did not answer in time", rpcerror.Meta("service", service), rpcerror.Cause(err))
 	default:
 		return err
 	}
+}
+
+func remote(err error) bool {
+	var e *connect.Error
+	return errors.As(err, &e) && e.IsRemote()
 }

@@ -2,8 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
-	"io"
 	"sync"
 
 	"connectrpc.com/connect/v2"
@@ -24,7 +22,7 @@ func NewHub() *Hub { return &Hub{services: map[string]connect.Transport{}} }
 func (h *Hub) Add(service string, server *connect.Server) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.services[service] = connectinprocess.New(server)
+	h.services[service] = connectinprocess.New(isolated(server))
 }
 
 // Remove takes a service away; calls that are under way go on.
@@ -36,6 +34,16 @@ func (h *Hub) Remove(service string) {
 
 // Transport returns the transport to a service. It may be asked for before the service is there.
 func (h *Hub) Transport(service string) connect.Transport { return hubTransport{h, service} }
+
+// isolated returns a server that hands all calls on to server, with the stream in between that a network would be.
+func isolated(server *connect.Server) *connect.Server {
+	front := connect.NewServer()
+	front.SetUnknownHandler(func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
+		info, _ := connect.CallInfoForServerContext(ctx)
+		return server.Call(ctx, spec.Procedure, info, isolatedStream{stream})
+	})
+	return front
+}
 
 type hubTransport struct {
 	hub     *Hub
@@ -51,15 +59,17 @@ func (t hubTransport) NewClientStream(ctx context.Context, spec connect.Spec) (c
 		return nil, connect.NewError(connect.CodeUnavailable, "not in this process")
 	}
 	outer, _ := connect.CallInfoForClientContext(ctx)
-	inner, info := connect.NewClientContext(bare{ctx})
+	running, cancel := context.WithCancel(bare{ctx})
+	inner, info := connect.NewClientContext(running)
 	if outer != nil {
 		copyHeader(info.RequestHeader(), outer.RequestHeader())
 	}
 	stream, err := transport.NewClientStream(inner, spec)
 	if err != nil {
+		cancel()
 		return nil, asRemote(err)
 	}
-	return &hubStream{ClientStream: stream, outer: outer, inner: info}, nil
+	return &hubStream{ClientStream: stream, ctx: ctx, cancel: cancel, streamType: spec.StreamType, outer: outer, inner: info}, nil
 }
 
 // bare is a context that can be done, and holds nothing: a handler must not see its caller's values.
@@ -68,41 +78,8 @@ type bare struct{ context.Context }
 // Value implements context.Context.
 func (bare) Value(any) any { return nil }
 
-// hubStream hands response headers to the caller, and of errors only what would cross a network.
-type hubStream struct {
-	connect.ClientStream
-
-	outer, inner *connect.CallInfo
-}
-
-// Send implements connect.ClientStream.
-func (s *hubStream) Send(message any) error { return asRemote(s.ClientStream.Send(message)) }
-
-// Receive implements connect.ClientStream.
-func (s *hubStream) Receive(message any) error {
-	err := s.ClientStream.Receive(message)
-	if s.outer != nil {
-		copyHeader(s.outer.ResponseHeader(), s.inner.ResponseHeader())
-		copyHeader(s.outer.ResponseTrailer(), s.inner.ResponseTrailer())
-	}
-	return asRemote(err)
-}
-
-// asRemote keeps code, message and details of an error, and drops its cause.
-func asRemote(err error) error {
-	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	var e *connect.Error
-	if !errors.As(err, &e) {
-		return connect.NewError(connect.CodeUnknown, "").WithRemote()
-	}
-	out := connect.NewError(e.Code(), e.Message())
-	for _, detail := range e.Details() {
-		out = out.WithDetail(detail)
-	}
-	return out.WithRemote()
-}
+// AfterFunc lets contexts that are made from this one end with it, without a goroutine for each.
+func (b bare) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(b.Context, f) }
 
 func copyHeader(to, from *connect.Header) {
 	for key, values := range from.All() {

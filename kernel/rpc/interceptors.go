@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	"buf.build/go/protovalidate"
 	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connectproto"
 
 	"ashlar.dev/kernel/rpcerror"
 )
@@ -84,11 +87,33 @@ func withReason(e *connect.Error) error {
 		// A handler's own error without a reason: nothing to add that would be true.
 		return e
 	}
-	out := rpcerror.New(e.Code(), reason, e.Message(), rpcerror.Cause(errors.Unwrap(e)))
+	options := []rpcerror.Option{rpcerror.Cause(errors.Unwrap(e))}
+	for _, detail := range e.Details() {
+		options = append(options, violations(detail)...)
+	}
+	out := rpcerror.New(e.Code(), reason, e.Message(), options...)
 	for _, detail := range e.Details() {
 		out = out.WithDetail(detail)
 	}
 	return out
+}
+
+// violations says what validation found in the form in which handlers say it (google.rpc.BadRequest), so that callers
+// need to know one form only.
+func violations(detail *connect.ErrorDetail) []rpcerror.Option {
+	message, err := connectproto.UnmarshalErrorDetail(detail)
+	if err != nil {
+		return nil
+	}
+	found, ok := message.(*validate.Violations)
+	if !ok {
+		return nil
+	}
+	var fields []rpcerror.Option
+	for _, v := range found.GetViolations() {
+		fields = append(fields, rpcerror.Field(protovalidate.FieldPathString(v.GetField()), v.GetMessage()))
+	}
+	return fields
 }
 
 func internalError(err error) error {

@@ -65,7 +65,7 @@ func NewServer(log *slog.Logger, t *telemetry.Telemetry, guards Guards, foreign 
 		return nil, err
 	}
 	rules := access.NewRules(foreign)
-	return &Server{
+	s := &Server{
 		rules: rules, log: log,
 		RPC: connect.NewServer(
 			recoverPanics(log), traced, mapErrors(log),
@@ -74,7 +74,9 @@ func NewServer(log *slog.Logger, t *telemetry.Telemetry, guards Guards, foreign 
 			validate.NewServerInterceptor(),
 			audit.Require(rules, log, guards.Unrecorded),
 		),
-	}, nil
+	}
+	s.RPC.SetUnknownHandler(func(context.Context, connect.Spec, connect.ServerStream) error { return errUnknownProcedure() })
+	return s, nil
 }
 
 // Seal ends the registration of handlers. It fails, and names them, where methods have no access rule.
@@ -158,6 +160,10 @@ func unknownProcedure() http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		_ = writer.Write(w, r, rpcerror.New(connect.CodeUnimplemented, rpcerror.ReasonUnknownProcedure, "no such procedure"))
+		_ = writer.Write(w, r, errUnknownProcedure())
 	})
+}
+
+func errUnknownProcedure() *connect.Error {
+	return rpcerror.New(connect.CodeUnimplemented, rpcerror.ReasonUnknownProcedure, "no such procedure")
 }

@@ -42,6 +42,7 @@ type Option func(*builder)
 type builder struct {
 	metadata map[string]string
 	details  []proto.Message
+	fields   []*errdetails.BadRequest_FieldViolation
 	cause    error
 }
 
@@ -65,12 +66,11 @@ func RetryAfter(d time.Duration) Option {
 	}
 }
 
-// Field names a field of the request, by its path, and what is wrong with it.
+// Field names a field of the request, by its path, and what is wrong with it. All that are named are in one
+// google.rpc.BadRequest.
 func Field(path, description string) Option {
 	return func(b *builder) {
-		b.details = append(b.details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
-			{Field: path, Description: description},
-		}})
+		b.fields = append(b.fields, &errdetails.BadRequest_FieldViolation{Field: path, Description: description})
 	}
 }
 
@@ -83,6 +83,9 @@ func New(code connect.Code, reason, message string, options ...Option) *connect.
 	}
 	e := connect.NewError(code, message)
 	info := &errdetails.ErrorInfo{Reason: reason, Domain: Domain, Metadata: b.metadata}
+	if len(b.fields) > 0 {
+		b.details = append(b.details, &errdetails.BadRequest{FieldViolations: b.fields})
+	}
 	for _, message := range append([]proto.Message{info}, b.details...) {
 		detail, err := connectproto.NewErrorDetail(message)
 		if err != nil {

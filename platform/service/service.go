@@ -137,6 +137,9 @@ func (s *Service) Components() []lifecycle.Component { return s.components }
 // Name returns the service's name.
 func (s *Service) Name() string { return s.module.Manifest.Name }
 
+// Registration returns the name of the component of a service whose start makes the service ready for others.
+func Registration(service string) string { return service + "/registration" }
+
 // Address is where the service serves RPCs; empty before it listens.
 func (s *Service) Address() string { return s.server.Address() }
 
