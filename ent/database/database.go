@@ -8,9 +8,10 @@ import (
 	"net/url"
 	"sync"
 
-	"ashlar.dev/kernel/config"
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
+
+	"ashlar.dev/kernel/config"
 )
 
 // mend ends every message about an address that cannot be used.

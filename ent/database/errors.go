@@ -54,8 +54,7 @@ func IsUnavailable(err error) bool {
 // isConflict says whether a transaction failed because of another one, in a way
 // that leaves nothing behind, so that it can be run again.
 func isConflict(err error) bool {
-	var refusal *pgconn.PgError
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return refusal.Code == codeSerialization || refusal.Code == codeDeadlock
 	}
 	return isSQLite(err, sqlite3.SQLITE_BUSY)

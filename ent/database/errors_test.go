@@ -8,9 +8,10 @@ import (
 	"net"
 	"testing"
 
-	"ashlar.dev/ent/database"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/assert"
+
+	"ashlar.dev/ent/database"
 )
 
 func TestIsUnavailable(t *testing.T) {

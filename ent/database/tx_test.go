@@ -9,13 +9,14 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/database/dbtest"
 	"ashlar.dev/ent/internal/example/ent"
 	"ashlar.dev/ent/internal/example/migrations"
 	"ashlar.dev/ent/migrate"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 // notes migrates db and returns a client of the example.
@@ -88,8 +89,6 @@ func TestInTxRunsAgainAfterAConflict(t *testing.T) {
 		require.NoError(t, err)
 		_, err = db.DB.ExecContext(t.Context(), "INSERT INTO counter VALUES (0)")
 		require.NoError(t, err)
-		// Two at a time, so that five attempts are enough for sure: of two that
-		// conflict one is committed.
 		const each = 20
 		begin := func(ctx context.Context) (*sql.Tx, error) {
 			return db.DB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable})
@@ -110,8 +109,11 @@ func TestInTxRunsAgainAfterAConflict(t *testing.T) {
 						_, err := tx.ExecContext(t.Context(), fmt.Sprintf("UPDATE counter SET n = %d", n+1))
 						return err
 					})
+					// Five conflicts in a row are unlikely, but nothing forbids them.
 					if err == nil {
 						done[i]++
+					} else {
+						assert.True(t, database.IsUnavailable(err), "%v", err)
 					}
 				}
 			})
@@ -120,6 +122,6 @@ func TestInTxRunsAgainAfterAConflict(t *testing.T) {
 		var n int
 		require.NoError(t, db.DB.QueryRowContext(t.Context(), "SELECT n FROM counter").Scan(&n))
 		assert.Equal(t, done[0]+done[1], n)
-		assert.Equal(t, 2*each, n)
+		assert.Greater(t, n, each)
 	})
 }

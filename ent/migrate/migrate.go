@@ -9,11 +9,12 @@ import (
 	"log/slog"
 	"time"
 
-	"ashlar.dev/ent/database"
 	"entgo.io/ent/dialect"
 	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
+
+	"ashlar.dev/ent/database"
 )
 
 // Table is where the applied versions are recorded.
@@ -127,19 +128,22 @@ func up(ctx context.Context, provider *goose.Provider) ([]*goose.MigrationResult
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		results, err := provider.Up(ctx)
 		applied = append(applied, results...)
-		var partial *goose.PartialError
-		if errors.As(err, &partial) {
+		if partial, ok := errors.AsType[*goose.PartialError](err); ok {
 			applied = append(applied, partial.Applied...)
 			err = fmt.Errorf("the migration %s fails, and nothing of it was kept: %w", partial.Failed.Source.Path, partial.Err)
 		}
-		var refusal *pgconn.PgError
-		const lockNotAvailable = "55P03"
-		if err != nil && !(errors.As(err, &refusal) && refusal.Code == lockNotAvailable) {
-			return struct{}{}, backoff.Permanent(err)
+		if err != nil && !isLocked(err) {
+			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
 	}, backoff.WithMaxElapsedTime(lockRetry))
 	return applied, err
+}
+
+// isLocked says whether a statement did not get its lock within lock_timeout.
+func isLocked(err error) bool {
+	refusal, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && refusal.Code == "55P03"
 }
 
 // compare returns the version of the database, 0 where it has none, and

@@ -10,14 +10,15 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/database/dbtest"
 	"ashlar.dev/ent/internal/example/ent"
 	"ashlar.dev/ent/internal/example/migrations"
 	"ashlar.dev/ent/migrate"
 	"ashlar.dev/kernel/config"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 var quiet = slog.New(slog.DiscardHandler)

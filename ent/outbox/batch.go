@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"time"
 
+	entsql "entgo.io/ent/dialect/sql"
+
 	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/mixin"
-	entsql "entgo.io/ent/dialect/sql"
 )
 
 // maxBatchBytes bounds the payloads of a batch, unless a single one is larger,

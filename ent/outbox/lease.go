@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"ashlar.dev/ent/database"
-	"ashlar.dev/ent/mixin"
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
+
+	"ashlar.dev/ent/database"
+	"ashlar.dev/ent/mixin"
 )
 
 // lease is the right of one relay of several to deliver: a row that names the

@@ -7,10 +7,11 @@ import (
 	"log/slog"
 	"time"
 
-	"ashlar.dev/ent/database"
-	"ashlar.dev/ent/mixin"
 	entsql "entgo.io/ent/dialect/sql"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"ashlar.dev/ent/database"
+	"ashlar.dev/ent/mixin"
 )
 
 // Execer runs a statement in a transaction: *sql.Tx, or the *Tx that ent

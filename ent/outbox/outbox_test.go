@@ -10,6 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/database/dbtest"
 	"ashlar.dev/ent/internal/example/ent"
@@ -17,10 +22,6 @@ import (
 	"ashlar.dev/ent/migrate"
 	"ashlar.dev/ent/outbox"
 	"ashlar.dev/kernel/config"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 // The methods of ent's transaction are what Append needs.

@@ -141,7 +141,7 @@ func (r *Relay) run(ctx context.Context) {
 			r.pause.Reset()
 			r.attempts = 0
 			// Not all instances at the same moment.
-			wait = wait*3/4 + rand.N(wait/2+1)
+			wait = wait*3/4 + rand.N(wait/2+1) //nolint:gosec // spreads load; nobody gains by guessing it
 		}
 		if stopped || ctx.Err() != nil {
 			return

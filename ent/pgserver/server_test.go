@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"ashlar.dev/ent/pgserver"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"ashlar.dev/ent/pgserver"
 )
 
 // victim marks the process that starts a server and is killed.

@@ -6,6 +6,7 @@ package access
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"connectrpc.com/connect/v2"
@@ -67,7 +68,7 @@ func RuleOf(method protoreflect.MethodDescriptor) (Rule, error) {
 
 func ruleOf(option *optionsv1.Access, input protoreflect.MessageDescriptor) (Rule, error) {
 	var rule Rule
-	set := true
+	var set bool
 	switch r := option.GetRule().(type) {
 	case *optionsv1.Access_Public:
 		rule.Kind, set = Public, r.Public
@@ -139,9 +140,7 @@ type Rules struct {
 // by procedure.
 func NewRules(foreign map[string]Rule) *Rules {
 	r := &Rules{byProcedure: map[string]Rule{}}
-	for procedure, rule := range foreign {
-		r.byProcedure[procedure] = rule
-	}
+	maps.Copy(r.byProcedure, foreign)
 	return r
 }
 

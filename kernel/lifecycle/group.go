@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -63,8 +64,8 @@ func (g *Group) StartComponent(ctx context.Context, c Component) error {
 // deadline: one that hangs or fails keeps no other from stopping. It returns all their errors.
 func (g *Group) Stop(ctx context.Context) error {
 	var errs []error
-	for i := len(g.started) - 1; i >= 0; i-- {
-		errs = append(errs, g.StopComponent(ctx, g.started[i]))
+	for _, c := range slices.Backward(g.started) {
+		errs = append(errs, g.StopComponent(ctx, c))
 	}
 	g.started = nil
 	return errors.Join(errs...)

@@ -43,7 +43,6 @@ var (
 	chat   = specOf("OrderService", "Chat", connect.StreamTypeBidi)
 	whoAmI = specOf("OrderService", "WhoAmI", connect.StreamTypeUnary)
 	inside = specOf("OrderService", "Inside", connect.StreamTypeUnary)
-	lawful = []connect.Spec{get, place, count, sum, chat, whoAmI, inside}
 )
 
 func specOf(service, method protoreflect.Name, streamType connect.StreamType) connect.Spec {

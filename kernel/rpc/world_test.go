@@ -40,6 +40,7 @@ type world struct {
 
 	hub      *rpc.Hub // nil over HTTP
 	registry *memory.Registry
+	base     *http.Transport
 	trip     http.RoundTripper
 	address  map[string]string
 }
@@ -58,9 +59,8 @@ func newWorld(t *testing.T, hub *rpc.Hub) *world {
 	w.telemetry, err = telemetry.New(t.Context(), telemetry.Config{LogLevel: slog.LevelDebug}, telemetry.Process{Service: "test"}, w.logs)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.telemetry.Shutdown(context.Background())) })
-	base := balance.DefaultBase()
-	t.Cleanup(base.CloseIdleConnections)
-	w.trip = balance.New(w.registry, base)
+	w.base = balance.DefaultBase()
+	w.trip = balance.New(w.registry, w.base)
 	return w
 }
 
@@ -103,6 +103,7 @@ func (w *world) listen(name string, server *rpc.Server) {
 	done := make(chan error, 1)
 	go func() { done <- server.Serve() }()
 	w.Cleanup(func() {
+		w.base.CloseIdleConnections() // or net/http gives their owners a second
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		require.NoError(w, server.Shutdown(ctx))

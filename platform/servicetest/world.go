@@ -7,7 +7,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -92,7 +91,7 @@ func (w *World) Start(module service.Module, database config.Secret) {
 		ListenAddr: "127.0.0.1:0", DatabaseURL: database, DependencyTimeout: timeout, DrainTime: time.Millisecond,
 	}, module, w.Env, t, func(component string, err error) { w.t.Errorf("%s: %v", component, err) })
 	require.NoError(w.t, err)
-	group, err := lifecycle.NewGroup(slog.New(slog.NewTextHandler(io.Discard, nil)), append(w.Env.Components, s.Components()...)...)
+	group, err := lifecycle.NewGroup(slog.New(slog.DiscardHandler), append(w.Env.Components, s.Components()...)...)
 	require.NoError(w.t, err)
 	require.NoError(w.t, group.Start(ctx))
 	w.t.Cleanup(func() { require.NoError(w.t, group.Stop(context.Background())) })

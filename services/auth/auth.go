@@ -51,6 +51,10 @@ func module(cfg Config, set settings) service.Module {
 }
 
 func build(cfg Config, set settings, host *service.Host) (*service.Parts, error) {
+	admin, err := cfg.checkAdmin()
+	if err != nil {
+		return nil, err
+	}
 	s := store.New(host.Database, host.Trail, set.clock)
 	ring, err := keyring.New(s, host.Key.Derive(signingKeyPurpose), set.clock)
 	if err != nil {
@@ -61,10 +65,6 @@ func build(cfg Config, set settings, host *service.Host) (*service.Parts, error)
 	sweeper := account.NewSweeper(people, s, host.Log)
 	tokens := api.NewTokens(ring, host.Key.Derive(refreshTokenPurpose), set.clock)
 	components := []lifecycle.Component{{Name: "keys", Start: ring.Open}}
-	admin, err := cfg.checkAdmin()
-	if err != nil {
-		return nil, err
-	}
 	if admin {
 		administrator := account.NewAdministrator(desk, host.Clients, host.Log)
 		components = append(components, lifecycle.Component{Name: "administrator", StartTimeout: adminTimeout, Start: func(ctx context.Context) error {

@@ -181,9 +181,13 @@ func register(t *testing.T, w *servicetest.World, permissions []string, roles ma
 	}
 }
 
-func ensure(t *testing.T, w *servicetest.World, userID, role string) { ensureIn(t, w, userID, role, acme) }
+func ensure(t *testing.T, w *servicetest.World, userID, role string) {
+	ensureIn(t, w, userID, role, acme)
+}
 
-func ensureEverywhere(t *testing.T, w *servicetest.World, userID, role string) { ensureIn(t, w, userID, role, "") }
+func ensureEverywhere(t *testing.T, w *servicetest.World, userID, role string) {
+	ensureIn(t, w, userID, role, "")
+}
 
 func ensureIn(t *testing.T, w *servicetest.World, userID, role, organization string) {
 	t.Helper()

@@ -26,7 +26,7 @@ func (d destruction) hook(next schema.Differ) schema.Differ {
 			case *atlas.DropTable:
 				// Never planned, even when allowed: a table may be there that the
 				// schema does not know, made by a migration written by hand.
-				d.notice("the table %s is in the migrations and not in the schema; to drop it, write the migration by hand", change.T.Name)
+				d.noticef("the table %s is in the migrations and not in the schema; to drop it, write the migration by hand", change.T.Name)
 			case *atlas.ModifyTable:
 				change.Changes = d.columns(change.T.Name, change.Changes)
 				if len(change.Changes) > 0 {
@@ -49,12 +49,12 @@ func (d destruction) columns(table string, changes []atlas.Change) []atlas.Chang
 	for _, change := range changes {
 		switch change := change.(type) {
 		case *atlas.DropColumn:
-			d.notice("the column %s.%s stays, though the schema no longer has it; drop it in a later release with --allow-destructive", table, change.C.Name)
+			d.noticef("the column %s.%s stays, though the schema no longer has it; drop it in a later release with --allow-destructive", table, change.C.Name)
 			if !change.C.Type.Null && change.C.Default == nil {
-				d.notice("the column %s.%s is NOT NULL and has no default: code without it cannot insert. Make it optional in the schema first, release, and remove it then", table, change.C.Name)
+				d.noticef("the column %s.%s is NOT NULL and has no default: code without it cannot insert. Make it optional in the schema first, release, and remove it then", table, change.C.Name)
 			}
 		case *atlas.DropIndex:
-			d.notice("the index %s stays, though the schema no longer has it; drop it in a later release with --allow-destructive", change.I.Name)
+			d.noticef("the index %s stays, though the schema no longer has it; drop it in a later release with --allow-destructive", change.I.Name)
 		default:
 			kept = append(kept, change)
 		}
@@ -62,6 +62,6 @@ func (d destruction) columns(table string, changes []atlas.Change) []atlas.Chang
 	return kept
 }
 
-func (d destruction) notice(format string, args ...any) {
+func (d destruction) noticef(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "ashlar-ent: "+d.name+": "+format+"\n", args...)
 }

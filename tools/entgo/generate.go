@@ -3,11 +3,12 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -58,21 +59,18 @@ func (s service) generate() error {
 // replace copies every file of the folder from into the folder to where it is
 // not there with the same content. It returns the paths, relative to both.
 func replace(from, to string) (map[string]bool, error) {
+	files := os.DirFS(from)
 	written := map[string]bool{}
-	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		name, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
 		written[name] = true
-		content, err := os.ReadFile(path)
+		content, err := fs.ReadFile(files, name)
 		if err != nil {
 			return err
 		}
-		target := filepath.Join(to, name)
+		target := filepath.Join(to, filepath.FromSlash(name))
 		if before, err := os.ReadFile(target); err == nil && bytes.Equal(before, content) {
 			return nil
 		}
@@ -88,53 +86,51 @@ func replace(from, to string) (map[string]bool, error) {
 // not write now, and folders that are empty afterwards. It does not look into
 // the schema.
 func removeStale(folder string, written map[string]bool) error {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
 	var folders []string
-	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
+	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
 			return err
-		}
-		name, err := filepath.Rel(folder, path)
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			if name == filepath.Base(schemaFolder) {
-				return fs.SkipDir
-			}
-			folders = append(folders, path)
+		case entry.IsDir() && name == path.Base(schemaFolder):
+			return fs.SkipDir
+		case entry.IsDir():
+			folders = append(folders, name)
+			return nil
+		case written[name] || path.Ext(name) != ".go":
 			return nil
 		}
-		if written[name] || !strings.HasSuffix(name, ".go") {
-			return nil
-		}
-		generated, err := isGenerated(path)
+		generated, err := isGenerated(root, name)
 		if err != nil || !generated {
 			return err
 		}
-		return os.Remove(path)
+		return root.Remove(name)
 	})
 	if err != nil {
 		return err
 	}
-	// The deepest first.
-	for i := len(folders) - 1; i > 0; i-- {
-		entries, err := os.ReadDir(folders[i])
+	// The deepest first, and not the folder itself.
+	for _, name := range slices.Backward(folders[1:]) {
+		entries, err := fs.ReadDir(root.FS(), name)
 		if err != nil {
 			return err
 		}
-		if len(entries) > 0 {
-			continue
-		}
-		if err := os.Remove(folders[i]); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		if len(entries) == 0 {
+			if err := root.Remove(name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
 // isGenerated says whether ent wrote the file.
-func isGenerated(path string) (bool, error) {
-	file, err := os.Open(path)
+func isGenerated(root *os.Root, name string) (bool, error) {
+	file, err := root.Open(name)
 	if err != nil {
 		return false, err
 	}

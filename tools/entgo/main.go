@@ -20,6 +20,13 @@ type commands struct {
 }
 
 func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "ashlar-ent:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	line := kong.Parse(&commands{},
@@ -27,9 +34,5 @@ func main() {
 		kong.Description("Code and migrations from ent schemas."),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
-	if err := line.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "ashlar-ent:", err)
-		stop()
-		os.Exit(1)
-	}
+	return line.Run()
 }

@@ -9,10 +9,11 @@ import (
 	"os"
 	"path/filepath"
 
-	"ashlar.dev/ent/pgserver"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"ashlar.dev/ent/pgserver"
 )
 
 // scratch makes empty databases to replay migrations in.
@@ -96,7 +97,7 @@ func (s *scratch) open(ctx context.Context, name string) (scratchDatabase, error
 	config := s.config.Copy()
 	config.Database = database
 	return scratchDatabase{DB: stdlib.OpenDB(*config), drop: func() error {
-		_, err := s.admin.Exec("DROP DATABASE IF EXISTS " + database)
+		_, err := s.admin.ExecContext(context.WithoutCancel(ctx), "DROP DATABASE IF EXISTS "+database)
 		return err
 	}}, nil
 }

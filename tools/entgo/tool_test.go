@@ -8,9 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"ashlar.dev/ent/pgserver"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"ashlar.dev/ent/pgserver"
 )
 
 // newService makes a module with the schema of ent's example.

@@ -10,10 +10,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/pgserver"
 	"ashlar.dev/kernel/config"
-	"github.com/jackc/pgx/v5"
 )
 
 // Each runs test on an empty database of every dialect, as subtests sqlite and

@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
-	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
 	"ashlar.dev/gateway/internal/routes"
+	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
 )
 
 // module returns a module that claims RPC services without methods.

@@ -76,7 +76,7 @@ func CodeOfStatus(status string) string {
 // known keeps names that a service makes up out of the metrics.
 func known(code string) string {
 	var c connect.Code
-	if c.UnmarshalText([]byte(code)) != nil || c.String() != code {
+	if c.UnmarshalText([]byte(code)) != nil || c < connect.CodeCanceled || c > connect.CodeUnauthenticated || c.String() != code {
 		return Unread
 	}
 	return code

@@ -39,12 +39,14 @@ func Run(ctx context.Context, options ...fx.Option) error {
 	if err := app.Err(); err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
-	// A start that is under way ends when somebody asks the process to stop; fx then stops what had started.
-	if err := app.Start(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
+	// A start that is under way ends when somebody asks the process to stop; fx then stops what had started, and nothing
+	// went wrong.
+	err := app.Start(ctx)
+	switch {
+	case err != nil && ctx.Err() == nil:
 		return err
+	case err != nil:
+		return nil
 	}
 	var failure error
 	select {
@@ -54,4 +56,3 @@ func Run(ctx context.Context, options ...fx.Option) error {
 	}
 	return errors.Join(failure, app.Stop(context.WithoutCancel(ctx)))
 }
-

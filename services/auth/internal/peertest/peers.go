@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
@@ -23,6 +24,9 @@ import (
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/platform/service"
 )
+
+// awaitTimeout is far longer than a delivery takes.
+const awaitTimeout = 30 * time.Second
 
 // Peers are the services that auth calls.
 type Peers struct {
@@ -251,6 +255,8 @@ func (a *Audit) AppendEvents(_ context.Context, req *auditv1.AppendEventsRequest
 // Await waits until n events with an action have arrived, and returns them.
 func (a *Audit) Await(t *testing.T, action string, n int) []*auditv1.Event {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), awaitTimeout)
+	defer cancel()
 	for {
 		a.mu.Lock()
 		var found []*auditv1.Event
@@ -266,7 +272,7 @@ func (a *Audit) Await(t *testing.T, action string, n int) []*auditv1.Event {
 		}
 		select {
 		case <-changed:
-		case <-t.Context().Done():
+		case <-ctx.Done():
 			t.Fatalf("waited for %d events %s, and there are %d", n, action, len(found))
 		}
 	}

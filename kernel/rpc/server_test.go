@@ -1,0 +1,286 @@
+package rpc_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"ashlar.dev/kernel/access"
+	"ashlar.dev/kernel/rpc"
+	"ashlar.dev/kernel/rpcerror"
+	"ashlar.dev/kernel/workload"
+)
+
+func TestSealNamesEveryMethodWithoutARule(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	newServer := func(foreign map[string]access.Rule) *rpc.Server {
+		server, err := rpc.NewServer(w.telemetry.Log, w.telemetry, rpc.Guards{}, foreign)
+		require.NoError(t, err)
+		register(server.RPC, handlers{})
+		return server
+	}
+	require.NoError(t, newServer(nil).Seal())
+
+	lawless := []connect.Method{
+		{Spec: specOf("LawlessService", "Get", connect.StreamTypeUnary)},
+		{Spec: specOf("LawlessService", "Steal", connect.StreamTypeUnary)},
+	}
+	server := newServer(nil)
+	server.RPC.Register(lawless...)
+	err := server.Seal()
+	require.ErrorContains(t, err, "acme.orders.v1.LawlessService.Get has no access rule")
+	require.ErrorContains(t, err, "acme.orders.v1.LawlessService.Steal has no access rule")
+
+	server = newServer(map[string]access.Rule{lawless[0].Spec.Procedure: {Kind: access.Public}})
+	server.RPC.Register(lawless...)
+	err = server.Seal()
+	require.ErrorContains(t, err, "LawlessService.Steal")
+	require.NotContains(t, err.Error(), "LawlessService.Get")
+
+	server = newServer(nil)
+	server.RPC.Register(connect.Method{Spec: connect.Spec{Procedure: "/acme.Odd/Method"}})
+	require.ErrorContains(t, server.Seal(), "/acme.Odd/Method has neither a protobuf schema nor an access rule")
+}
+
+// Calls of a method without a rule are refused even where nobody looked at what Seal said.
+func TestAMethodWithoutARuleIsRefused(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		server := w.server("orders", handlers{})
+		steal := specOf("LawlessService", "Steal", connect.StreamTypeUnary)
+		server.RPC.Register(connect.Method{Spec: steal, Handler: func(context.Context, connect.Spec, connect.ServerStream) error {
+			panic("reached")
+		}})
+		if w.hub != nil {
+			w.hub.Add("orders", server.RPC)
+		} else {
+			w.listen("orders", server)
+		}
+		_, err := call(t.Context(), w.client(), steal, "")
+		requireAnswer(t, err, connect.CodeUnimplemented, rpcerror.ReasonUnknownProcedure)
+	})
+}
+
+// Every protocol, over HTTP/1.1 and h2c, carries an answer and an error.
+func TestProtocols(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.serve("orders", handlers{
+		get: func(_ context.Context, request string) (string, error) {
+			if request == "" {
+				return "", rpcerror.New(connect.CodeNotFound, "NO_SUCH_ORDER", "no such order", rpcerror.Meta("order", "none"))
+			}
+			return request, nil
+		},
+		count: func(_ context.Context, _ connect.Spec, stream connect.ServerStream) error {
+			if err := stream.Receive(&wrapperspb.Int64Value{}); err != nil {
+				return err
+			}
+			return stream.Send(wrapperspb.Int64(7))
+		},
+	})
+	h1 := &http.Transport{}
+	h2 := &http.Transport{Protocols: new(http.Protocols)}
+	h2.Protocols.SetUnencryptedHTTP2(true)
+	w.Cleanup(h1.CloseIdleConnections)
+	w.Cleanup(h2.CloseIdleConnections)
+	for name, test := range map[string]struct {
+		base    http.RoundTripper
+		options []connecthttp.Option
+	}{
+		"connect, HTTP/1.1":         {h1, nil},
+		"connect, h2c":              {h2, nil},
+		"connect as JSON, HTTP/1.1": {h1, []connecthttp.Option{connecthttp.WithProtoJSON()}},
+		"gRPC, h2c":                 {h2, []connecthttp.Option{connecthttp.WithGRPC()}},
+		"gRPC-Web, HTTP/1.1":        {h1, []connecthttp.Option{connecthttp.WithGRPCWeb()}},
+		"gRPC-Web, h2c":             {h2, []connecthttp.Option{connecthttp.WithGRPCWeb()}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := connect.NewClient(connecthttp.NewTransport(&http.Client{Transport: test.base}, "http://"+w.address["orders"], test.options...))
+			got, err := call(t.Context(), client, get, "soup")
+			require.NoError(t, err)
+			require.Equal(t, "soup", got)
+
+			_, err = call(t.Context(), client, get, "")
+			requireAnswer(t, err, connect.CodeNotFound, "NO_SUCH_ORDER")
+			require.Equal(t, "none", rpcerror.Info(err).GetMetadata()["order"])
+
+			stream, err := client.CallServerStream(t.Context(), count, wrapperspb.Int64(1))
+			require.NoError(t, err)
+			numbers, err := drain(stream)
+			require.NoError(t, err)
+			require.Equal(t, []int64{7}, numbers)
+
+			for _, procedure := range []string{"/acme.orders.v1.OrderService/Steal", "/acme.Unheard/Of"} {
+				unknown := get
+				unknown.Procedure = procedure
+				_, err = call(t.Context(), client, unknown, "")
+				requireAnswer(t, err, connect.CodeUnimplemented, rpcerror.ReasonUnknownProcedure)
+			}
+		})
+	}
+}
+
+func TestRequestsByHand(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.serve("orders", handlers{place: func(context.Context) error { panic("reached") }})
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for name, test := range map[string]struct {
+		path, kind, body, encoding string
+		status                     int
+		code, reason               string
+	}{
+		"broken JSON":            {"/acme.orders.v1.OrderService/Get", "application/json", `{"`, "", 400, "invalid_argument", rpcerror.ReasonInvalidRequest},
+		"JSON of something else": {"/acme.orders.v1.OrderService/Get", "application/json", `{"a":[1]}`, "", 400, "invalid_argument", rpcerror.ReasonInvalidRequest},
+		"no message":             {"/acme.orders.v1.OrderService/Get", "application/proto", "\xff\xff\xff", "", 400, "invalid_argument", rpcerror.ReasonInvalidRequest},
+		"broken compression":     {"/acme.orders.v1.OrderService/Get", "application/json", `""`, "gzip", 400, "invalid_argument", rpcerror.ReasonInvalidRequest},
+		"a strange compression":  {"/acme.orders.v1.OrderService/Get", "application/json", `""`, "rot13", 404, "unimplemented", rpcerror.ReasonUnknownProcedure},
+		"an unknown procedure":   {"/acme.orders.v1.OrderService/Steal", "application/json", `{}`, "", 404, "unimplemented", rpcerror.ReasonUnknownProcedure},
+		"an unknown service":     {"/acme.Unheard/Of", "application/json", `{}`, "", 404, "unimplemented", rpcerror.ReasonUnknownProcedure},
+		// Who may not call does not learn what the server makes of the body.
+		"broken JSON without a token": {"/acme.orders.v1.OrderService/WhoAmI", "application/json", `{"`, "", 401, "unauthenticated", rpcerror.ReasonTokenMissing},
+		"broken JSON without a proof": {"/acme.orders.v1.OrderService/Inside", "application/json", `{"`, "", 403, "permission_denied", rpcerror.ReasonServicesOnly},
+		"what is not valid":           {"/acme.orders.v1.OrderService/Place", "application/json", `{"id":"o"}`, "", 400, "invalid_argument", rpcerror.ReasonInvalidRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+w.address["orders"]+test.path, strings.NewReader(test.body))
+			require.NoError(t, err)
+			request.Header.Set("Content-Type", test.kind)
+			if test.encoding != "" {
+				request.Header.Set("Content-Encoding", test.encoding)
+			}
+			response, err := client.Do(request)
+			require.NoError(t, err)
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			require.Equal(t, test.status, response.StatusCode, "%s", body)
+			var answer struct {
+				Code    string
+				Details []struct {
+					Type  string
+					Debug struct{ Reason, Domain string }
+				}
+			}
+			require.NoError(t, json.Unmarshal(body, &answer), "%s", body)
+			require.Equal(t, test.code, answer.Code, "%s", body)
+			require.NotEmpty(t, answer.Details, "%s", body)
+			require.Equal(t, "google.rpc.ErrorInfo", answer.Details[0].Type)
+			require.Equal(t, test.reason, answer.Details[0].Debug.Reason, "%s", body)
+			require.Equal(t, rpcerror.Domain, answer.Details[0].Debug.Domain)
+		})
+	}
+	t.Run("a browser that came by", func(t *testing.T) {
+		t.Parallel()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+w.address["orders"]+"/index.html", nil)
+		require.NoError(t, err)
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		require.Equal(t, http.StatusNotFound, response.StatusCode)
+	})
+}
+
+func TestAnAddressThatIsTaken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.serve("orders", handlers{})
+	second := w.server("orders", handlers{})
+	require.Empty(t, second.Address())
+	require.NoError(t, second.Shutdown(t.Context()), "before it listens there is nothing to shut down")
+	err := second.Listen(t.Context(), w.address["orders"])
+	require.ErrorContains(t, err, "listen on "+w.address["orders"])
+	require.Empty(t, second.Address())
+}
+
+// A shutdown takes no more calls, and lets those end that are under way.
+func TestShutdownWaitsForCalls(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	begun, release := make(chan struct{}), make(chan struct{})
+	server := w.serve("orders", handlers{get: func(_ context.Context, request string) (string, error) {
+		close(begun)
+		<-release
+		return request, nil
+	}})
+	client, answered, stopped := w.client(), make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := call(t.Context(), client, get, "last order")
+		answered <- err
+	}()
+	w.await(begun, "the call")
+	go func() { stopped <- server.Shutdown(t.Context()) }()
+	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	require.Eventually(t, func() bool {
+		response, err := fresh.Get("http://" + w.address["orders"])
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return err != nil
+	}, patience, time.Millisecond, "the door is closed")
+	select {
+	case err := <-stopped:
+		require.Fail(t, "it did not wait", "%v", err)
+	default:
+	}
+	close(release)
+	require.NoError(t, <-answered)
+	require.NoError(t, <-stopped)
+}
+
+// What is still under way when the time is over is cut off.
+func TestShutdownEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	begun, ended := make(chan struct{}), make(chan struct{})
+	server := w.serve("orders", handlers{count: func(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+		defer close(ended)
+		if err := stream.Receive(&wrapperspb.Int64Value{}); err != nil {
+			return err
+		}
+		close(begun)
+		<-ctx.Done()
+		return ctx.Err()
+	}})
+	stream, err := w.client().CallServerStream(t.Context(), count, wrapperspb.Int64(1))
+	require.NoError(t, err)
+	w.await(begun, "the call")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, server.Shutdown(ctx), context.Canceled)
+	w.await(ended, "the handler to be cut off")
+	_, err = drain(stream)
+	require.Equal(t, connect.CodeUnavailable, connect.CodeOf(err), "%v", err)
+}
+
+// A proof is for one service: what was proved to one is worth nothing to another.
+func TestAProofForAnotherService(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		w.serve("orders", handlers{})
+		proof, err := workload.NewTokens("shop", w.key).Prove(t.Context(), "stock")
+		require.NoError(t, err)
+		transport := connect.Transport(nil)
+		if w.hub != nil {
+			transport = w.hub.Transport("orders")
+		} else {
+			transport = connecthttp.NewTransport(&http.Client{Transport: w.trip}, "http://orders")
+		}
+		ctx, info := connect.NewClientContext(t.Context())
+		info.RequestHeader().Set(workload.Header, proof)
+		_, err = call(ctx, connect.NewClient(transport), inside, "")
+		requireAnswer(t, err, connect.CodePermissionDenied, rpcerror.ReasonServicesOnly)
+	})
+}
