@@ -1,0 +1,55 @@
+// Package cli is the command line of platformctl: it parses arguments, runs the command and turns its result into an
+// exit code. What a command does is in the package of its group; this one must not know how.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kong"
+
+	"ashlar.dev/platformctl/exit"
+	"ashlar.dev/platformctl/local"
+)
+
+const description = "Runs and operates an Ashlar platform."
+
+// commands are all commands, by group.
+type commands struct {
+	local.Commands
+}
+
+// stopped is panicked with where kong wants to end the process, which only main may do.
+type stopped int
+
+// Run runs the command that args (without the program's name) ask for, and returns its exit code: see package exit.
+// Results go to stdout, errors to stderr. It does not touch stdin yet.
+func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		switch value := recover().(type) {
+		case nil:
+		case stopped:
+			code = int(value)
+		default:
+			panic(value)
+		}
+	}()
+	parser, err := kong.New(&commands{}, kong.Name("platformctl"), kong.Description(description+"\n\n"+exit.Help),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { panic(stopped(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		panic(err) // a mistake in the tags of commands
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "platformctl: %v; see platformctl --help\n", err)
+		return exit.Usage
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	err = command.Run(&local.Streams{Out: stdout, Err: stderr})
+	if err != nil && err.Error() != "" {
+		_, _ = fmt.Fprintf(stderr, "platformctl: %v\n", err)
+	}
+	return exit.Code(err)
+}

@@ -1,0 +1,80 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"ashlar.dev/platformctl/exit"
+)
+
+const downInterval = 50 * time.Millisecond
+
+// Down is the command that stops what `up` runs.
+type Down struct {
+	homeFlag
+
+	Timeout time.Duration `help:"How long everything may take to stop before it is killed." default:"30s"`
+}
+
+// Run implements the command. It returns when everything has stopped; that nothing runs is no error.
+func (d *Down) Run(ctx context.Context, streams *Streams) error {
+	out := newConsole(streams.Out, nil)
+	path := filepath.Join(d.Home, lockFile)
+	pid, err := lockHolder(path)
+	if err != nil {
+		return err
+	}
+	if pid == 0 {
+		out.printf("Nothing runs on %s.", d.Home)
+		return nil
+	}
+	ctx, _, stop := interruptible(ctx)
+	defer stop()
+
+	begun := time.Now()
+	out.printf("Stopping what runs on %s (process %d).", d.Home, pid)
+	if err := signalProcess(pid, syscall.SIGTERM); err != nil {
+		return err
+	}
+	timer := time.NewTimer(d.Timeout)
+	defer timer.Stop()
+	tick := time.NewTicker(downInterval)
+	defer tick.Stop()
+	killed := false
+	for {
+		holder, err := lockHolder(path)
+		switch {
+		case err != nil && killed:
+			return err
+		case holder == pid || err != nil: // the latter: it is just giving the lock back
+		case killed:
+			return fmt.Errorf("it did not stop within %s and was killed; its logs are in %s", d.Timeout, filepath.Join(d.Home, "logs"))
+		default: // also if somebody has started another one
+			out.printf("Stopped in %s.", seconds(time.Since(begun)))
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return exit.With(exit.Interrupted, fmt.Errorf("interrupted; process %d was asked to stop and is still stopping", pid))
+		case <-timer.C:
+			killed = true
+			if err := signalProcess(pid, syscall.SIGKILL); err != nil {
+				return err
+			}
+		case <-tick.C:
+		}
+	}
+}
+
+// signalProcess sends a signal; a process that has ended is no error.
+func signalProcess(pid int, signal syscall.Signal) error {
+	err := syscall.Kill(pid, signal)
+	if err == nil || errors.Is(err, syscall.ESRCH) {
+		return nil
+	}
+	return fmt.Errorf("send %s to process %d, which runs the platform: %w", signal, pid, err)
+}

@@ -1,0 +1,138 @@
+package local
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"ashlar.dev/platformctl/exit"
+)
+
+const (
+	prefix         = "ASHLAR_"
+	databaseSuffix = "_DATABASE_URL"
+)
+
+// environment makes the environments of the services.
+type environment struct {
+	inherited   map[string]string // that of platformctl
+	consulAddr  string
+	gatewayAddr string
+	clusterKey  string // path
+	admin       admin
+	home        *home
+}
+
+// parseEnviron turns os.Environ() into a map.
+func parseEnviron(environ []string) map[string]string {
+	variables := make(map[string]string, len(environ))
+	for _, variable := range environ {
+		if name, value, ok := strings.Cut(variable, "="); ok {
+			variables[name] = value
+		}
+	}
+	return variables
+}
+
+// checkEnviron refuses what would not do what it seems to.
+func checkEnviron(inherited map[string]string) error {
+	if inherited[prefix+"DATABASE_URL"] == "" {
+		return nil
+	}
+	var names []string
+	for _, p := range platform {
+		if p.database {
+			names = append(names, databaseVariable(p.name))
+		}
+	}
+	return exit.With(exit.Usage, errors.New("ASHLAR_DATABASE_URL names one database, and each service has its own: set "+strings.Join(names, ", ")+" instead"))
+}
+
+// own returns the variables that are set for a program whatever instance of it runs. None is a secret, except the
+// address of a database that was given.
+func (e *environment) own(p program) map[string]string {
+	own := map[string]string{
+		"ASHLAR_CONSUL_ADDR":      e.consulAddr,
+		"ASHLAR_CLUSTER_KEY_FILE": e.clusterKey,
+		"ASHLAR_LOG_FORMAT":       "json",
+	}
+	if p.database {
+		own[prefix+"DATABASE_URL"] = e.home.sqlite(p.name)
+		if given := e.inherited[databaseVariable(p.name)]; given != "" {
+			own[prefix+"DATABASE_URL"] = given
+		}
+	}
+	if p.admin {
+		own["ASHLAR_ADMIN_EMAIL"] = e.admin.email
+		own["ASHLAR_ADMIN_PASSWORD_FILE"] = e.admin.passwordFile
+	}
+	if p.gateway {
+		own["ASHLAR_GATEWAY_ADDR"] = e.gatewayAddr
+	}
+	return own
+}
+
+// process returns the whole environment of one instance, in the form of os.Environ().
+func (e *environment) process(p program, instance, opsAddr string) []string {
+	variables := maps.Clone(e.inherited)
+	maps.DeleteFunc(variables, func(name, _ string) bool { return isOurs(name) })
+	maps.Copy(variables, e.own(p))
+	variables["ASHLAR_INSTANCE_ID"] = instance
+	variables["ASHLAR_OPS_ADDR"] = opsAddr
+	environ := make([]string, 0, len(variables))
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		environ = append(environ, name+"="+variables[name])
+	}
+	return environ
+}
+
+// isOurs reports whether a variable that platformctl got is not for all services: each has its own, or none.
+func isOurs(name string) bool {
+	if strings.HasPrefix(name, prefix) && strings.HasSuffix(name, databaseSuffix) {
+		return true
+	}
+	switch strings.TrimPrefix(name, prefix) {
+	case "LISTEN_ADDR", "OPS_ADDR", "INSTANCE_ID", "GATEWAY_ADDR", "HOME", "BIN",
+		"ADMIN_EMAIL", "ADMIN_PASSWORD", "ADMIN_PASSWORD_FILE":
+		return strings.HasPrefix(name, prefix)
+	}
+	return false
+}
+
+// script returns what a shell has to read to start a program like `up` does; a second instance of it can be started
+// that way, too. It holds no secret: a database that was given is referred to by the variable that gave it.
+func (e *environment) script(p program) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "# Written by platformctl up. To start %s by hand: set -a; . THIS_FILE; set +a; .bin/%s\n", p.name, p.name)
+	own := e.own(p)
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		value := quote(own[name])
+		if variable := databaseVariable(p.name); name == prefix+"DATABASE_URL" && e.inherited[variable] != "" {
+			value = fmt.Sprintf(`"${%s:?is not set, and the database of %s was given by it}"`, variable, p.name)
+		}
+		fmt.Fprintf(&text, "%s=%s\n", name, value)
+	}
+	return text.String()
+}
+
+// quote writes text as one word of a POSIX shell.
+func quote(text string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@,+%", r)
+	}
+	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// newInstanceID names one instance of a program.
+func newInstanceID(program string) string {
+	random := make([]byte, 4)
+	_, _ = rand.Read(random) // never fails (crypto/rand)
+	return program + "-" + hex.EncodeToString(random)
+}

@@ -1,0 +1,33 @@
+package local_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"ashlar.dev/platformctl/cli"
+)
+
+// leaked is the exit code of a platformctl that left goroutines behind.
+const leaked = 99
+
+// TestMain makes the test binary every program that the tests need: under the name of one, it is that one.
+func TestMain(m *testing.M) {
+	switch name := filepath.Base(os.Args[0]); name {
+	case "platformctl":
+		code := cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = leaked
+		}
+		os.Exit(code)
+	case "audit", "identity", "authz", "auth", "gateway":
+		os.Exit(fakeService(name))
+	default:
+		goleak.VerifyTestMain(m)
+	}
+}

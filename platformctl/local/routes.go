@@ -1,0 +1,54 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// checkProcedure is grpc.health.v1 in the Connect protocol. The gateway answers 200 for an RPC service once it knows the way
+// to it.
+const checkProcedure = "/grpc.health.v1.Health/Check"
+
+// awaitRoutes waits until the gateway knows the ways to all services, which it learns a moment after they are ready:
+// so that the first call after `up` finds its service.
+func (p *running) awaitRoutes(ctx context.Context) error {
+	gateway := p.services[len(p.services)-1]
+	process, address := gateway.current(), gateway.row().address
+	client := &http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	tick := time.NewTicker(probeInterval)
+	defer tick.Stop()
+	for _, program := range platform {
+		for program.rpc != "" && !routed(ctx, client, address, program.rpc) {
+			select {
+			case <-process.done:
+				return fmt.Errorf("gateway ended (%s); its log is %s", process.ended(), gateway.log)
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-tick.C:
+			}
+		}
+	}
+	return nil
+}
+
+// routed reports whether the gateway knows the way to an RPC service.
+func routed(ctx context.Context, client *http.Client, gateway, rpc string) bool {
+	body, err := json.Marshal(map[string]string{"service": rpc})
+	if err != nil {
+		return false
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+gateway+checkProcedure, strings.NewReader(string(body)))
+	if err != nil {
+		return false
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := client.Do(request)
+	if err != nil {
+		return false
+	}
+	return response.Body.Close() == nil && response.StatusCode == http.StatusOK
+}

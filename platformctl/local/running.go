@@ -1,0 +1,224 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"ashlar.dev/kernel/discovery/consul"
+)
+
+const (
+	quietFor      = time.Second // before a process that is not ready yet is worth a line
+	waitsInterval = 250 * time.Millisecond
+)
+
+// running is a platform that runs: its processes, and what they share.
+type running struct {
+	*session
+
+	agent    *unit // nil: the agent is not ours
+	services []*unit
+	registry *consul.Registry
+	admin    admin
+}
+
+// prepare makes what all processes need: keys, the administrator, Consul. It starts Consul, which run stops.
+func (r *session) prepare(ctx context.Context, bin string) (*running, error) {
+	key, err := r.home.clusterKey()
+	if err != nil {
+		return nil, err
+	}
+	p := &running{session: r}
+	p.admin, err = r.home.admin(r.AdminEmail, r.inherited["ASHLAR_ADMIN_PASSWORD"])
+	if err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(ctx, len(platform))
+	if err != nil {
+		return nil, err
+	}
+	names := []string{"consul"}
+	for _, program := range platform {
+		names = append(names, program.name)
+	}
+	for _, name := range names {
+		if err := rotate(r.home.log(name)); err != nil {
+			return nil, err
+		}
+	}
+
+	address := r.ConsulAddr
+	if address != "" {
+		p.registry, err = findAgent(ctx, address)
+	} else {
+		var binary string
+		if binary, err = findConsul(bin); err != nil {
+			return nil, err
+		}
+		p.agent, p.registry, err = startAgent(ctx, r.supervisor, binary, os.Environ(), r.home.log("consul"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.agent != nil {
+		address = p.agent.row().address
+	}
+
+	env := &environment{
+		inherited: r.inherited, consulAddr: address, gatewayAddr: r.GatewayAddr, clusterKey: key, admin: p.admin, home: r.home,
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for i, program := range platform {
+		p.services = append(p.services, &unit{
+			name: program.name, log: r.home.log(program.name),
+			kind: &service{
+				program: program, binary: filepath.Join(bin, program.name), env: env, opsAddr: hostPort(ports[i]),
+				registry: p.registry, client: client,
+			},
+		})
+		if err := writeFile(r.home.path("env", program.name), env.script(program)); err != nil {
+			return nil, errors.Join(err, p.stop(ctx))
+		}
+	}
+	return p, nil
+}
+
+// run starts the services, and stops everything when ctx has ended or one of them has not started.
+func (p *running) run(ctx context.Context) error {
+	err := p.start(ctx)
+	if err == nil {
+		p.welcome()
+		err = p.announce()
+	}
+	if err == nil {
+		p.keep(ctx)
+		p.out.printf("")
+		p.out.printf("Stopping.")
+	}
+	return errors.Join(err, p.stop(ctx))
+}
+
+// start starts all services and waits until they are ready.
+func (p *running) start(ctx context.Context) error {
+	if p.agent == nil {
+		p.out.eventf("consul", "used at %s", p.consulAddress())
+	} else {
+		p.out.eventf("consul", "%s in %s", p.out.paint(green, "ready"), seconds(p.agent.row().took))
+	}
+	for _, u := range p.services {
+		if err := p.supervisor.launch(u); err != nil {
+			return err
+		}
+	}
+
+	timeout, cancel := context.WithTimeout(ctx, p.ReadyTimeout)
+	defer cancel()
+	waits := newWaiters(p.out)
+	group, groupCtx := errgroup.WithContext(timeout)
+	for _, u := range p.services {
+		group.Go(func() error {
+			if err := p.supervisor.await(groupCtx, u); err != nil {
+				return err
+			}
+			p.out.eventf(u.name, "%s in %s", p.out.paint(green, "ready"), seconds(u.row().took))
+			return nil
+		})
+	}
+	watching, stopWatching := context.WithCancel(groupCtx)
+	var watch sync.WaitGroup
+	watch.Go(func() { waits.follow(watching, p.services) })
+	err := group.Wait()
+	stopWatching()
+	watch.Wait()
+	late := waits.describe(p.services)
+	if err == nil {
+		late = "the gateway has not found the way to all services"
+		err = p.awaitRoutes(timeout)
+	}
+	if err != nil && ctx.Err() == nil && timeout.Err() != nil {
+		return fmt.Errorf("not everything was ready within %s: %s; logs are in %s", p.ReadyTimeout, late, p.home.show("logs"))
+	}
+	return err
+}
+
+// keep keeps everything running until ctx ends.
+func (p *running) keep(ctx context.Context) {
+	units := p.services
+	if p.agent != nil {
+		units = append([]*unit{p.agent}, units...)
+	}
+	var keepers sync.WaitGroup
+	for _, u := range units {
+		keepers.Go(func() { p.supervisor.keep(ctx, u) })
+	}
+	<-ctx.Done()
+	keepers.Wait()
+}
+
+// stop stops everything, Consul last, however ctx stands.
+func (p *running) stop(ctx context.Context) error {
+	err := p.supervisor.stopAll(ctx, p.services)
+	if p.agent != nil {
+		return errors.Join(err, p.registry.Close(), p.supervisor.stop(ctx, p.agent))
+	}
+	// A process that died while it was registering may have got into Consul after it was taken out.
+	for _, u := range p.services {
+		if process := u.current(); process != nil && !u.kind.orderly(process) {
+			p.supervisor.clearUp(ctx, u)
+		}
+	}
+	return errors.Join(err, p.registry.Close())
+}
+
+// welcome says what runs, and how to use it.
+func (p *running) welcome() {
+	consul := row{process: "consul", state: "ready", address: p.consulAddress()}
+	if p.agent != nil {
+		consul = p.agent.row()
+	}
+	rows := []row{consul}
+	for _, u := range p.services {
+		rows = append(rows, u.row())
+	}
+	p.out.printf("")
+	p.out.table(rows)
+	p.out.printf("\nReady in %s. Everything that is kept is in %s, logs are in %s.", seconds(time.Since(p.begun)), p.home.shown, p.home.show("logs"))
+	if consul.address != hostPort(consulPort) {
+		p.out.printf("Consul is not at its usual address: consul catalog services -http-addr=%s", consul.address)
+	}
+	for _, notice := range p.admin.notices {
+		p.out.printf("%s", p.out.paint(yellow, notice+"."))
+	}
+
+	gateway := "http://" + rows[len(rows)-1].address
+	passwordFile := p.home.show("admin-password")
+	p.out.printf("\n  Gateway   %s", gateway)
+	p.out.printf("  Log in    %s, with the password in %s", p.admin.email, passwordFile)
+	if p.admin.madeUp != "" {
+		p.out.secretf("  Password  %s (shown this once)", p.admin.madeUp)
+	}
+	p.out.printf("\n  printf '{\"email\":\"%s\",\"password\":\"%%s\"}' \"$(cat %s)\" |\n    curl -s %s/ashlar.auth.v1.AuthService/Login -H 'Content-Type: application/json' -d @-\n",
+		strings.ReplaceAll(p.admin.email, "'", `'\''`), quote(passwordFile), gateway)
+	if p.Background {
+		p.out.printf("It goes on in the background; `platformctl down` stops it.")
+	} else {
+		p.out.printf("Ctrl-C stops everything.")
+	}
+}
+
+// consulAddress is where Consul's HTTP API is.
+func (p *running) consulAddress() string {
+	if p.agent != nil {
+		return p.agent.row().address
+	}
+	return p.ConsulAddr
+}
