@@ -41,7 +41,8 @@ func takeLock(path, shown string) (*lock, error) {
 		}
 		inUse := InUseError{Dir: shown}
 		inUse.PID, _ = readPID(path)
-		return nil, errors.Join(inUse, file.Close())
+		_ = file.Close()
+		return nil, inUse
 	}
 	if err := file.Truncate(0); err != nil {
 		return nil, errors.Join(err, file.Close())

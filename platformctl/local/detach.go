@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ashlar.dev/platform/home"
 	"ashlar.dev/platformctl/exit"
 )
 
@@ -89,8 +90,8 @@ type background struct {
 }
 
 // newBackground has everything that is written to out go to a log, too.
-func newBackground(h *home, out *console) (*background, error) {
-	path := h.log("up")
+func newBackground(h *home.Home, out *console) (*background, error) {
+	path := logFile(h, "up")
 	if err := rotate(path); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"ashlar.dev/platform/home"
 	"ashlar.dev/platformctl/exit"
 )
 
@@ -23,8 +24,7 @@ type Down struct {
 // Run implements the command. It returns when everything has stopped; that nothing runs is no error.
 func (d *Down) Run(ctx context.Context, streams *Streams) error {
 	out := newConsole(streams.Out, nil)
-	path := filepath.Join(d.Home, lockFile)
-	pid, err := lockHolder(path)
+	pid, err := home.Holder(d.Home)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (d *Down) Run(ctx context.Context, streams *Streams) error {
 	defer tick.Stop()
 	killed := false
 	for {
-		holder, err := lockHolder(path)
+		holder, err := home.Holder(d.Home)
 		switch {
 		case err != nil && killed:
 			return err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"ashlar.dev/platform/home"
 	"ashlar.dev/platformctl/exit"
 )
 
@@ -23,8 +24,8 @@ type environment struct {
 	consulAddr  string
 	gatewayAddr string
 	clusterKey  string // path
-	admin       admin
-	home        *home
+	admin       home.Admin
+	home        *home.Home
 }
 
 // parseEnviron turns os.Environ() into a map.
@@ -61,14 +62,14 @@ func (e *environment) own(p program) map[string]string {
 		"ASHLAR_LOG_FORMAT":       "json",
 	}
 	if p.database {
-		own[prefix+"DATABASE_URL"] = e.home.sqlite(p.name)
+		own[prefix+"DATABASE_URL"] = e.home.SQLite(p.name).Reveal()
 		if given := e.inherited[databaseVariable(p.name)]; given != "" {
 			own[prefix+"DATABASE_URL"] = given
 		}
 	}
 	if p.admin {
-		own["ASHLAR_ADMIN_EMAIL"] = e.admin.email
-		own["ASHLAR_ADMIN_PASSWORD_FILE"] = e.admin.passwordFile
+		own["ASHLAR_ADMIN_EMAIL"] = e.admin.Email
+		own["ASHLAR_ADMIN_PASSWORD_FILE"] = e.admin.PasswordFile
 	}
 	if p.gateway {
 		own["ASHLAR_GATEWAY_ADDR"] = e.gatewayAddr

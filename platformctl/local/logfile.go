@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"ashlar.dev/platform/home"
 )
 
 const (
@@ -73,3 +75,6 @@ func readable(line string) string {
 	}
 	return text.String()
 }
+
+// logFile is the path of a process's log.
+func logFile(h *home.Home, process string) string { return h.Path("logs", process+".log") }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ashlar.dev/kernel/discovery/consul"
+	"ashlar.dev/platform/home"
 )
 
 const (
@@ -28,17 +29,17 @@ type running struct {
 	agent    *unit // nil: the agent is not ours
 	services []*unit
 	registry *consul.Registry
-	admin    admin
+	admin    home.Admin
 }
 
 // prepare makes what all processes need: keys, the administrator, Consul. It starts Consul, which run stops.
 func (r *session) prepare(ctx context.Context, bin string) (*running, error) {
-	key, err := r.home.clusterKey()
+	key, _, err := r.home.ClusterKey()
 	if err != nil {
 		return nil, err
 	}
 	p := &running{session: r}
-	p.admin, err = r.home.admin(r.AdminEmail, r.inherited["ASHLAR_ADMIN_PASSWORD"])
+	p.admin, err = r.home.Admin(r.AdminEmail, r.inherited["ASHLAR_ADMIN_PASSWORD"])
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ func (r *session) prepare(ctx context.Context, bin string) (*running, error) {
 		names = append(names, program.name)
 	}
 	for _, name := range names {
-		if err := rotate(r.home.log(name)); err != nil {
+		if err := rotate(logFile(r.home, name)); err != nil {
 			return nil, err
 		}
 	}
@@ -64,7 +65,7 @@ func (r *session) prepare(ctx context.Context, bin string) (*running, error) {
 		if binary, err = findConsul(bin); err != nil {
 			return nil, err
 		}
-		p.agent, p.registry, err = startAgent(ctx, r.supervisor, binary, os.Environ(), r.home.log("consul"))
+		p.agent, p.registry, err = startAgent(ctx, r.supervisor, binary, os.Environ(), logFile(r.home, "consul"))
 	}
 	if err != nil {
 		return nil, err
@@ -79,13 +80,13 @@ func (r *session) prepare(ctx context.Context, bin string) (*running, error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for i, program := range platform {
 		p.services = append(p.services, &unit{
-			name: program.name, log: r.home.log(program.name),
+			name: program.name, log: logFile(r.home, program.name),
 			kind: &service{
 				program: program, binary: filepath.Join(bin, program.name), env: env, opsAddr: hostPort(ports[i]),
 				registry: p.registry, client: client,
 			},
 		})
-		if err := writeFile(r.home.path("env", program.name), env.script(program)); err != nil {
+		if err := home.WriteFile(r.home.Path("env", program.name), env.script(program)); err != nil {
 			return nil, errors.Join(err, p.stop(ctx))
 		}
 	}
@@ -145,7 +146,7 @@ func (p *running) start(ctx context.Context) error {
 		err = p.awaitRoutes(timeout)
 	}
 	if err != nil && ctx.Err() == nil && timeout.Err() != nil {
-		return fmt.Errorf("not everything was ready within %s: %s; logs are in %s", p.ReadyTimeout, late, p.home.show("logs"))
+		return fmt.Errorf("not everything was ready within %s: %s; logs are in %s", p.ReadyTimeout, late, p.home.Show("logs"))
 	}
 	return err
 }
@@ -191,23 +192,23 @@ func (p *running) welcome() {
 	}
 	p.out.printf("")
 	p.out.table(rows)
-	p.out.printf("\nReady in %s. Everything that is kept is in %s, logs are in %s.", seconds(time.Since(p.begun)), p.home.shown, p.home.show("logs"))
+	p.out.printf("\nReady in %s. Everything that is kept is in %s, logs are in %s.", seconds(time.Since(p.begun)), p.home.Show(), p.home.Show("logs"))
 	if consul.address != hostPort(consulPort) {
 		p.out.printf("Consul is not at its usual address: consul catalog services -http-addr=%s", consul.address)
 	}
-	for _, notice := range p.admin.notices {
+	for _, notice := range p.admin.Notices {
 		p.out.printf("%s", p.out.paint(yellow, notice+"."))
 	}
 
 	gateway := "http://" + rows[len(rows)-1].address
-	passwordFile := p.home.show("admin-password")
+	passwordFile := p.home.Show("admin-password")
 	p.out.printf("\n  Gateway   %s", gateway)
-	p.out.printf("  Log in    %s, with the password in %s", p.admin.email, passwordFile)
-	if p.admin.madeUp != "" {
-		p.out.secretf("  Password  %s (shown this once)", p.admin.madeUp)
+	p.out.printf("  Log in    %s, with the password in %s", p.admin.Email, passwordFile)
+	if p.admin.MadeUp != "" {
+		p.out.secretf("  Password  %s (shown this once)", p.admin.MadeUp)
 	}
 	p.out.printf("\n  printf '{\"email\":\"%s\",\"password\":\"%%s\"}' \"$(cat %s)\" |\n    curl -s %s/ashlar.auth.v1.AuthService/Login -H 'Content-Type: application/json' -d @-\n",
-		strings.ReplaceAll(p.admin.email, "'", `'\''`), quote(passwordFile), gateway)
+		strings.ReplaceAll(p.admin.Email, "'", `'\''`), quote(passwordFile), gateway)
 	if p.Background {
 		p.out.printf("It goes on in the background; `platformctl down` stops it.")
 	} else {

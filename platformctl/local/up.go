@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"ashlar.dev/platform/home"
 	"ashlar.dev/platformctl/exit"
 )
 
@@ -54,11 +55,14 @@ func (u *Up) Run(ctx context.Context, streams *Streams) error {
 	ctx, hurry, stop := interruptible(ctx)
 	defer stop()
 
-	h, err := openHome(u.Home)
+	h, err := home.Open(u.Home)
+	if _, inUse := errors.AsType[home.InUseError](err); inUse {
+		return exit.With(exit.InUse, err)
+	}
 	if err != nil {
 		return err
 	}
-	defer h.close()
+	defer h.Close()
 	out := newConsole(streams.Out, inherited)
 	announce := func() error { return nil }
 	if u.Background {
@@ -88,7 +92,7 @@ func (u *Up) Run(ctx context.Context, streams *Streams) error {
 type session struct {
 	*Up
 
-	home       *home
+	home       *home.Home
 	out        *console
 	inherited  map[string]string
 	supervisor *supervisor

@@ -278,7 +278,7 @@ func TestBackground(t *testing.T) {
 
 	again := p.run("up", "-d")
 	require.Equal(t, exit.InUse, again.wait())
-	require.Contains(t, again.out.String(), "another `platformctl up`")
+	require.Contains(t, again.out.String(), "a platform runs on")
 
 	require.NoError(t, syscall.Kill(p.pid("audit"), syscall.SIGKILL))
 	eventually(t, func() bool { return strings.Contains(p.read(p.home, "logs", "up.log"), "audit     ready again") }, "up.log tells what happens")

@@ -1,17 +1,12 @@
-package local
+package home
 
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"ashlar.dev/platformctl/exit"
 )
-
-func splitLines(text string) []string { return strings.Split(strings.TrimSpace(text), "\n") }
 
 func TestFirstRunDecidesAboutTheAdministrator(t *testing.T) {
 	for _, test := range []struct {
@@ -20,65 +15,65 @@ func TestFirstRunDecidesAboutTheAdministrator(t *testing.T) {
 		laterEmail, laterPassword           string
 		wantEmail, wantPassword, wantNotice string // of the second; no wanted password: one that is made up
 	}{
-		{name: "nothing said", wantEmail: defaultAdminEmail},
+		{name: "nothing said", wantEmail: DefaultAdminEmail},
 		{name: "the same twice", email: "a@b.example", password: "p w", laterEmail: "a@b.example", laterPassword: "p w", wantEmail: "a@b.example", wantPassword: "p w"},
 		{name: "said once", email: "a@b.example", password: "p", wantEmail: "a@b.example", wantPassword: "p"},
-		{name: "another email", laterEmail: "c@d.example", wantEmail: defaultAdminEmail, wantNotice: "ASHLAR_ADMIN_EMAIL is not followed: the first administrator was made as " + defaultAdminEmail},
-		{name: "another password", password: "p", laterPassword: "q", wantEmail: defaultAdminEmail, wantPassword: "p", wantNotice: "ASHLAR_ADMIN_PASSWORD is not followed"},
+		{name: "another email", laterEmail: "c@d.example", wantEmail: DefaultAdminEmail, wantNotice: "ASHLAR_ADMIN_EMAIL is not followed: the first administrator was made as " + DefaultAdminEmail},
+		{name: "another password", password: "p", laterPassword: "q", wantEmail: DefaultAdminEmail, wantPassword: "p", wantNotice: "ASHLAR_ADMIN_PASSWORD is not followed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := &home{dir: t.TempDir(), shown: ".ashlar"}
-			first, err := h.admin(test.email, test.password)
+			h := &Home{dir: t.TempDir(), shown: ".ashlar"}
+			first, err := h.Admin(test.email, test.password)
 			require.NoError(t, err)
-			require.Empty(t, first.notices)
-			require.Equal(t, test.password == "", first.madeUp != "")
+			require.Empty(t, first.Notices)
+			require.Equal(t, test.password == "", first.MadeUp != "")
 
-			second, err := h.admin(test.laterEmail, test.laterPassword)
+			second, err := h.Admin(test.laterEmail, test.laterPassword)
 			require.NoError(t, err)
-			require.Equal(t, test.wantEmail, second.email)
-			require.Empty(t, second.madeUp, "a password is shown once")
-			kept, err := os.ReadFile(second.passwordFile)
+			require.Equal(t, test.wantEmail, second.Email)
+			require.Empty(t, second.MadeUp, "a password is shown once")
+			kept, err := os.ReadFile(second.PasswordFile)
 			require.NoError(t, err)
 			if test.wantPassword == "" {
-				test.wantPassword = first.madeUp
-				require.GreaterOrEqual(t, len(first.madeUp), 20)
+				test.wantPassword = first.MadeUp
+				require.GreaterOrEqual(t, len(first.MadeUp), 20)
 			}
 			require.Equal(t, test.wantPassword+"\n", string(kept))
 			if test.wantNotice == "" {
-				require.Empty(t, second.notices)
+				require.Empty(t, second.Notices)
 			} else {
-				require.Len(t, second.notices, 1)
-				require.Contains(t, second.notices[0], test.wantNotice)
-				require.NotContains(t, second.notices[0], test.laterPassword+"\n")
+				require.Len(t, second.Notices, 1)
+				require.Contains(t, second.Notices[0], test.wantNotice)
+				require.NotContains(t, second.Notices[0], test.laterPassword+"\n")
 			}
 		})
 	}
 }
 
 func TestEmptyPasswordFileIsNoPassword(t *testing.T) {
-	h := &home{dir: t.TempDir()}
-	require.NoError(t, os.WriteFile(h.path("admin-password"), []byte("\n"), 0o600))
-	_, err := h.admin("", "")
+	h := &Home{dir: t.TempDir()}
+	require.NoError(t, os.WriteFile(h.Path("admin-password"), []byte("\n"), 0o600))
+	_, err := h.Admin("", "")
 	require.ErrorContains(t, err, "is empty: remove it")
 }
 
 func TestLockHasOneHolder(t *testing.T) {
-	path := filepath.Join(t.TempDir(), lockFile)
-	pid, err := lockHolder(path)
+	dir := t.TempDir()
+	path := filepath.Join(dir, lockFile)
+	pid, err := Holder(dir)
 	require.NoError(t, err)
 	require.Zero(t, pid)
 
 	held, err := takeLock(path, ".ashlar")
 	require.NoError(t, err)
-	pid, err = lockHolder(path)
+	pid, err = Holder(dir)
 	require.NoError(t, err)
 	require.Equal(t, os.Getpid(), pid)
 	_, err = takeLock(path, ".ashlar")
-	require.ErrorContains(t, err, "runs on .ashlar: stop it with `platformctl down`")
-	require.Equal(t, exit.InUse, exit.Code(err))
+	require.Equal(t, InUseError{Dir: ".ashlar", PID: os.Getpid()}, err)
 
 	held.release()
-	pid, err = lockHolder(path)
+	pid, err = Holder(dir)
 	require.NoError(t, err)
 	require.Zero(t, pid)
 	held, err = takeLock(path, ".ashlar")
@@ -87,7 +82,7 @@ func TestLockHasOneHolder(t *testing.T) {
 
 	// What somebody wrote who was killed counts for nothing.
 	require.NoError(t, os.WriteFile(path, []byte("1234\n"), 0o600))
-	pid, err = lockHolder(path)
+	pid, err = Holder(dir)
 	require.NoError(t, err)
 	require.Zero(t, pid)
 }
@@ -95,6 +90,6 @@ func TestLockHasOneHolder(t *testing.T) {
 func TestHomeThatCannotBeMade(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err := openHome(file)
+	_, err := Open(file)
 	require.ErrorContains(t, err, "name another one with ASHLAR_HOME")
 }
