@@ -254,7 +254,7 @@ func TestTwoPlatforms(t *testing.T) {
 
 	same := one.run("up")
 	require.Equal(t, exit.InUse, same.wait())
-	require.Contains(t, same.out.String(), "another `platformctl up` (process "+strconv.Itoa(up.cmd.Process.Pid)+") runs on "+one.home)
+	require.Contains(t, same.out.String(), "a platform runs on "+one.home+" already (process "+strconv.Itoa(up.cmd.Process.Pid)+")")
 
 	up.stop()
 	second.stop()
