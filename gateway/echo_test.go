@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -61,9 +62,9 @@ var echoMethods = []method{
 // schema returns a file that defines one RPC service whose messages are google.protobuf.Struct, after its imports.
 func schema(path, pkg, service string, methods ...method) *descriptorpb.FileDescriptorSet {
 	file := &descriptorpb.FileDescriptorProto{
-		Name: proto.String(path), Package: proto.String(pkg), Syntax: proto.String("proto3"),
+		Name: new(path), Package: new(pkg), Syntax: new("proto3"),
 		Dependency: []string{"google/protobuf/struct.proto", "ashlar/options/v1/access.proto"},
-		Service:    []*descriptorpb.ServiceDescriptorProto{{Name: proto.String(service)}},
+		Service:    []*descriptorpb.ServiceDescriptorProto{{Name: new(service)}},
 	}
 	for _, m := range methods {
 		options := &descriptorpb.MethodOptions{}
@@ -74,8 +75,8 @@ func schema(path, pkg, service string, methods ...method) *descriptorpb.FileDesc
 			options.IdempotencyLevel = descriptorpb.MethodOptions_NO_SIDE_EFFECTS.Enum()
 		}
 		file.Service[0].Method = append(file.Service[0].Method, &descriptorpb.MethodDescriptorProto{
-			Name: proto.String(m.name), InputType: proto.String(".google.protobuf.Struct"), OutputType: proto.String(".google.protobuf.Struct"),
-			ClientStreaming: proto.Bool(m.client), ServerStreaming: proto.Bool(m.server), Options: options,
+			Name: new(m.name), InputType: new(".google.protobuf.Struct"), OutputType: new(".google.protobuf.Struct"),
+			ClientStreaming: new(m.client), ServerStreaming: new(m.server), Options: options,
 		})
 	}
 	return &descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{
@@ -152,10 +153,7 @@ func (e *echo) count() int {
 
 func (e *echo) note(ctx context.Context) {
 	info, _ := connect.CallInfoForServerContext(ctx)
-	header := map[string][]string{}
-	for name, values := range info.RequestHeader().All() {
-		header[name] = values
-	}
+	header := maps.Collect(info.RequestHeader().All())
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.calls++

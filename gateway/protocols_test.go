@@ -147,27 +147,30 @@ func TestCancellationReachesTheHandler(t *testing.T) {
 // wait makes a call that the service answers only when it ends.
 func wait(ctx context.Context, client *connect.Client, spec connect.Spec) error {
 	request := message("do", "wait")
-	switch {
-	case spec.StreamType == connect.StreamTypeUnary:
+	if spec.StreamType == connect.StreamTypeUnary {
 		return client.CallUnary(ctx, spec, request, &structpb.Struct{})
-	case spec.StreamType == connect.StreamTypeServer:
-		stream, err := client.CallServerStream(ctx, spec, request)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = stream.Close() }()
-		return stream.Receive(&structpb.Struct{})
-	default:
-		stream, err := client.CallClientStream(ctx, spec)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = stream.Close() }()
-		if err := stream.Send(request); err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		return stream.Receive(&structpb.Struct{})
 	}
+	stream, err := open(ctx, client, spec, request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stream.Close() }()
+	return stream.Receive(&structpb.Struct{})
+}
+
+// open opens a stream and sends its first message.
+func open(ctx context.Context, client *connect.Client, spec connect.Spec, request any) (connect.ClientStream, error) {
+	if spec.StreamType == connect.StreamTypeServer {
+		return client.CallServerStream(ctx, spec, request)
+	}
+	stream, err := client.CallClientStream(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := stream.Send(request); err != nil && !errors.Is(err, io.EOF) {
+		return nil, errors.Join(err, stream.Close())
+	}
+	return stream, nil
 }
 
 func TestPlainCurlIsEnough(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 
-	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/kernel/workload"
 )
@@ -98,59 +97,4 @@ type deadlineStream struct {
 func (s *deadlineStream) Close() error {
 	defer s.cancel()
 	return s.ClientStream.Close()
-}
-
-// explain turns "cannot be reached" and "not in time" into errors of this service.
-func explain(service string) connect.ClientInterceptor {
-	return func(next connect.ClientFunc) connect.ClientFunc {
-		return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
-			stream, err := next(ctx, spec)
-			if err != nil {
-				return nil, explained(service, err)
-			}
-			return &explainedStream{ClientStream: stream, service: service}, nil
-		}
-	}
-}
-
-type explainedStream struct {
-	connect.ClientStream
-
-	service string
-}
-
-// Send implements connect.ClientStream.
-func (s *explainedStream) Send(message any) error {
-	return explained(s.service, s.ClientStream.Send(message))
-}
-
-// Receive implements connect.ClientStream.
-func (s *explainedStream) Receive(message any) error {
-	return explained(s.service, s.ClientStream.Receive(message))
-}
-
-func explained(service string, err error) error {
-	if err == nil {
-		return nil
-	}
-	switch connect.CodeOf(err) {
-	case connect.CodeUnavailable:
-		message := service + " cannot be reached at the moment"
-		if remote(err) {
-			// It was reached, and lacks something itself.
-			message = service + " cannot answer at the moment"
-		}
-		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable, message,
-			rpcerror.Meta("service", service), rpcerror.Cause(err))
-	case connect.CodeDeadlineExceeded:
-		return rpcerror.New(connect.CodeDeadlineExceeded, rpcerror.ReasonDeadlineExceeded,
-			service+" did not answer in time", rpcerror.Meta("service", service), rpcerror.Cause(err))
-	default:
-		return err
-	}
-}
-
-func remote(err error) bool {
-	var e *connect.Error
-	return errors.As(err, &e) && e.IsRemote()
 }

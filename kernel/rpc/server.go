@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -90,13 +91,24 @@ func (s *Server) Listen(ctx context.Context, address string) error {
 		return fmt.Errorf("listen on %s: %w", address, err)
 	}
 	mux := http.NewServeMux()
-	connecthttp.Mount(mux, s.RPC, connecthttp.WithReadMaxBytes(MaxMessageBytes))
+	connecthttp.Mount(procedures{mux}, s.RPC, connecthttp.WithReadMaxBytes(MaxMessageBytes))
 	mux.Handle("/", unknownProcedure())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listener = listener
 	s.http = NewHTTPServer(s.log, mux)
 	return nil
+}
+
+// procedures takes the routes of procedures, and leaves all others to unknownProcedure: connecthttp would take unknown
+// procedures for bidirectional streams, and refuse them over HTTP/1.1 with a bare status.
+type procedures struct{ mux *http.ServeMux }
+
+// Handle implements connecthttp.ServeMux.
+func (p procedures) Handle(pattern string, handler http.Handler) {
+	if !strings.HasSuffix(pattern, "/") {
+		p.mux.Handle(pattern, handler)
+	}
 }
 
 // Address is where the server listens: host and port. It is empty before Listen.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -145,9 +146,8 @@ func TestRequestsByHand(t *testing.T) {
 		"JSON of something else": {"/acme.orders.v1.OrderService/Get", "application/json", `{"a":[1]}`, "", 400, "invalid_argument", rpcerror.ReasonInvalidRequest},
 		"no message":             {"/acme.orders.v1.OrderService/Get", "application/proto", "\xff\xff\xff", "", 400, "invalid_argument", rpcerror.ReasonInvalidRequest},
 		"broken compression":     {"/acme.orders.v1.OrderService/Get", "application/json", `""`, "gzip", 400, "invalid_argument", rpcerror.ReasonInvalidRequest},
-		"a strange compression":  {"/acme.orders.v1.OrderService/Get", "application/json", `""`, "rot13", 404, "unimplemented", rpcerror.ReasonUnknownProcedure},
-		"an unknown procedure":   {"/acme.orders.v1.OrderService/Steal", "application/json", `{}`, "", 404, "unimplemented", rpcerror.ReasonUnknownProcedure},
-		"an unknown service":     {"/acme.Unheard/Of", "application/json", `{}`, "", 404, "unimplemented", rpcerror.ReasonUnknownProcedure},
+		"an unknown procedure":   {"/acme.orders.v1.OrderService/Steal", "application/json", `{}`, "", 501, "unimplemented", rpcerror.ReasonUnknownProcedure},
+		"an unknown service":     {"/acme.Unheard/Of", "application/json", `{}`, "", 501, "unimplemented", rpcerror.ReasonUnknownProcedure},
 		// Who may not call does not learn what the server makes of the body.
 		"broken JSON without a token": {"/acme.orders.v1.OrderService/WhoAmI", "application/json", `{"`, "", 401, "unauthenticated", rpcerror.ReasonTokenMissing},
 		"broken JSON without a proof": {"/acme.orders.v1.OrderService/Inside", "application/json", `{"`, "", 403, "permission_denied", rpcerror.ReasonServicesOnly},
@@ -184,8 +184,9 @@ func TestRequestsByHand(t *testing.T) {
 	}
 	t.Run("a browser that came by", func(t *testing.T) {
 		t.Parallel()
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+w.address["orders"]+"/index.html", nil)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+w.address["orders"]+"/login", nil)
 		require.NoError(t, err)
+		request.Header.Set("Content-Type", "text/html")
 		response, err := client.Do(request)
 		require.NoError(t, err)
 		defer response.Body.Close()
@@ -244,25 +245,84 @@ func TestShutdownWaitsForCalls(t *testing.T) {
 func TestShutdownEnds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	begun, ended := make(chan struct{}), make(chan struct{})
+	ended := make(chan struct{})
 	server := w.serve("orders", handlers{count: func(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
 		defer close(ended)
 		if err := stream.Receive(&wrapperspb.Int64Value{}); err != nil {
 			return err
 		}
-		close(begun)
+		if err := stream.SendHeaders(); err != nil { // the caller waits for them
+			return err
+		}
 		<-ctx.Done()
 		return ctx.Err()
 	}})
 	stream, err := w.client().CallServerStream(t.Context(), count, wrapperspb.Int64(1))
 	require.NoError(t, err)
-	w.await(begun, "the call")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, server.Shutdown(ctx), context.Canceled)
 	w.await(ended, "the handler to be cut off")
 	_, err = drain(stream)
-	require.Equal(t, connect.CodeUnavailable, connect.CodeOf(err), "%v", err)
+	requireAnswer(t, err, connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable)
+}
+
+// A peer that dies under a call is not to be reached, wherever it was with its answer, and callers learn no address.
+func TestAPeerThatDies(t *testing.T) {
+	t.Parallel()
+	for name, dies := range map[string]func(http.ResponseWriter){
+		"before it answers": func(http.ResponseWriter) {},
+		"after the header":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK) },
+		"in the middle of the answer": func(w http.ResponseWriter) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = w.Write([]byte{0, 0, 0})
+		},
+		"in the middle of a message": func(w http.ResponseWriter) { _, _ = w.Write([]byte{0, 0, 0, 0, 100, 1, 2, 3}) },
+		"between two messages":       func(w http.ResponseWriter) { _, _ = w.Write([]byte{0, 0, 0, 0, 2, 8, 1}) },
+	} {
+		for shape, calls := range map[string]func(context.Context, *connect.Client) error{
+			"unary": func(ctx context.Context, client *connect.Client) error {
+				_, err := call(ctx, client, get, "")
+				return err
+			},
+			"stream": func(ctx context.Context, client *connect.Client) error {
+				stream, err := client.CallServerStream(ctx, count, wrapperspb.Int64(1))
+				if err != nil {
+					return err
+				}
+				_, err = drain(stream)
+				return err
+			},
+		} {
+			t.Run(name+", "+shape, func(t *testing.T) {
+				t.Parallel()
+				w, begun := newWorld(t, nil), make(chan struct{})
+				peer := rpc.NewHTTPServer(w.telemetry.Log, http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
+					_, _ = io.Copy(io.Discard, request.Body)
+					response.Header().Set("Content-Type", request.Header.Get("Content-Type"))
+					dies(response)
+					if name != "before it answers" {
+						_ = http.NewResponseController(response).Flush()
+					}
+					close(begun)
+					<-request.Context().Done()
+				}))
+				listener, err := net.Listen("tcp", "127.0.0.1:0")
+				require.NoError(t, err)
+				served := make(chan error, 1)
+				go func() { served <- peer.Serve(listener) }()
+				w.register("orders", listener.Addr().String())
+				client, failed := w.client(), make(chan error, 1)
+				go func() { failed <- calls(t.Context(), client) }()
+				w.await(begun, "the call")
+				require.NoError(t, peer.Close())
+				e := requireAnswer(t, <-failed, connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable)
+				require.Equal(t, "orders cannot be reached at the moment", e.Message())
+				require.ErrorIs(t, <-served, http.ErrServerClosed)
+				w.base.CloseIdleConnections()
+			})
+		}
+	}
 }
 
 // A proof is for one service: what was proved to one is worth nothing to another.

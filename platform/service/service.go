@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -60,6 +61,9 @@ func New(ctx context.Context, cfg Config, module Module, env *Environment, t *te
 		status: health.NewStatus(), telemetry: t, log: t.Log,
 	}
 	if err := s.build(ctx); err != nil {
+		if s.db != nil {
+			err = errors.Join(err, s.db.Close())
+		}
 		return nil, fmt.Errorf("%s: %w", module.Manifest.Name, err)
 	}
 	return s, nil

@@ -75,7 +75,7 @@ func (t *Trail) Denied(ctx context.Context, denial access.Denial) {
 	e := audit.NewDenial(ctx, denial, rpcerror.ReasonPermissionDenied)
 	if !plausible(e.Organization) {
 		// The request is refused before it is validated, so this may be anything; the refusal is recorded all the same.
-		e.Attributes["organization"] = strconv.QuoteToASCII(clip(e.Organization, mixin.MaxIDLength))
+		e.Attributes["organization"] = strconv.QuoteToASCII(clip(e.Organization, maxClaimBytes))
 		e.Organization = ""
 	}
 	t.denied(ctx, e)

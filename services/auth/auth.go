@@ -26,7 +26,7 @@ var moduleYAML []byte
 // What secrets are derived from the cluster key for. Changing one makes what is in the database unreadable.
 const (
 	signingKeyPurpose   = "auth signing key"
-	refreshTokenPurpose = "auth refresh token"
+	refreshTokenPurpose = "auth refresh token" //nolint:gosec // what a key is for, no secret
 )
 
 // adminTimeout bounds how long the first administrator may take to make.

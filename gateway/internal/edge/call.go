@@ -51,11 +51,11 @@ func callOf(ctx context.Context) *call {
 // begin starts to count, and a trace: what strangers say about traces is not trusted.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, route *routes.Route) *call {
 	c := &call{h: h, w: w, route: route, protocol: wire.ProtocolOf(r), begun: time.Now(), code: connect.CodeCanceled.String()}
-	ctx, span := h.tracer.Start(r.Context(), c.name(), trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer))
+	ctx, span := h.tracer.Start(r.Context(), c.name(), trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer)) //nolint:spancheck // end ends it
 	c.span = span
 	c.r = r.WithContext(context.WithValue(ctx, callKey{}, c))
 	h.metrics.inFlight.Inc()
-	return c
+	return c //nolint:spancheck // end ends the span
 }
 
 // name is the procedure as metrics know it.
@@ -88,13 +88,11 @@ func (c *call) end() {
 // refuse answers an error in the caller's protocol.
 func (c *call) refuse(err error) {
 	c.code, c.cause = codeOf(err), errors.Unwrap(err)
-	switch connect.CodeOf(err) {
-	case connect.CodeUnauthenticated:
+	if connect.CodeOf(err) == connect.CodeUnauthenticated {
 		c.w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110, section 11.6.1
-	case connect.CodeResourceExhausted:
-		if wait, ok := retryAfter(err); ok {
-			c.w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
-		}
+	}
+	if wait, ok := retryAfter(err); ok {
+		c.w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 	}
 	// The only thing that can go wrong is that the caller is gone.
 	_ = c.h.errors.Write(c.w, c.r, err)

@@ -107,13 +107,13 @@ func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	c := h.begin(w, r, route)
-	defer c.end()
+	defer c.end() //nolint:contextcheck // the context is the call's own
 	if route == nil {
 		c.unknown()
 		return
 	}
 	if c.acceptable() {
-		c.serve()
+		c.serve() //nolint:contextcheck // the context is the call's own
 	}
 }
 
@@ -124,13 +124,13 @@ func (h *Handler) alias(w http.ResponseWriter, r *http.Request, route *routes.Ro
 	r = r.Clone(r.Context())
 	r.URL = &url
 	c := h.begin(w, r, route)
-	defer c.end()
+	defer c.end() //nolint:contextcheck // the context is the call's own
 	if r.Method != http.MethodGet {
 		c.refuseHTTP(http.StatusMethodNotAllowed, "Allow", http.MethodGet)
 		return
 	}
 	if c.acceptable() {
-		c.serve()
+		c.serve() //nolint:contextcheck // the context is the call's own
 	}
 }
 

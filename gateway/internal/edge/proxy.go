@@ -25,7 +25,7 @@ func (h *Handler) newProxy() *httputil.ReverseProxy {
 		ModifyResponse: watchResponse,
 		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) {
 			c := callOf(r.Context())
-			c.refuse(c.failure(err))
+			c.refuse(c.failure(err)) //nolint:contextcheck // the context is the call's own
 		},
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
 	}

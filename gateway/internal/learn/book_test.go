@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"ashlar.dev/gateway/internal/routes"
@@ -16,10 +15,10 @@ import (
 // module returns a module that claims RPC services without methods.
 func module(t *testing.T, service string, claims ...string) *routes.Module {
 	t.Helper()
-	file := &descriptorpb.FileDescriptorProto{Name: proto.String("a.proto"), Package: proto.String("a.v1"), Syntax: proto.String("proto3")}
+	file := &descriptorpb.FileDescriptorProto{Name: new("a.proto"), Package: new("a.v1"), Syntax: new("proto3")}
 	names := make([]string, len(claims))
 	for i, claim := range claims {
-		file.Service = append(file.Service, &descriptorpb.ServiceDescriptorProto{Name: proto.String(claim)})
+		file.Service = append(file.Service, &descriptorpb.ServiceDescriptorProto{Name: new(claim)})
 		names[i] = "a.v1." + claim
 	}
 	m, err := routes.NewModule(service, &kernelv1.GetManifestResponse{

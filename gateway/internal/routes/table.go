@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -25,9 +26,7 @@ func NewTable(own []*Route, modules ...*Module) *Table {
 		for _, route := range m.routes {
 			t.routes[route.Procedure] = route
 		}
-		for path, route := range m.aliases {
-			t.aliases[path] = route
-		}
+		maps.Copy(t.aliases, m.aliases)
 		t.services = append(t.services, m.callable...)
 	}
 	slices.Sort(t.services)

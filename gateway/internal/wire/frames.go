@@ -77,8 +77,6 @@ func (f *Frames) Ended() (content []byte, compressed, ok bool) {
 
 // webEnd returns the last frame of a gRPC-Web body with these lines of trailers.
 func webEnd(trailers []byte) []byte {
-	frame := make([]byte, prefixBytes, prefixBytes+len(trailers))
-	frame[0] = flagWebEnd
-	binary.BigEndian.PutUint32(frame[1:], uint32(len(trailers)))
+	frame := binary.BigEndian.AppendUint32([]byte{flagWebEnd}, uint32(len(trailers)))
 	return append(frame, trailers...)
 }

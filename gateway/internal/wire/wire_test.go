@@ -81,9 +81,7 @@ func FuzzTimeout(f *testing.F) {
 }
 
 func frame(flags byte, payload []byte) []byte {
-	out := make([]byte, prefixBytes)
-	out[0] = flags
-	binary.BigEndian.PutUint32(out[1:], uint32(len(payload)))
+	out := binary.BigEndian.AppendUint32([]byte{flags}, uint32(len(payload)))
 	return append(out, payload...)
 }
 

@@ -5,9 +5,9 @@ package fxadapter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
+	"go.uber.org/dig"
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
 
@@ -37,7 +37,8 @@ func Run(ctx context.Context, options ...fx.Option) error {
 	app := fx.New(fx.Options(options...), Module(), fx.Populate(&group), fx.StartTimeout(noTimeout), fx.StopTimeout(noTimeout),
 		fx.WithLogger(func() fxevent.Logger { return fxevent.NopLogger }))
 	if err := app.Err(); err != nil {
-		return fmt.Errorf("build: %w", err)
+		// Which constructor failed is clear from what it says.
+		return dig.RootCause(err)
 	}
 	// A start that is under way ends when somebody asks the process to stop; fx then stops what had started, and nothing
 	// went wrong.

@@ -60,7 +60,7 @@ func (s *Sweeper) run(ctx context.Context) {
 	defer close(s.done)
 	for {
 		// Instances that were started together do not sweep together.
-		wait := time.NewTimer(sweepInterval/2 + rand.N(sweepInterval))
+		wait := time.NewTimer(sweepInterval/2 + rand.N(sweepInterval)) //nolint:gosec // jitter, no secret
 		select {
 		case <-wait.C:
 			if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {

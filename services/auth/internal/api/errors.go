@@ -17,10 +17,10 @@ import (
 // Reasons that auth gives beside those of the platform.
 const (
 	reasonEmailTaken          = "EMAIL_TAKEN"
-	reasonInvalidCredentials  = "INVALID_CREDENTIALS"
+	reasonInvalidCredentials  = "INVALID_CREDENTIALS" //nolint:gosec // a reason, no secret
 	reasonAccountDeactivated  = "ACCOUNT_DEACTIVATED"
 	reasonRefreshTokenInvalid = "REFRESH_TOKEN_INVALID"
-	reasonRefreshTokenReused  = "REFRESH_TOKEN_REUSED"
+	reasonRefreshTokenReused  = "REFRESH_TOKEN_REUSED" //nolint:gosec // a reason, no secret
 	reasonSessionNotFound     = "SESSION_NOT_FOUND"
 	reasonSessionExpired      = "SESSION_EXPIRED"
 	reasonSessionRevoked      = "SESSION_REVOKED"

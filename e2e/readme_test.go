@@ -1,0 +1,58 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What the README says and no test may use: where its reader's platform is.
+const (
+	readmeGateway = "http://127.0.0.1:8080"
+	readmeHome    = ".ashlar/"
+)
+
+// block is a fenced block of the README.
+type block struct {
+	language, text string
+}
+
+// walk returns the fenced blocks of the README after "## A walk", word for word but for two strings: where the gateway
+// is, and the folder where the platform keeps its files.
+func walk(t testing.TB, gateway, home string) []block {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, "README.md"))
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(content), "\n## A walk\n")
+	require.True(t, found, "the README has no section `## A walk`")
+	section, _, _ = strings.Cut(section, "\n## ")
+
+	replaced := strings.NewReplacer(readmeGateway, gateway, readmeHome, home+"/")
+	var blocks []block
+	for {
+		_, rest, found := strings.Cut(section, "\n```")
+		if !found {
+			break
+		}
+		head, text, _ := strings.Cut(rest, "\n")
+		text, section, found = strings.Cut(text, "\n```")
+		require.True(t, found, "a block of the README does not end")
+		blocks = append(blocks, block{language: head, text: replaced.Replace(text) + "\n"})
+	}
+	require.NotEmpty(t, blocks)
+	return blocks
+}
+
+// inLanguage returns the blocks in a language.
+func inLanguage(blocks []block, language string) []string {
+	var texts []string
+	for _, b := range blocks {
+		if b.language == language {
+			texts = append(texts, b.text)
+		}
+	}
+	return texts
+}
