@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -163,7 +162,7 @@ func (g *Gateway) serve(ctx context.Context) error {
 }
 
 func (g *Gateway) register(ctx context.Context) error {
-	address, err := advertised(g.Address(), g.cfg.AdvertiseAddr)
+	address, err := service.Advertised(g.Address(), g.cfg.AdvertiseAddr)
 	if err != nil {
 		return err
 	}
@@ -190,21 +189,4 @@ func (g *Gateway) shutdown(ctx context.Context) error {
 	timer := time.AfterFunc(streamGrace, g.edge.EndStreams)
 	defer timer.Stop()
 	return rpc.ShutdownHTTP(ctx, g.http)
-}
-
-// advertised is the address under which others reach what is bound to an address.
-func advertised(bound, host string) (string, error) {
-	boundHost, port, err := net.SplitHostPort(bound)
-	if err != nil {
-		return "", fmt.Errorf("listen address: %w", err)
-	}
-	if ip := net.ParseIP(boundHost); host == "" && ip != nil && ip.IsUnspecified() {
-		if host, err = os.Hostname(); err != nil {
-			return "", fmt.Errorf("set ASHLAR_ADVERTISE_ADDR: this machine's name is unknown: %w", err)
-		}
-	}
-	if host == "" {
-		return bound, nil
-	}
-	return net.JoinHostPort(host, port), nil
 }

@@ -244,7 +244,7 @@ func (s *Service) shutdown(ctx context.Context) error {
 }
 
 func (s *Service) register(ctx context.Context) error {
-	address, err := advertised(s.server.Address(), s.cfg.AdvertiseAddr)
+	address, err := Advertised(s.server.Address(), s.cfg.AdvertiseAddr)
 	if err != nil {
 		return err
 	}
@@ -282,8 +282,9 @@ func Leave(ctx context.Context, registrar discovery.Registrar, instance string, 
 	return err
 }
 
-// advertised is the address under which others reach what is bound to an address.
-func advertised(bound, host string) (string, error) {
+// Advertised is the address under which others reach what is bound to an address: at a host, if one is given, else at the
+// same one, or at this machine's name where it is bound to all interfaces.
+func Advertised(bound, host string) (string, error) {
 	boundHost, port, err := net.SplitHostPort(bound)
 	if err != nil {
 		return "", fmt.Errorf("listen address: %w", err)
