@@ -31,7 +31,8 @@ func TestUpInTheBackground(t *testing.T) {
 
 	second, code := run(t, startWithin, env, platformctl, "up", "-d")
 	assert.Equal(t, 3, code, "a second `up` on the same home")
-	assert.Contains(t, second.stderr.String(), "platformctl down")
+	assert.Contains(t, second.stderr.String(), s.home)
+	assert.Contains(t, second.stderr.String(), "down`")
 
 	ended, code := down()
 	require.Zero(t, code, "%s%s", ended.stdout, ended.stderr)

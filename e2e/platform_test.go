@@ -81,10 +81,7 @@ func up(t testing.TB, s settings) *platform {
 // start starts a platform and waits until it says that everything is ready.
 func start(platformctl string, s settings) (*platform, error) {
 	if s.consul == "" {
-		// A Consul at its usual port would be found by services of another platform on this machine, whose own has ended.
-		if usual, err := net.Listen("tcp", "127.0.0.1:8500"); err == nil {
-			defer usual.Close()
-		}
+		defer keepUsualConsul()()
 	}
 	env := environ(append(s.env, "ASHLAR_HOME="+s.home, "ASHLAR_GATEWAY_ADDR="+s.gateway)...)
 	if s.consul != "" {
@@ -110,6 +107,16 @@ func start(platformctl string, s settings) (*platform, error) {
 		}
 	}
 	return p, nil
+}
+
+// keepUsualConsul keeps Consul's usual port from `up` until release is called. A Consul there would be found by services
+// of another platform on this machine, whose own has ended, and they have another cluster key.
+func keepUsualConsul() (release func()) {
+	usual, err := net.Listen("tcp", "127.0.0.1:8500")
+	if err != nil {
+		return func() {} // somebody else has it
+	}
+	return func() { _ = usual.Close() }
 }
 
 func (p *platform) stillRuns() error {

@@ -24,7 +24,7 @@ const (
 
 // File is what every configuration embeds, so that --config names the file.
 type File struct {
-	Config kong.ConfigFlag `help:"YAML file with values for these flags; ${env} too." env:"-" placeholder:"FILE"`
+	Config kong.ConfigFlag `help:"YAML file with values for these flags; ${config_env} names it, too." env:"-" placeholder:"FILE"`
 }
 
 // Parse fills target, a pointer to a struct with kong tags that embeds File, from the arguments (without the program's
@@ -39,7 +39,7 @@ func Parse(target any, name, description string, args []string, stdout io.Writer
 		paths = []string{path}
 	}
 	parser, err := kong.New(target, kong.Name(name), kong.Description(description), kong.Writers(stdout, stdout), kong.Exit(exit),
-		kong.DefaultEnvars("ASHLAR"), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"env": fileEnv},
+		kong.DefaultEnvars("ASHLAR"), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"config_env": fileEnv},
 		kong.Configuration(load, paths...))
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
@@ -93,5 +93,12 @@ func (f file) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, erro
 			return nil, nil //nolint:nilnil // kong's way to say: no value here
 		}
 	}
-	return f[flag.Name], nil
+	value := f[flag.Name]
+	if _, secret := flag.Target.Interface().(Secret); secret && value != nil {
+		// kong's error would quote the value.
+		if _, ok := value.(string); !ok {
+			return nil, errors.New("must be text; put it in quotes")
+		}
+	}
+	return value, nil
 }

@@ -80,7 +80,7 @@ func TestBadFiles(t *testing.T) {
 		"a list for a word":                {"version: 1.0.0", "version: [1]", "[2:"},
 		"a bad duration":                   {"timeout: 5s", "timeout: soon", "soon"},
 		"a negative duration":              {"timeout: 5s", "timeout: -5s", "gateway.timeout -5s is negative"},
-		"broken YAML":                      {"services: [acme.notes.v1.NoteService]", "services: [acme", "[4:"},
+		"broken YAML":                      {"services: [acme.notes.v1.NoteService]", "services: [acme", "[5:"},
 		"a service that is no name":        {"acme.notes.v1.NoteService]", "acme..NoteService]", `"acme..NoteService"`},
 		"a service without a package":      {"acme.notes.v1.NoteService]", "NoteService]", `"NoteService"`},
 		"a service twice":                  {"[acme.notes.v1.NoteService]", "[a.B, a.B]", `services: "a.B" is there twice`},

@@ -19,12 +19,23 @@ const noTimeout = time.Hour
 
 // Module hangs the components of the *lifecycle.Group that the graph provides into the application: one hook each, in
 // the group's order.
-func Module() fx.Option {
+func Module() fx.Option { return hang(context.Background()) }
+
+// hang is Module with a context that ends starts that are under way.
+func hang(running context.Context) fx.Option {
 	return fx.Module("lifecycle", fx.Invoke(func(lc fx.Lifecycle, group *lifecycle.Group) {
 		for _, c := range group.Components() {
 			lc.Append(fx.Hook{
-				OnStart: func(ctx context.Context) error { return group.StartComponent(ctx, c) },
-				OnStop:  func(ctx context.Context) error { return group.StopComponent(ctx, c) },
+				OnStart: func(ctx context.Context) error {
+					ctx, cancel := context.WithCancel(ctx)
+					defer cancel()
+					defer context.AfterFunc(running, cancel)()
+					if err := running.Err(); err != nil {
+						return err
+					}
+					return group.StartComponent(ctx, c)
+				},
+				OnStop: func(ctx context.Context) error { return group.StopComponent(ctx, c) },
 			})
 		}
 	}))
@@ -34,15 +45,15 @@ func Module() fx.Option {
 // or a component fails, and stops it. It returns the first thing that went wrong; nil after a clean stop.
 func Run(ctx context.Context, options ...fx.Option) error {
 	var group *lifecycle.Group
-	app := fx.New(fx.Options(options...), Module(), fx.Populate(&group), fx.StartTimeout(noTimeout), fx.StopTimeout(noTimeout),
+	app := fx.New(fx.Options(options...), hang(ctx), fx.Populate(&group), fx.StartTimeout(noTimeout), fx.StopTimeout(noTimeout),
 		fx.WithLogger(func() fxevent.Logger { return fxevent.NopLogger }))
 	if err := app.Err(); err != nil {
 		// Which constructor failed is clear from what it says.
 		return dig.RootCause(err)
 	}
 	// A start that is under way ends when somebody asks the process to stop; fx then stops what had started, and nothing
-	// went wrong.
-	err := app.Start(ctx)
+	// went wrong. With a context that is done fx would neither wait for the start nor stop anything.
+	err := app.Start(context.WithoutCancel(ctx))
 	switch {
 	case err != nil && ctx.Err() == nil:
 		return err
