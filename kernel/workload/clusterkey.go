@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,6 +66,9 @@ func ReadClusterKey(path string) (ClusterKey, error) {
 	}
 	return ClusterKey{secret}, nil
 }
+
+// Fingerprint tells cluster keys apart, and nothing about them.
+func (k ClusterKey) Fingerprint() string { return hex.EncodeToString(k.Derive("fingerprint")[:8]) }
 
 // Derive returns the 32-byte key for a purpose (HKDF-SHA256, RFC 5869).
 func (k ClusterKey) Derive(purpose string) []byte {

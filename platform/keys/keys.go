@@ -25,7 +25,8 @@ const Service = "auth"
 const (
 	// maxAge is how old keys may be before they are asked for again: a key that was withdrawn is out of use by then.
 	maxAge = 5 * time.Minute
-	// minAge is how old they must be before an unknown key id makes us ask again, so that made-up ids cannot flood auth.
+	// minAge is the least time between two questions, so that made-up key ids cannot flood auth, and least of all while
+	// it is in trouble.
 	minAge = time.Second
 	// maxStale is how old they may become while auth cannot be reached; after that no token is accepted.
 	maxStale = time.Hour
@@ -44,6 +45,7 @@ type Source struct {
 	keys    map[string]ed25519.PublicKey
 	fetched time.Time
 	tried   time.Time
+	failure error // of the last question; nil where it was answered
 }
 
 // NewSource returns a source. It asks nothing until it is asked.
@@ -53,17 +55,21 @@ func NewSource(clients *rpc.Clients, log *slog.Logger) *Source {
 
 // Key implements authn.KeySource.
 func (s *Source) Key(ctx context.Context, kid string) (ed25519.PublicKey, error) {
-	key, age, tried := s.look(kid)
+	key, age, tried, failure := s.look(kid)
 	switch {
 	case key != nil && age < maxAge:
 		return key, nil
-	case key == nil && age < maxAge && tried < minAge:
-		return nil, authn.ErrUnknownKey
-	case key != nil && tried < minAge && age < maxStale:
+	case tried >= minAge:
+		// It is time to ask.
+	case key != nil && age < maxStale:
 		return key, nil
+	case failure != nil:
+		return nil, failure
+	default:
+		return nil, authn.ErrUnknownKey
 	}
 	err := s.refresh(ctx)
-	key, age, _ = s.look(kid)
+	key, age, _, _ = s.look(kid)
 	switch {
 	case err != nil && (key == nil || age >= maxStale):
 		return nil, err
@@ -74,11 +80,11 @@ func (s *Source) Key(ctx context.Context, kid string) (ed25519.PublicKey, error)
 	}
 }
 
-func (s *Source) look(kid string) (key ed25519.PublicKey, age, tried time.Duration) {
+func (s *Source) look(kid string) (key ed25519.PublicKey, age, tried time.Duration, failure error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	return s.keys[kid], now.Sub(s.fetched), now.Sub(s.tried)
+	return s.keys[kid], now.Sub(s.fetched), now.Sub(s.tried), s.failure
 }
 
 // refresh asks auth; many that wait ask once.
@@ -101,14 +107,15 @@ func (s *Source) fetch(ctx context.Context) error {
 	res, err := s.client.GetJwks(ctx, &authv1.GetJwksRequest{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tried = s.now()
+	s.tried, s.failure = s.now(), nil
+	var keys map[string]ed25519.PublicKey
+	if err == nil {
+		keys, err = parse(res.GetKeys())
+	}
 	if err != nil {
 		s.log.WarnContext(ctx, "cannot get the keys of access tokens", "error", err)
-		return fmt.Errorf("keys of access tokens: %w", err)
-	}
-	keys, err := parse(res.GetKeys())
-	if err != nil {
-		return fmt.Errorf("keys of access tokens: %w", err)
+		s.failure = fmt.Errorf("keys of access tokens: %w", err)
+		return s.failure
 	}
 	s.keys, s.fetched = keys, s.tried
 	return nil

@@ -53,7 +53,7 @@ func NewConsulEnvironment(cfg Config, log *slog.Logger) (*Environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	registry, err := consul.New(consul.Config{Address: cfg.ConsulAddr, Token: cfg.ConsulToken}, log)
+	registry, err := consul.New(consul.Config{Address: cfg.ConsulAddr, Token: cfg.ConsulToken, Platform: key.Fingerprint()}, log)
 	if err != nil {
 		return nil, err
 	}

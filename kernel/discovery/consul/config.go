@@ -15,10 +15,22 @@ type Config struct {
 	// Token for Consul's access control. Empty: CONSUL_HTTP_TOKEN or CONSUL_HTTP_TOKEN_FILE. It needs service:write for what is
 	// registered, and service:read and node:read for what is looked up.
 	Token config.Secret
+
+	// Platform tells platforms that share one Consul apart: what is registered is seen only by registries with the same
+	// one. Empty: what is registered is seen by registries without one, and these see all platforms.
+	Platform string
 }
 
-// Tag marks the services of the platform; services without it are not seen.
+// Tag marks the services of all platforms; services without it are not seen.
 const Tag = "ashlar"
+
+// tag marks the services of one platform.
+func (c Config) tag() string {
+	if c.Platform == "" {
+		return Tag
+	}
+	return Tag + "-" + c.Platform
+}
 
 const (
 	checkInterval   = time.Second

@@ -48,6 +48,24 @@ func TestInstanceIsAsConsulKnowsIt(t *testing.T) {
 	require.Equal(t, api.HealthPassing, check.Status)
 }
 
+func TestPlatformsThatShareOneConsulDoNotSeeEachOther(t *testing.T) {
+	agent := consultest.Start(t)
+	platforms := map[string]*consul.Registry{}
+	for _, name := range []string{"one", "other"} {
+		registry, err := consul.New(consul.Config{Address: agent.Addr, Platform: name}, nil)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, registry.Close()) })
+		register(t, registry, "orders", "orders-of-"+name, "")
+		platforms[name] = registry
+	}
+	register(t, platforms["other"], "stock", "stock-1", "")
+	for name, registry := range platforms {
+		await(t, registry.Instances("orders"), ids("orders-of-"+name))
+	}
+	await(t, platforms["other"].Services(), func(names []string) bool { return slices.Equal(names, []string{"orders", "stock"}) })
+	await(t, platforms["one"].Services(), func(names []string) bool { return slices.Equal(names, []string{"orders"}) })
+}
+
 func TestServicesOfOthersAreNotSeen(t *testing.T) {
 	agent := consultest.Start(t)
 	client := raw(t, agent.Addr)

@@ -94,7 +94,7 @@ func query[E any](ctx context.Context, f feed[E], index uint64) ([]E, *api.Query
 
 // healthy lists the instances of service whose checks pass.
 func (r *Registry) healthy(service string, q *api.QueryOptions) ([]discovery.Instance, *api.QueryMeta, error) {
-	entries, meta, err := r.client.Health().Service(service, Tag, true, q)
+	entries, meta, err := r.client.Health().Service(service, r.tag, true, q)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -126,7 +126,7 @@ func (r *Registry) tagged(q *api.QueryOptions) ([]string, *api.QueryMeta, error)
 	}
 	names := make([]string, 0, len(all))
 	for name, tags := range all {
-		if slices.Contains(tags, Tag) {
+		if slices.Contains(tags, r.tag) {
 			names = append(names, name)
 		}
 	}

@@ -28,7 +28,7 @@ func (r *Registry) Register(ctx context.Context, registration discovery.Registra
 	if err := registration.Validate(); err != nil {
 		return err
 	}
-	definition, err := define(registration)
+	definition, err := define(registration, r.tag)
 	if err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (r *Registry) registered(ctx context.Context, id, hash string) (*api.AgentS
 }
 
 // define puts a valid registration into Consul's words.
-func define(registration discovery.Registration) (*api.AgentServiceRegistration, error) {
+func define(registration discovery.Registration, tag string) (*api.AgentServiceRegistration, error) {
 	host, port, err := discovery.SplitAddress(registration.Address)
 	if err != nil {
 		return nil, err
@@ -217,7 +217,7 @@ func define(registration discovery.Registration) (*api.AgentServiceRegistration,
 	definition := &api.AgentServiceRegistration{
 		ID:      registration.ID,
 		Name:    registration.Service,
-		Tags:    []string{Tag},
+		Tags:    slices.Compact([]string{Tag, tag}),
 		Address: host,
 		Port:    port,
 		Meta:    meta,

@@ -16,7 +16,7 @@ func TestDefinition(t *testing.T) {
 		},
 		CheckURL: "http://[::1]:4002/readyz",
 	}
-	definition, err := define(registration)
+	definition, err := define(registration, Tag)
 	require.NoError(t, err)
 	require.Equal(t, &api.AgentServiceRegistration{
 		ID: "orders-1", Name: "orders", Tags: []string{"ashlar"}, Address: "::1", Port: 4001,
@@ -29,7 +29,7 @@ func TestDefinition(t *testing.T) {
 	require.Equal(t, map[string]string{"zone": "north"}, registration.Metadata, "the caller's map is left alone")
 
 	registration.CheckURL = ""
-	definition, err = define(registration)
+	definition, err = define(registration, Tag)
 	require.NoError(t, err)
 	require.Nil(t, definition.Check)
 }

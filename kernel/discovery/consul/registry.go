@@ -23,6 +23,7 @@ var ErrClosed = errors.New("consul: the registry is closed")
 // Registry implements discovery.Registrar and discovery.Directory with a Consul agent. It is safe for concurrent use.
 type Registry struct {
 	address   string // for messages
+	tag       string // of what is registered and seen
 	client    *api.Client
 	transport *http.Transport
 	log       *slog.Logger
@@ -68,6 +69,7 @@ func New(cfg Config, log *slog.Logger) (*Registry, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Registry{
+		tag:         cfg.tag(),
 		address:     address,
 		client:      client,
 		transport:   transport,
