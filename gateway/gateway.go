@@ -34,7 +34,7 @@ import (
 const Name = "gateway"
 
 // Version is the gateway's version.
-const Version = "1.0.0"
+const Version = "0.1.0"
 
 const (
 	stopTimeout = 10 * time.Second

@@ -4,7 +4,7 @@ import { AuthService } from "@ashlar/client/ashlar/auth/v1/auth";
 import { OrganizationService } from "@ashlar/client/ashlar/identity/v1/organization";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-web";
-import { ErrorInfoSchema } from "./errorinfo.js";
+import { ErrorInfoSchema } from "@ashlar/client/google/rpc/error_details";
 
 type Outcome = {
   email?: string;

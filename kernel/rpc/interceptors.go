@@ -30,18 +30,21 @@ func recoverPanics(log *slog.Logger) connect.ServerInterceptor {
 }
 
 // mapErrors makes sure that every answer carries a code and a reason that are meant for the caller: errors that nobody
-// meant for the wire become internal and are logged, with their cause.
-func mapErrors(log *slog.Logger) connect.ServerInterceptor {
+// meant for the wire become internal and are logged, with their cause. Errors for which unavailable is true become
+// unavailable: they are about what the service stands on, and may be over soon.
+func mapErrors(log *slog.Logger, unavailable func(error) bool) connect.ServerInterceptor {
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 			err := next(ctx, spec, stream)
 			if err == nil {
 				return nil
 			}
-			mapped := mapError(ctx, err)
+			mapped := mapError(ctx, err, unavailable)
 			switch connect.CodeOf(mapped) {
 			case connect.CodeInternal, connect.CodeUnknown, connect.CodeDataLoss:
 				log.ErrorContext(ctx, "call failed", "procedure", spec.Procedure, "error", err, "cause", cause(err))
+			case connect.CodeUnavailable:
+				log.WarnContext(ctx, "call failed for now", "procedure", spec.Procedure, "error", err, "cause", cause(err))
 			default:
 				log.DebugContext(ctx, "call refused", "procedure", spec.Procedure, "error", err, "cause", cause(err))
 			}
@@ -50,7 +53,7 @@ func mapErrors(log *slog.Logger) connect.ServerInterceptor {
 	}
 }
 
-func mapError(ctx context.Context, err error) error {
+func mapError(ctx context.Context, err error, unavailable func(error) bool) error {
 	var e *connect.Error
 	switch {
 	case errors.As(err, &e) && !e.IsRemote():
@@ -63,6 +66,8 @@ func mapError(ctx context.Context, err error) error {
 		return rpcerror.New(connect.CodeDeadlineExceeded, rpcerror.ReasonDeadlineExceeded, "the deadline has passed", rpcerror.Cause(err))
 	case errors.Is(err, context.Canceled):
 		return connect.NewError(connect.CodeCanceled, "the call was canceled").WithCause(err)
+	case unavailable != nil && unavailable(err):
+		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable, "this cannot be done at the moment: try again", rpcerror.Cause(err))
 	default:
 		return internalError(err)
 	}

@@ -42,6 +42,9 @@ type Guards struct {
 	Denied func(context.Context, access.Denial)
 	// Unrecorded is told of every change that was not put on the audit record.
 	Unrecorded func(procedure string)
+	// Unavailable tells which errors of handlers are about what the service stands on, such as a database that cannot
+	// be reached; nil: none.
+	Unavailable func(error) bool
 }
 
 // Server serves RPCs. Handlers are registered on RPC before Seal, Seal comes before Listen, Listen before Serve.
@@ -69,7 +72,7 @@ func NewServer(log *slog.Logger, t *telemetry.Telemetry, guards Guards, foreign 
 	s := &Server{
 		rules: rules, log: log,
 		RPC: connect.NewServer(
-			recoverPanics(log), traced, mapErrors(log),
+			recoverPanics(log), traced, mapErrors(log, guards.Unavailable),
 			access.Authenticate(rules, guards.Tokens, guards.Workloads),
 			access.Authorize(rules, guards.Decider, guards.Denied),
 			validate.NewServerInterceptor(),

@@ -25,7 +25,7 @@ type Up struct {
 	GatewayAddr  string        `help:"Address of the gateway; 127.0.0.1:8080 where not set, port 0 takes a free one (${env})." env:"ASHLAR_GATEWAY_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	AdminEmail   string        `help:"The first administrator, decided by the first run (${env}); admin@ashlar.dev where not set." env:"ASHLAR_ADMIN_EMAIL" placeholder:"EMAIL"`
 	ReadyTimeout time.Duration `help:"How long everything may take to be ready." default:"2m"`
-	StopTimeout  time.Duration `help:"How long each process may take to stop before it is killed." default:"10s"`
+	StopTimeout  time.Duration `help:"How long each process may take to stop before it is killed." default:"30s"`
 
 	Background bool `hidden:"" help:"This is the process that goes on in the background."`
 }

@@ -19,13 +19,15 @@ import (
 
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"github.com/jhump/protoreflect/v2/protoprint"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// roots are the files that our schemas import.
+// roots are the files that our schemas import, and the details of errors, which the TypeScript client carries.
 func roots() []protoreflect.FileDescriptor {
 	return []protoreflect.FileDescriptor{
 		validate.File_buf_validate_validate_proto,
+		errdetails.File_google_rpc_error_details_proto,
 	}
 }
 
