@@ -153,8 +153,10 @@ func (s *Service) Address() string { return s.server.Address() }
 func (s *Service) assemble() []lifecycle.Component {
 	chain := []lifecycle.Component{
 		{Name: "telemetry", Stop: s.telemetry.Shutdown},
+		// The pool is there from the beginning, so it has to be closed even if the database is never reached.
+		{Name: "connections", Stop: func(context.Context) error { return s.db.Close() }},
 		{Name: "ops", Start: s.ops.Start, Stop: s.ops.Stop},
-		{Name: "database", Start: s.openDatabase, Stop: func(context.Context) error { return s.db.Close() }, StartTimeout: s.cfg.DependencyTimeout},
+		{Name: "database", Start: s.openDatabase, StartTimeout: s.cfg.DependencyTimeout},
 		{Name: "outbox", Start: s.relay.Start, Stop: s.relay.Stop},
 		{Name: "dependencies", Start: s.awaitDependencies, StartTimeout: s.cfg.DependencyTimeout + time.Second},
 		s.registerModule(),
