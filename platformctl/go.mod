@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	ashlar.dev/kernel v0.0.0
+	ashlar.dev/platform v0.0.0
 	github.com/alecthomas/kong v1.17.0
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/stretchr/testify v1.12.1
@@ -45,6 +46,8 @@ require (
 )
 
 replace (
+	ashlar.dev/ent => ../ent
 	ashlar.dev/gen => ../gen
 	ashlar.dev/kernel => ../kernel
+	ashlar.dev/platform => ../platform
 )
