@@ -24,6 +24,7 @@ type Config struct {
 	CORSOrigins []string      `name:"gateway-cors-origins" help:"Origins whose scripts may call, such as https://app.example.com or http://localhost:*; none where not set." placeholder:"ORIGIN"`
 	RateLimit   float64       `name:"gateway-rate-limit" help:"Requests that one caller may make each second; 0 means no limit." default:"100"`
 	RateBurst   int           `name:"gateway-rate-burst" help:"Requests that one caller may make at once." default:"200"`
+	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100"`
 	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s"`
 }
 
@@ -38,6 +39,9 @@ func (c Config) validate() error {
 	}
 	if c.RateLimit > 0 && c.RateBurst < 1 {
 		errs = append(errs, fmt.Errorf("gateway-rate-burst %d lets no request through", c.RateBurst))
+	}
+	if c.MaxStreams < 0 {
+		errs = append(errs, fmt.Errorf("gateway-max-streams %d is negative", c.MaxStreams))
 	}
 	if c.MaxTimeout < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-timeout %s is negative", c.MaxTimeout))

@@ -29,15 +29,18 @@ func TestConfig(t *testing.T) {
 	assert.Empty(t, cfg.CORSOrigins)
 	assert.InDelta(t, 100, cfg.RateLimit, 0)
 	assert.Equal(t, 200, cfg.RateBurst)
+	assert.Equal(t, 100, cfg.MaxStreams)
 	assert.Equal(t, time.Minute, cfg.MaxTimeout)
 	assert.Equal(t, "consul:1", cfg.ConsulAddr)
 	assert.Equal(t, "127.0.0.1:0", cfg.OpsAddr)
 
 	t.Setenv("ASHLAR_GATEWAY_ADDR", "0.0.0.0:9000")
+	t.Setenv("ASHLAR_GATEWAY_MAX_STREAMS", "7")
 	t.Setenv("ASHLAR_GATEWAY_CORS_ORIGINS", "http://localhost:*,https://app.example.com")
 	cfg, err = parse(t)
 	require.NoError(t, err)
 	assert.Equal(t, "0.0.0.0:9000", cfg.Addr)
+	assert.Equal(t, 7, cfg.MaxStreams)
 	assert.Equal(t, []string{"http://localhost:*", "https://app.example.com"}, cfg.CORSOrigins)
 
 	_, err = parse(t, "--listen-addr=x")
@@ -51,6 +54,7 @@ func TestConfigThatMakesNoSense(t *testing.T) {
 	for says, cfg := range map[string]gateway.Config{
 		"rate-limit":   {RateLimit: -1},
 		"rate-burst":   {RateLimit: 1},
+		"max-streams":  {MaxStreams: -1},
 		"max-timeout":  {MaxTimeout: -1},
 		"cors-origins": {CORSOrigins: []string{"https://app.example.com/path"}},
 		"want scheme":  {CORSOrigins: []string{"app.example.com"}},

@@ -86,8 +86,9 @@ func (g *Gateway) build() error {
 	g.learner = learn.New(Name, g.env.Directory, manifests(clients), services.Routes(), g.telemetry.Log)
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)),
-		Limits: limit.New(routes.Limit{PerSecond: g.cfg.RateLimit, Burst: g.cfg.RateBurst}),
-		Own:    services.Handler(), RoundTripper: g.env.RoundTripper, Status: g.status, Telemetry: g.telemetry,
+		Limits:  limit.New(routes.Limit{PerSecond: g.cfg.RateLimit, Burst: g.cfg.RateBurst}),
+		Streams: limit.NewStreams(g.cfg.MaxStreams),
+		Own:     services.Handler(), RoundTripper: g.env.RoundTripper, Status: g.status, Telemetry: g.telemetry,
 		MaxTimeout: cmp.Or(g.cfg.MaxTimeout, defaultMaxTimeout), MaxMessageBytes: rpc.MaxMessageBytes, CORSOrigins: g.cfg.CORSOrigins,
 	})
 	if err != nil {

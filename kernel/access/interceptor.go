@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/proto"
@@ -125,16 +126,35 @@ func authorize(ctx context.Context, rule Rule, organization string, decider Deci
 		fmt.Sprintf("permission %s is needed %s", rule.Permission, where), options...)
 }
 
-// guardedStream checks the first message before it hands it on, and every later one whose organization differs, so
-// that a stream cannot change to another organization behind the check.
+// maxOrganizationBytes bounds the id of an organization.
+const maxOrganizationBytes = 64
+
+// checkOrganization refuses what cannot be the id of an organization before anybody is asked about it. Requests are
+// validated after the decision only.
+func checkOrganization(field, organization string) error {
+	var wrong string
+	switch {
+	case len(organization) > maxOrganizationBytes:
+		wrong = fmt.Sprintf("must have at most %d bytes", maxOrganizationBytes)
+	case strings.ContainsFunc(organization, func(r rune) bool { return r < ' ' || r > '~' }):
+		wrong = "must be printable ASCII"
+	default:
+		return nil
+	}
+	return rpcerror.New(connect.CodeInvalidArgument, rpcerror.ReasonInvalidRequest, field+" "+wrong, rpcerror.Field(field, wrong))
+}
+
+// guardedStream checks the request before it hands it on. RuleOf sees to it that there is one only; should there be
+// more, each is checked.
 type guardedStream struct {
 	connect.ServerStream
 
 	rule    Rule
 	check   func(organization string) error
 	checked bool
-	last    string
 }
+
+var errNotChecked = errors.New("the handler answers before it has received the request, so nobody has checked the permission")
 
 // Receive implements connect.ServerStream.
 func (s *guardedStream) Receive(message any) error {
@@ -146,12 +166,28 @@ func (s *guardedStream) Receive(message any) error {
 		return fmt.Errorf("%T is no protobuf message", message)
 	}
 	organization := s.rule.Organization(request)
-	if s.checked && organization == s.last {
-		return nil
+	if err := checkOrganization(s.rule.field, organization); err != nil {
+		return err
 	}
 	if err := s.check(organization); err != nil {
 		return err
 	}
-	s.checked, s.last = true, organization
+	s.checked = true
 	return nil
+}
+
+// SendHeaders implements connect.ServerStream.
+func (s *guardedStream) SendHeaders() error {
+	if !s.checked {
+		return errNotChecked
+	}
+	return s.ServerStream.SendHeaders()
+}
+
+// Send implements connect.ServerStream.
+func (s *guardedStream) Send(message any) error {
+	if !s.checked {
+		return errNotChecked
+	}
+	return s.ServerStream.Send(message)
 }

@@ -326,37 +326,67 @@ func TestADecisionThatCannotBeHad(t *testing.T) {
 	require.Empty(t, g.denials)
 }
 
-// A stream that changes to another organization is checked again, and one that goes back, too.
-func TestAStreamThatChangesOrganization(t *testing.T) {
+// What cannot be an id is refused before anybody is asked about it.
+func TestOrganizationsThatCannotBe(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, map[string]*optionsv1.Access{"NoteStream": within("organization_id")}, anybody{}, nil)
-	g.decide = func(_, _, organization string) (bool, error) {
-		return organization == "org_a" || organization == "org_b", nil
+	for name, test := range map[string]struct {
+		organization string
+		refused      bool
+	}{
+		"as long as may be":  {strings.Repeat("a", 64), false},
+		"longer":             {strings.Repeat("a", 65), true},
+		"a control":          {"org_\x00", true},
+		"a line":             {"org_a\n", true},
+		"an umlaut":          {"org_ä", true},
+		"delete":             {"org_\x7f", true},
+		"the last printable": {"org_~ ", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGate(t, map[string]*optionsv1.Access{"Deep": within("note.organization_id")}, anybody{}, nil)
+			g.decide = func(string, string, string) (bool, error) { return true, nil }
+			err := g.call(t.Context(), "Deep", as("ann"), map[string]string{"note.organization_id": test.organization})
+			if !test.refused {
+				require.NoError(t, err)
+				return
+			}
+			requireReason(t, err, connect.CodeInvalidArgument, rpcerror.ReasonInvalidRequest)
+			require.ErrorContains(t, err, "note.organization_id must")
+			require.Empty(t, g.asked)
+			require.Empty(t, g.denials)
+			require.Empty(t, g.through)
+		})
 	}
-	method := g.methods.Get(0)
-	open := func() connect.ClientStream {
+}
+
+// A handler that answers before it has the request would answer before the check.
+func TestNobodyAnswersBeforeTheCheck(t *testing.T) {
+	t.Parallel()
+	methods := service(t, map[string]*optionsv1.Access{"Get": within("organization_id"), "Open": within("organization_id")}).Methods()
+	rules := access.NewRules(nil)
+	server := connect.NewServer(access.Authenticate(rules, anybody{}, nil), access.Authorize(rules,
+		access.DeciderFunc(func(context.Context, string, string, string) (bool, error) { return false, nil }),
+		func(context.Context, access.Denial) {}))
+	refused := make(chan error, 2)
+	get, open := methods.ByName("Get"), methods.ByName("Open")
+	server.Register(
+		connect.Method{Spec: spec(get), Handler: func(_ context.Context, _ connect.Spec, stream connect.ServerStream) error {
+			err := stream.Send(dynamicpb.NewMessage(get.Output()))
+			refused <- err
+			return err
+		}},
+		connect.Method{Spec: spec(open), Handler: func(_ context.Context, _ connect.Spec, stream connect.ServerStream) error {
+			err := stream.SendHeaders()
+			refused <- err
+			return err
+		}},
+	)
+	require.NoError(t, rules.Seal(server))
+	client := connect.NewClient(connectinprocess.New(server))
+	for _, method := range []protoreflect.MethodDescriptor{get, open} {
 		ctx, info := connect.NewClientContext(t.Context())
 		info.RequestHeader().Set("Authorization", "Bearer ann")
-		stream, err := g.client.CallClientStream(ctx, spec(method))
-		require.NoError(t, err)
-		return stream
+		require.Error(t, client.CallUnary(ctx, spec(method), request(method, nil), dynamicpb.NewMessage(method.Output())))
+		require.ErrorContains(t, <-refused, "before it has received the request")
 	}
-	answer := func() *dynamicpb.Message { return dynamicpb.NewMessage(method.Output()) }
-
-	stream := open()
-	for _, organization := range []string{"org_a", "org_a", "org_b", "org_b", "org_a"} {
-		require.NoError(t, stream.Send(request(method, map[string]string{"organization_id": organization})))
-		require.NoError(t, stream.Receive(answer()))
-	}
-	require.NoError(t, stream.Send(request(method, map[string]string{"organization_id": "org_c"})))
-	requireReason(t, stream.Receive(answer()), connect.CodePermissionDenied, rpcerror.ReasonPermissionDenied)
-	require.Equal(t, []string{"ann notes.note.read org_a", "ann notes.note.read org_b", "ann notes.note.read org_a", "ann notes.note.read org_c"}, g.asked)
-	require.Len(t, g.denials, 1)
-	require.Equal(t, "org_c", g.denials[0].Organization)
-	require.Len(t, g.through, 5, "the message that was refused did not reach the handler")
-
-	stream = open()
-	require.NoError(t, stream.Send(request(method, nil)))
-	requireReason(t, stream.Receive(answer()), connect.CodePermissionDenied, rpcerror.ReasonPermissionDenied)
-	require.NoError(t, stream.Close())
 }

@@ -49,6 +49,8 @@ type Rule struct {
 	Kind Kind
 	// Permission is the permission that the caller must hold, with Kind Permission.
 	Permission string
+	// field is the path to the field that names the organization, as the option has it.
+	field string
 	// organization is the path to the field that names the organization; empty: the permission is needed everywhere.
 	organization []protoreflect.FieldDescriptor
 }
@@ -60,6 +62,10 @@ func RuleOf(method protoreflect.MethodDescriptor) (Rule, error) {
 		return Rule{}, fmt.Errorf("%s has no access rule: add `option (ashlar.options.v1.access) = {…}`", method.FullName())
 	}
 	rule, err := ruleOf(option, method.Input())
+	if err == nil && len(rule.organization) > 0 && method.IsStreamingClient() {
+		// Between the messages of a stream a permission can be lost, and a handler can act before the first one.
+		err = errors.New("organization_field needs one request: the client must not stream")
+	}
 	if err != nil {
 		return Rule{}, fmt.Errorf("%s: access rule: %w", method.FullName(), err)
 	}
@@ -95,7 +101,7 @@ func ruleOf(option *optionsv1.Access, input protoreflect.MessageDescriptor) (Rul
 	if err != nil {
 		return Rule{}, err
 	}
-	rule.organization = fields
+	rule.field, rule.organization = path, fields
 	return rule, nil
 }
 

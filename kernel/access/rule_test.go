@@ -63,6 +63,17 @@ func TestRulesThatMeanNothing(t *testing.T) {
 	}
 }
 
+func TestStreamsOfClientsHaveNoOrganization(t *testing.T) {
+	t.Parallel()
+	server := connect.NewServer()
+	method := service(t, map[string]*optionsv1.Access{"NoteStream": within("organization_id")}).Methods().Get(0)
+	server.Register(connect.Method{Spec: spec(method)})
+	require.ErrorContains(t, access.NewRules(nil).Seal(server), "NoteService.NoteStream: access rule: organization_field needs one request")
+
+	_, err := access.RuleOf(service(t, map[string]*optionsv1.Access{"NoteStream": everywhere}).Methods().Get(0))
+	require.NoError(t, err, "without an organization they have a rule like any other")
+}
+
 func TestOrganization(t *testing.T) {
 	t.Parallel()
 	options := map[string]*optionsv1.Access{"Flat": within("organization_id"), "Deep": within("note.deeper.note.organization_id"), "Everywhere": everywhere}

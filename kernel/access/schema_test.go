@@ -39,40 +39,40 @@ func service(t testing.TB, options map[string]*optionsv1.Access) protoreflect.Se
 	const request = ".acme.notes.v1.Request"
 	field := func(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type, message string) *descriptorpb.FieldDescriptorProto {
 		f := &descriptorpb.FieldDescriptorProto{
-			Name: proto.String(name), Number: proto.Int32(number), Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+			Name: new(name), Number: new(number), Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		}
 		if message != "" {
-			f.TypeName = proto.String(message)
+			f.TypeName = new(message)
 		}
 		return f
 	}
 	list := field("list", 3, descriptorpb.FieldDescriptorProto_TYPE_STRING, "")
 	list.Label = descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()
 	file := &descriptorpb.FileDescriptorProto{
-		Name: proto.String("acme/notes/v1/note.proto"), Package: proto.String("acme.notes.v1"), Syntax: proto.String("proto3"),
+		Name: new("acme/notes/v1/note.proto"), Package: new("acme.notes.v1"), Syntax: new("proto3"),
 		Dependency: []string{"ashlar/options/v1/access.proto"},
 		MessageType: []*descriptorpb.DescriptorProto{
-			{Name: proto.String("Request"), Field: []*descriptorpb.FieldDescriptorProto{
+			{Name: new("Request"), Field: []*descriptorpb.FieldDescriptorProto{
 				field("organization_id", 1, descriptorpb.FieldDescriptorProto_TYPE_STRING, ""),
 				field("note", 2, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE, ".acme.notes.v1.Note"),
 				list,
 				field("number", 4, descriptorpb.FieldDescriptorProto_TYPE_INT64, ""),
 			}},
-			{Name: proto.String("Note"), Field: []*descriptorpb.FieldDescriptorProto{
+			{Name: new("Note"), Field: []*descriptorpb.FieldDescriptorProto{
 				field("organization_id", 1, descriptorpb.FieldDescriptorProto_TYPE_STRING, ""),
 				field("deeper", 2, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE, request),
 			}},
 		},
-		Service: []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("NoteService")}},
+		Service: []*descriptorpb.ServiceDescriptorProto{{Name: new("NoteService")}},
 	}
 	for name, access := range options {
-		m := &descriptorpb.MethodDescriptorProto{Name: proto.String(name), InputType: proto.String(request), OutputType: proto.String(request)}
+		m := &descriptorpb.MethodDescriptorProto{Name: new(name), InputType: new(request), OutputType: new(request)}
 		if access != nil {
 			m.Options = &descriptorpb.MethodOptions{}
-			proto.SetExtension(m.Options, optionsv1.E_Access, access)
+			proto.SetExtension(m.GetOptions(), optionsv1.E_Access, access)
 		}
 		if strings.HasSuffix(name, "Stream") {
-			m.ClientStreaming, m.ServerStreaming = proto.Bool(true), proto.Bool(true)
+			m.ClientStreaming, m.ServerStreaming = new(true), new(true)
 		}
 		file.Service[0].Method = append(file.Service[0].Method, m)
 	}

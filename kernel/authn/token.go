@@ -22,9 +22,15 @@ const (
 	maxTokenBytes = 4096
 	// leeway is how far clocks of two machines may differ.
 	leeway = 5 * time.Second
+	// rememberedFor is how long a verification holds at most, so that a key that is withdrawn is soon out of use.
+	rememberedFor = 5 * time.Minute
 	// cachedTokens bounds the tokens whose verification is remembered: about 10 MB.
 	cachedTokens = 50_000
 )
+
+// MaxLifetime is the longest time between a token's iat and its exp. Whoever gets hold of a key for a moment must not
+// be able to make tokens that last for years.
+const MaxLifetime = 15 * time.Minute
 
 // Issuer and Audience of the platform's access tokens.
 const (
@@ -52,13 +58,19 @@ type KeySource interface {
 type Verifier struct {
 	keys   KeySource
 	parser *jwt.Parser
-	cache  *lru.Cache[[sha256.Size]byte, Principal]
+	cache  *lru.Cache[[sha256.Size]byte, verified]
 	now    func() time.Time
+}
+
+// verified is a verification that is remembered.
+type verified struct {
+	principal Principal
+	until     time.Time
 }
 
 // NewVerifier returns a verifier with keys from a source.
 func NewVerifier(keys KeySource) *Verifier {
-	cache, err := lru.New[[sha256.Size]byte, Principal](cachedTokens)
+	cache, err := lru.New[[sha256.Size]byte, verified](cachedTokens)
 	if err != nil {
 		panic(err) // only a size below one is refused
 	}
@@ -86,18 +98,22 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) 
 		return Principal{}, invalid(errors.New("too long"))
 	}
 	sum := sha256.Sum256([]byte(token))
-	if p, ok := v.cache.Get(sum); ok {
-		if v.now().Before(p.ExpiresAt.Add(leeway)) {
-			return p, nil
+	now := v.now()
+	if known, ok := v.cache.Get(sum); ok {
+		if now.Before(known.until) {
+			return known.principal, nil
 		}
 		v.cache.Remove(sum)
-		return Principal{}, expired()
 	}
 	p, err := v.parse(ctx, token)
 	if err != nil {
 		return Principal{}, err
 	}
-	v.cache.Add(sum, p)
+	until := p.ExpiresAt.Add(leeway)
+	if latest := now.Add(rememberedFor); latest.Before(until) {
+		until = latest
+	}
+	v.cache.Add(sum, verified{principal: p, until: until})
 	return p, nil
 }
 
@@ -125,6 +141,10 @@ func (v *Verifier) parse(ctx context.Context, token string) (Principal, error) {
 		return Principal{}, invalid(err)
 	case claims.Subject == "" || claims.SessionID == "":
 		return Principal{}, invalid(errors.New("no sub or no sid"))
+	case claims.IssuedAt == nil:
+		return Principal{}, invalid(errors.New("no iat"))
+	case claims.ExpiresAt.Sub(claims.IssuedAt.Time) > MaxLifetime:
+		return Principal{}, invalid(fmt.Errorf("good for more than %s", MaxLifetime))
 	}
 	return Principal{
 		Kind: User, UserID: claims.Subject, SessionID: claims.SessionID, OrganizationID: claims.OrganizationID,

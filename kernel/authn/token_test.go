@@ -69,6 +69,38 @@ func TestAVerifiedTokenIsRemembered(t *testing.T) {
 	require.Equal(t, "usr_bob", other.UserID)
 }
 
+// A key that is withdrawn is out of use soon, however long its tokens say that they are good.
+func TestAVerificationIsNotRememberedForLong(t *testing.T) {
+	t.Parallel()
+	v, keys, private, now := newTestVerifier(t)
+	token := tokenFor(t, private, "usr_ann", *now, now.Add(MaxLifetime))
+	_, err := v.Verify(t.Context(), token)
+	require.NoError(t, err)
+	keys.public, keys.err = nil, ErrUnknownKey
+	*now = now.Add(rememberedFor - time.Millisecond)
+	_, err = v.Verify(t.Context(), token)
+	require.NoError(t, err)
+	*now = now.Add(time.Millisecond)
+	_, err = v.Verify(t.Context(), token)
+	require.Equal(t, rpcerror.ReasonTokenInvalid, rpcerror.Reason(err))
+	require.Equal(t, 2, keys.asked)
+}
+
+func TestTokensThatWouldLastTooLong(t *testing.T) {
+	t.Parallel()
+	v, _, private, now := newTestVerifier(t)
+	_, err := v.Verify(t.Context(), tokenFor(t, private, "usr_ann", *now, now.Add(MaxLifetime)))
+	require.NoError(t, err)
+	_, err = v.Verify(t.Context(), tokenFor(t, private, "usr_ann", *now, now.Add(MaxLifetime+time.Second)))
+	require.Equal(t, rpcerror.ReasonTokenInvalid, rpcerror.Reason(err))
+	undated, err := Sign(Claims{SessionID: "ses_1", RegisteredClaims: jwt.RegisteredClaims{
+		Issuer: Issuer, Audience: jwt.ClaimStrings{Audience}, Subject: "usr_ann", ExpiresAt: jwt.NewNumericDate(now.Add(time.Minute)),
+	}}, "k1", private)
+	require.NoError(t, err)
+	_, err = v.Verify(t.Context(), undated)
+	require.Equal(t, rpcerror.ReasonTokenInvalid, rpcerror.Reason(err))
+}
+
 // The cache must not let a token live longer than the parser would.
 func TestARememberedTokenExpires(t *testing.T) {
 	t.Parallel()
@@ -150,7 +182,8 @@ func FuzzVerify(f *testing.F) {
 	require.NoError(f, err)
 	v := NewVerifier(&countingKeys{public: public})
 	good, err := Sign(Claims{SessionID: "ses_1", RegisteredClaims: jwt.RegisteredClaims{
-		Issuer: Issuer, Audience: jwt.ClaimStrings{Audience}, Subject: "usr_ann", ExpiresAt: jwt.NewNumericDate(time.Now().Add(time.Hour)),
+		Issuer: Issuer, Audience: jwt.ClaimStrings{Audience}, Subject: "usr_ann",
+		IssuedAt: jwt.NewNumericDate(time.Now()), ExpiresAt: jwt.NewNumericDate(time.Now().Add(MaxLifetime)),
 	}}, "k1", private)
 	require.NoError(f, err)
 	f.Add(good)

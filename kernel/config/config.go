@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -94,7 +95,7 @@ func (f file) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, erro
 		}
 	}
 	value := f[flag.Name]
-	if _, secret := flag.Target.Interface().(Secret); secret && value != nil {
+	if _, secret := reflect.TypeAssert[Secret](flag.Target); secret && value != nil {
 		// kong's error would quote the value.
 		if _, ok := value.(string); !ok {
 			return nil, errors.New("must be text; put it in quotes")

@@ -177,7 +177,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	asYAML, err := yaml.Marshal(map[string]any{"s": s.Password})
 	require.NoError(t, err)
 	for name, text := range map[string]string{
-		"%v": fmt.Sprintf("%v", s), "%+v": fmt.Sprintf("%+v", s), "%#v": fmt.Sprintf("%#v", s), "%s": fmt.Sprintf("%s", s.Password),
+		"%v": fmt.Sprintf("%v", s), "%+v": fmt.Sprintf("%+v", s), "%#v": fmt.Sprintf("%#v", s), "%s": fmt.Sprintf("is %s", s.Password),
 		"%q": fmt.Sprintf("%q", s.Password), "%x": fmt.Sprintf("%x", s.Password), "%X": fmt.Sprintf("%X", s.Password), "%10v": fmt.Sprintf("%10v", s.Password),
 		"pointer": fmt.Sprintf("%v", &s.Password), "log": logged.String(), "JSON": string(asJSON), "YAML": string(asYAML),
 		"error": fmt.Errorf("wrong: %v", s.Password).Error(),

@@ -80,8 +80,7 @@ func (h *grpcHealth) watch(ctx context.Context, req *healthv1.HealthCheckRequest
 			return err
 		}
 		// The protocol keeps the stream open, since the service could come; here it never does.
-		<-ctx.Done()
-		return ctx.Err()
+		return h.untilStop(ctx)
 	}
 	last := healthv1.HealthCheckResponse_UNKNOWN
 	for {
@@ -93,7 +92,7 @@ func (h *grpcHealth) watch(ctx context.Context, req *healthv1.HealthCheckRequest
 			last = status
 		}
 		if status == healthv1.HealthCheckResponse_NOT_SERVING && h.status.stopping() {
-			return connect.NewError(connect.CodeUnavailable, "the server stops")
+			return errStopping()
 		}
 		select {
 		case <-changed:
@@ -102,6 +101,23 @@ func (h *grpcHealth) watch(ctx context.Context, req *healthv1.HealthCheckRequest
 		}
 	}
 }
+
+// untilStop keeps a stream open for which there is no more to say, and ends it with the process.
+func (h *grpcHealth) untilStop(ctx context.Context) error {
+	for {
+		_, changed := h.now()
+		if h.status.stopping() {
+			return errStopping()
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func errStopping() error { return connect.NewError(connect.CodeUnavailable, "the server stops") }
 
 func (h *grpcHealth) serves(req *healthv1.HealthCheckRequest) bool {
 	return req.GetService() == "" || h.known(req.GetService())

@@ -127,6 +127,8 @@ func TestWatch(t *testing.T) {
 		require.NoError(t, stream.Receive(&res))
 		return res.GetStatus()
 	}
+	unheard := watch(t.Context(), "acme.unheard.v1.Of")
+	require.Equal(t, healthv1.HealthCheckResponse_SERVICE_UNKNOWN, next(unheard))
 	stream := watch(t.Context(), "")
 	require.Equal(t, healthv1.HealthCheckResponse_NOT_SERVING, next(stream))
 	s.Wait("x", "y") // no change of what it says: nothing is sent
@@ -137,7 +139,10 @@ func TestWatch(t *testing.T) {
 	require.Equal(t, healthv1.HealthCheckResponse_NOT_SERVING, next(stream))
 	err := stream.Receive(&healthv1.HealthCheckResponse{})
 	require.Equal(t, connect.CodeUnavailable, connect.CodeOf(err), "a stream does not hold up the stop")
+	err = unheard.Receive(&healthv1.HealthCheckResponse{})
+	require.Equal(t, connect.CodeUnavailable, connect.CodeOf(err), "nor does one that waits for a service that never comes")
 
+	client = serve(health.NewStatus())
 	ctx, cancel := context.WithCancel(t.Context())
 	unknown := watch(ctx, "acme.unheard.v1.Of")
 	require.Equal(t, healthv1.HealthCheckResponse_SERVICE_UNKNOWN, next(unknown))

@@ -136,7 +136,7 @@ func TestValidPattern(t *testing.T) {
 	for pattern, want := range map[string]bool{
 		"*": true, "notes.*": true, "notes.note.*": true, "notes.note.read": true, "notes.note_book.read_all": true,
 		"": false, "notes": false, "notes.note": false, "*.note.read": false, "notes.*.read": false, "notes.note.read.more": false,
-		"**": false, "notes.**": false, "Notes.note.read": false, "notes.note.read ": false, "notes.note.read\n": false,
+		"**": false, "notes.**": false, "Notes.note.read": false, "notes.note.read\n": false,
 	} {
 		require.Equal(t, want, manifest.ValidPattern(pattern), "%q", pattern)
 	}

@@ -3,8 +3,8 @@ package page_test
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"connectrpc.com/connect/v2"
 	"github.com/stretchr/testify/require"
@@ -110,7 +110,9 @@ func FuzzToken(f *testing.F) {
 		token := page.Token([]string{key}, list, filter)
 		keys, err := page.Parse(token, 1, list, filter)
 		require.NoError(t, err)
-		require.Equal(t, strings.ToValidUTF8(key, "\uFFFD"), strings.ToValidUTF8(keys[0], "\uFFFD"))
+		if utf8.ValidString(key) { // keys are text
+			require.Equal(t, []string{key}, keys)
+		}
 		_, err = page.Parse(token, 1, list, filter+"x")
 		require.Error(t, err)
 	})

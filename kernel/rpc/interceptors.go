@@ -126,8 +126,7 @@ func internalError(err error) error {
 }
 
 func cause(err error) string {
-	var e *connect.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*connect.Error](err); ok {
 		if c := errors.Unwrap(e); c != nil {
 			return c.Error()
 		}

@@ -63,18 +63,18 @@ func order(id string, amount int64) *dynamicpb.Message {
 func newSchema() protoreflect.FileDescriptor {
 	public := &optionsv1.Access{Rule: &optionsv1.Access_Public{Public: true}}
 	file := &descriptorpb.FileDescriptorProto{
-		Name: proto.String("acme/orders/v1/order.proto"), Package: proto.String("acme.orders.v1"), Syntax: proto.String("proto3"),
+		Name: new("acme/orders/v1/order.proto"), Package: new("acme.orders.v1"), Syntax: new("proto3"),
 		Dependency: []string{"ashlar/options/v1/access.proto", "buf/validate/validate.proto", "google/protobuf/wrappers.proto"},
-		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Order"), Field: []*descriptorpb.FieldDescriptorProto{
+		MessageType: []*descriptorpb.DescriptorProto{{Name: new("Order"), Field: []*descriptorpb.FieldDescriptorProto{
 			field("id", 1, descriptorpb.FieldDescriptorProto_TYPE_STRING, &validate.FieldRules{
-				Type: &validate.FieldRules_String_{String_: &validate.StringRules{MinLen: proto.Uint64(3)}},
+				Type: &validate.FieldRules_String_{String_: &validate.StringRules{MinLen: new(uint64(3))}},
 			}),
 			field("amount", 2, descriptorpb.FieldDescriptorProto_TYPE_INT64, &validate.FieldRules{
 				Type: &validate.FieldRules_Int64{Int64: &validate.Int64Rules{GreaterThan: &validate.Int64Rules_Gt{Gt: 0}}},
 			}),
 		}}},
 		Service: []*descriptorpb.ServiceDescriptorProto{
-			{Name: proto.String("OrderService"), Method: []*descriptorpb.MethodDescriptorProto{
+			{Name: new("OrderService"), Method: []*descriptorpb.MethodDescriptorProto{
 				method("Get", text, text, public),
 				method("Place", ".acme.orders.v1.Order", text, public),
 				streaming(method("Count", number, number, public), false, true),
@@ -83,7 +83,7 @@ func newSchema() protoreflect.FileDescriptor {
 				method("WhoAmI", text, text, &optionsv1.Access{Rule: &optionsv1.Access_Authenticated{Authenticated: true}}),
 				method("Inside", text, text, &optionsv1.Access{Rule: &optionsv1.Access_Internal{Internal: true}}),
 			}},
-			{Name: proto.String("LawlessService"), Method: []*descriptorpb.MethodDescriptorProto{
+			{Name: new("LawlessService"), Method: []*descriptorpb.MethodDescriptorProto{
 				method("Get", text, text, nil), method("Steal", text, text, nil),
 			}},
 		},
@@ -99,21 +99,21 @@ func field(name string, n int32, kind descriptorpb.FieldDescriptorProto_Type, ru
 	options := &descriptorpb.FieldOptions{}
 	proto.SetExtension(options, validate.E_Field, rules)
 	return &descriptorpb.FieldDescriptorProto{
-		Name: proto.String(name), Number: proto.Int32(n), Type: kind.Enum(),
+		Name: new(name), Number: new(n), Type: kind.Enum(),
 		Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(), Options: options,
 	}
 }
 
 func method(name, input, output string, access *optionsv1.Access) *descriptorpb.MethodDescriptorProto {
-	m := &descriptorpb.MethodDescriptorProto{Name: proto.String(name), InputType: proto.String(input), OutputType: proto.String(output)}
+	m := &descriptorpb.MethodDescriptorProto{Name: new(name), InputType: new(input), OutputType: new(output)}
 	if access != nil {
 		m.Options = &descriptorpb.MethodOptions{}
-		proto.SetExtension(m.Options, optionsv1.E_Access, access)
+		proto.SetExtension(m.GetOptions(), optionsv1.E_Access, access)
 	}
 	return m
 }
 
 func streaming(m *descriptorpb.MethodDescriptorProto, client, server bool) *descriptorpb.MethodDescriptorProto {
-	m.ClientStreaming, m.ServerStreaming = proto.Bool(client), proto.Bool(server)
+	m.ClientStreaming, m.ServerStreaming = new(client), new(server)
 	return m
 }

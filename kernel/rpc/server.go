@@ -31,6 +31,8 @@ const (
 	maxHeaderBytes    = 64 << 10
 	readHeaderTimeout = 5 * time.Second
 	idleTimeout       = 2 * time.Minute
+	// stalledTimeout is how long the other end of an HTTP/2 connection may take nothing of what is sent to it.
+	stalledTimeout = 30 * time.Second
 )
 
 // Guards is what a server asks before it lets a call through.
@@ -154,6 +156,7 @@ func NewHTTPServer(log *slog.Logger, handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler: handler, Protocols: &protocols, MaxHeaderBytes: maxHeaderBytes,
 		ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout,
+		HTTP2:    &http.HTTP2Config{WriteByteTimeout: stalledTimeout},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }

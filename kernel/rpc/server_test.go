@@ -168,11 +168,14 @@ func TestRequestsByHand(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, test.status, response.StatusCode, "%s", body)
 			var answer struct {
-				Code    string
+				Code    string `json:"code"`
 				Details []struct {
-					Type  string
-					Debug struct{ Reason, Domain string }
-				}
+					Type  string `json:"type"`
+					Debug struct {
+						Reason string `json:"reason"`
+						Domain string `json:"domain"`
+					} `json:"debug"`
+				} `json:"details"`
 			}
 			require.NoError(t, json.Unmarshal(body, &answer), "%s", body)
 			require.Equal(t, test.code, answer.Code, "%s", body)
@@ -332,11 +335,9 @@ func TestAProofForAnotherService(t *testing.T) {
 		w.serve("orders", handlers{})
 		proof, err := workload.NewTokens("shop", w.key).Prove(t.Context(), "stock")
 		require.NoError(t, err)
-		transport := connect.Transport(nil)
+		transport := connecthttp.NewTransport(&http.Client{Transport: w.trip}, "http://orders")
 		if w.hub != nil {
 			transport = w.hub.Transport("orders")
-		} else {
-			transport = connecthttp.NewTransport(&http.Client{Transport: w.trip}, "http://orders")
 		}
 		ctx, info := connect.NewClientContext(t.Context())
 		info.RequestHeader().Set(workload.Header, proof)

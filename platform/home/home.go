@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/mail"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/workload"
@@ -25,6 +27,19 @@ const (
 
 // DefaultAdminEmail is the first administrator where nobody says otherwise.
 const DefaultAdminEmail = "admin@ashlar.dev"
+
+// What is kept about the first administrator.
+const (
+	adminEmailFile    = "admin-email"
+	adminPasswordFile = "admin-password"
+)
+
+// What auth takes: the rules of SignUpRequest in ashlar.auth.v1.
+const (
+	minPasswordRunes = 15
+	maxPasswordBytes = 1024
+	maxEmailRunes    = 254
+)
 
 // Home is the folder. It is held by this process until Close.
 type Home struct {
@@ -93,19 +108,23 @@ type Admin struct {
 }
 
 // Admin returns the first administrator. The first call on a home decides about it, because it is made only once: what
-// email and password say later is not followed, and that is noted.
+// email and password say later is not followed, and that is noted. What auth would refuse is refused here, before it is
+// kept.
 func (h *Home) Admin(email, password string) (Admin, error) {
-	a := Admin{PasswordFile: h.Path("admin-password")}
-	kept, _, err := h.keep("admin-email", cmp.Or(email, DefaultAdminEmail))
+	if err := errors.Join(h.check(adminEmailFile, email, checkEmail), h.check(adminPasswordFile, password, checkPassword)); err != nil {
+		return Admin{}, err
+	}
+	a := Admin{PasswordFile: h.Path(adminPasswordFile)}
+	kept, _, err := h.keep(adminEmailFile, cmp.Or(email, DefaultAdminEmail))
 	if err != nil {
 		return Admin{}, err
 	}
 	a.Email = kept
 	if email != "" && email != kept {
-		a.Notices = append(a.Notices, fmt.Sprintf("ASHLAR_ADMIN_EMAIL is not followed: the first administrator was made as %s (%s)", kept, h.Show("admin-email")))
+		a.Notices = append(a.Notices, fmt.Sprintf("ASHLAR_ADMIN_EMAIL is not followed: the first administrator was made as %s (%s)", kept, h.Show(adminEmailFile)))
 	}
 	fresh := cmp.Or(password, rand.Text())
-	kept, made, err := h.keep("admin-password", fresh)
+	kept, made, err := h.keep(adminPasswordFile, fresh)
 	if err != nil {
 		return Admin{}, err
 	}
@@ -113,9 +132,42 @@ func (h *Home) Admin(email, password string) (Admin, error) {
 	case made && password == "":
 		a.MadeUp = fresh
 	case password != "" && password != kept:
-		a.Notices = append(a.Notices, fmt.Sprintf("ASHLAR_ADMIN_PASSWORD is not followed: the first administrator was made with the password in %s", h.Show("admin-password")))
+		a.Notices = append(a.Notices, fmt.Sprintf("ASHLAR_ADMIN_PASSWORD is not followed: the first administrator was made with the password in %s", h.Show(adminPasswordFile)))
 	}
 	return a, nil
+}
+
+// check looks at a value that is about to be kept in a file; one that is not given, or comes too late, is good.
+func (h *Home) check(name, value string, rule func(string) error) error {
+	if value == "" {
+		return nil
+	}
+	if _, err := os.Stat(h.Path(name)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return rule(value)
+}
+
+func checkEmail(email string) error {
+	parsed, err := mail.ParseAddress(email)
+	if err != nil || parsed.Address != email || utf8.RuneCountInString(email) > maxEmailRunes {
+		return fmt.Errorf("ASHLAR_ADMIN_EMAIL: %q is no email address of at most %d characters, such as %s", email, maxEmailRunes, DefaultAdminEmail)
+	}
+	return nil
+}
+
+func checkPassword(password string) error {
+	switch n := utf8.RuneCountInString(password); {
+	case n < minPasswordRunes:
+		return fmt.Errorf("ASHLAR_ADMIN_PASSWORD has %d characters: it needs at least %d, as every password does", n, minPasswordRunes)
+	case len(password) > maxPasswordBytes:
+		return fmt.Errorf("ASHLAR_ADMIN_PASSWORD has %d bytes: it can have at most %d, as every password can", len(password), maxPasswordBytes)
+	case !utf8.ValidString(password):
+		return errors.New("ASHLAR_ADMIN_PASSWORD is not text in UTF-8")
+	case strings.ContainsAny(password, "\r\n") || strings.TrimSpace(password) == "":
+		return errors.New("ASHLAR_ADMIN_PASSWORD is blank or has more than one line: it is kept as one line of a file")
+	}
+	return nil
 }
 
 // keep returns the content of a file, without the line's end; where there is no such file it makes one that holds

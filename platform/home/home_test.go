@@ -3,10 +3,13 @@ package home
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
+
+const secret = "a password of many words"
 
 func TestFirstRunDecidesAboutTheAdministrator(t *testing.T) {
 	for _, test := range []struct {
@@ -16,10 +19,10 @@ func TestFirstRunDecidesAboutTheAdministrator(t *testing.T) {
 		wantEmail, wantPassword, wantNotice string // of the second; no wanted password: one that is made up
 	}{
 		{name: "nothing said", wantEmail: DefaultAdminEmail},
-		{name: "the same twice", email: "a@b.example", password: "p w", laterEmail: "a@b.example", laterPassword: "p w", wantEmail: "a@b.example", wantPassword: "p w"},
-		{name: "said once", email: "a@b.example", password: "p", wantEmail: "a@b.example", wantPassword: "p"},
+		{name: "the same twice", email: "a@b.example", password: secret, laterEmail: "a@b.example", laterPassword: secret, wantEmail: "a@b.example", wantPassword: secret},
+		{name: "said once", email: "a@b.example", password: secret, wantEmail: "a@b.example", wantPassword: secret},
 		{name: "another email", laterEmail: "c@d.example", wantEmail: DefaultAdminEmail, wantNotice: "ASHLAR_ADMIN_EMAIL is not followed: the first administrator was made as " + DefaultAdminEmail},
-		{name: "another password", password: "p", laterPassword: "q", wantEmail: DefaultAdminEmail, wantPassword: "p", wantNotice: "ASHLAR_ADMIN_PASSWORD is not followed"},
+		{name: "another password", password: secret, laterPassword: "q", wantEmail: DefaultAdminEmail, wantPassword: secret, wantNotice: "ASHLAR_ADMIN_PASSWORD is not followed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := &Home{dir: t.TempDir(), shown: ".ashlar"}
@@ -46,6 +49,33 @@ func TestFirstRunDecidesAboutTheAdministrator(t *testing.T) {
 				require.Contains(t, second.Notices[0], test.wantNotice)
 				require.NotContains(t, second.Notices[0], test.laterPassword+"\n")
 			}
+		})
+	}
+}
+
+// A first value that auth would refuse must not be kept: no later one would be followed.
+func TestWhatAuthWouldRefuseIsNotKept(t *testing.T) {
+	for name, test := range map[string]struct{ email, password, says string }{
+		"a short password":      {"", "fourteen chars", "ASHLAR_ADMIN_PASSWORD has 14 characters: it needs at least 15"},
+		"a long password":       {"", strings.Repeat("é", 513), "ASHLAR_ADMIN_PASSWORD has 1026 bytes"},
+		"no text":               {"", strings.Repeat("\xff", 20), "UTF-8"},
+		"a blank password":      {"", strings.Repeat(" ", 20), "ASHLAR_ADMIN_PASSWORD is blank"},
+		"two lines":             {"", secret + "\n" + secret, "more than one line"},
+		"no address":            {"admin", secret, `"admin" is no email address`},
+		"a name and an address": {"Ann <ann@b.example>", secret, "is no email address"},
+		"a long address":        {strings.Repeat("a", 250) + "@b.example", secret, "is no email address"},
+		"good and bad":          {"ann@b.example", "short", "ASHLAR_ADMIN_PASSWORD"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &Home{dir: t.TempDir(), shown: ".ashlar"}
+			_, err := h.Admin(test.email, test.password)
+			require.ErrorContains(t, err, test.says)
+			require.NotContains(t, err.Error(), test.password)
+
+			a, err := h.Admin("ann@b.example", "fünfzehn Zeichen")
+			require.NoError(t, err)
+			require.Equal(t, "ann@b.example", a.Email)
+			require.Empty(t, a.Notices)
 		})
 	}
 }

@@ -25,5 +25,6 @@ type Config struct {
 	ConsulToken       config.Secret `help:"ACL token for Consul; set it by environment or file." env:"ASHLAR_CONSUL_TOKEN,CONSUL_HTTP_TOKEN" placeholder:"TOKEN"`
 	InstanceID        string        `help:"Name of this instance, unique in the platform; made up where not set." placeholder:"ID"`
 	DependencyTimeout time.Duration `help:"How long to wait at start for the services that this one depends on." default:"60s"`
+	MigrationTimeout  time.Duration `help:"How long the migrations of the database may take at start." default:"1h"`
 	DrainTime         time.Duration `help:"How long to go on serving after leaving the registry, so that callers notice." default:"200ms"`
 }

@@ -34,6 +34,9 @@ import (
 // outboxBatch is how many events are delivered at once.
 const outboxBatch = 100
 
+// deregisterTimeout bounds how long the registry may take to forget an instance that is going.
+const deregisterTimeout = 2 * time.Second
+
 // Service is one service, put together and not yet started.
 type Service struct {
 	cfg        Config
@@ -88,7 +91,7 @@ func (s *Service) build(context.Context) error {
 		return err
 	}
 	box := outbox.New(s.db, s.log, s.telemetry.Metrics)
-	s.relay = outbox.NewRelay(box, trail.NewSink(clients), outbox.Config{Batch: outboxBatch})
+	s.relay = outbox.NewRelay(box, trail.NewSink(clients, s.log, s.telemetry.Metrics), outbox.Config{Batch: outboxBatch})
 	record := trail.New(name, box, s.db.DB, s.log, s.telemetry.Metrics)
 	s.policy = policy.NewClient(clients)
 
@@ -156,7 +159,7 @@ func (s *Service) assemble() []lifecycle.Component {
 		// The pool is there from the beginning, so it has to be closed even if the database is never reached.
 		{Name: "connections", Stop: func(context.Context) error { return s.db.Close() }},
 		{Name: "ops", Start: s.ops.Start, Stop: s.ops.Stop},
-		{Name: "database", Start: s.openDatabase, StartTimeout: s.cfg.DependencyTimeout},
+		{Name: "database", Start: s.openDatabase, StartTimeout: s.cfg.DependencyTimeout + s.cfg.MigrationTimeout},
 		{Name: "outbox", Start: s.relay.Start, Stop: s.relay.Stop},
 		{Name: "dependencies", Start: s.awaitDependencies, StartTimeout: s.cfg.DependencyTimeout + time.Second},
 		s.registerModule(),
@@ -185,10 +188,18 @@ func (s *Service) assemble() []lifecycle.Component {
 func (s *Service) openDatabase(ctx context.Context) error {
 	s.status.Wait("database", "opening "+s.db.String())
 	defer s.status.Wait("database", "")
-	if err := s.db.Check(ctx); err != nil {
+	// A database that does not answer is not waited for as long as a migration may take.
+	checking, cancel := context.WithTimeout(ctx, s.cfg.DependencyTimeout)
+	defer cancel()
+	if err := s.db.Check(checking); err != nil {
 		return err
 	}
-	return migrate.Apply(ctx, s.db, s.module.Migrations, s.log)
+	s.status.Wait("database", "migrating "+s.db.String())
+	err := migrate.Apply(ctx, s.db, s.module.Migrations, s.log)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("migrations were not applied within %s: look at what holds up the database, or raise ASHLAR_MIGRATION_TIMEOUT: %w", s.cfg.MigrationTimeout, err)
+	}
+	return err
 }
 
 // awaitDependencies waits until each service that this one depends on has an instance that can serve.
@@ -257,6 +268,13 @@ func (s *Service) register(ctx context.Context) error {
 		CheckURL: s.ops.CheckURL(),
 	})
 	if err != nil {
+		s.status.Stop()
+		// The registry may have got it all the same, and a component that has not started is not stopped.
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), deregisterTimeout)
+		defer cancel()
+		if left := s.env.Registrar.Deregister(bounded, s.instance); left != nil {
+			s.log.WarnContext(ctx, "cannot take back a registration that failed", "instance", s.instance, "error", left)
+		}
 		return err
 	}
 	s.log.InfoContext(ctx, "ready", "address", address, "version", s.module.Manifest.Version)
@@ -273,7 +291,7 @@ func (s *Service) deregister(ctx context.Context) error {
 // Leave deregisters an instance and waits for the drain time. Waiting is not cut short by a failed deregistration,
 // which is the result.
 func Leave(ctx context.Context, registrar discovery.Registrar, instance string, drain time.Duration) error {
-	bounded, cancel := context.WithTimeout(ctx, 2*time.Second)
+	bounded, cancel := context.WithTimeout(ctx, deregisterTimeout)
 	defer cancel()
 	err := registrar.Deregister(bounded, instance)
 	timer := time.NewTimer(drain)

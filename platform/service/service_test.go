@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,6 @@ import (
 	"connectrpc.com/connect/v2"
 	"github.com/stretchr/testify/require"
 
-	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
 	"ashlar.dev/gen/go/ashlar/identity/v1/identityv1connect"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
 	"ashlar.dev/gen/go/ashlar/kernel/v1/kernelv1connect"
@@ -60,8 +60,8 @@ func TestStartAndStop(t *testing.T) {
 	} {
 		want = append(want, "+"+name)
 	}
-	for i := len(want) - 1; i >= 0; i-- {
-		want = append(want, "-"+want[i][1:])
+	for _, step := range slices.Backward(slices.Clone(want)) {
+		want = append(want, "-"+step[1:])
 	}
 	require.Equal(t, want, w.steps)
 	require.Empty(t, w.instances("notes"))
@@ -140,11 +140,43 @@ func TestARegistryThatCannotBeReached(t *testing.T) {
 	w := newWorld(t)
 	w.appear("identity", "authz")
 	broken := errors.New("the agent is gone")
-	w.env.Registrar = &watchedRegistrar{Registrar: w.env.Registrar, register: func(discovery.Registration) error { return broken }}
+	registry := w.env.Registrar
+	registrar := &watchedRegistrar{
+		Registrar: registry,
+		// It gets there, and the answer does not come back.
+		register: func(r discovery.Registration) error { return errors.Join(broken, registry.Register(t.Context(), r)) },
+		deregister: func(ctx context.Context) error {
+			if _, ok := ctx.Deadline(); !ok || ctx.Err() != nil {
+				t.Error("it must have some time, and not wait for ever")
+			}
+			if code, body := w.get("/readyz"); code == 200 {
+				t.Errorf("it says that it is ready: %s", body)
+			}
+			return nil
+		},
+	}
+	w.env.Registrar = registrar
 	_, err := w.start()
 	require.ErrorIs(t, err, broken)
 	require.ErrorContains(t, err, "start notes/registration")
 	require.Contains(t, w.steps, "-notes/server")
+	require.Equal(t, []string{"register notes_1", "deregister notes_1"}, registrar.calls)
+	require.Empty(t, w.instances("notes"), "nobody is sent to it")
+}
+
+// Migrations may take longer than a dependency is waited for.
+func TestTheDatabaseHasItsOwnTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.appear("identity", "authz")
+	w.cfg.DependencyTimeout, w.cfg.MigrationTimeout = time.Minute, time.Hour
+	s, err := w.start()
+	require.NoError(t, err)
+	budgets := map[string]time.Duration{}
+	for _, c := range s.Components() {
+		budgets[c.Name] = c.StartTimeout
+	}
+	require.Equal(t, time.Hour+time.Minute, budgets["notes/database"])
 }
 
 // A registry that cannot be reached must not keep a service from stopping.
@@ -351,7 +383,7 @@ func TestAModuleThatBringsItsOwnDecider(t *testing.T) {
 	require.Contains(t, w.steps, "+notes/permissions")
 	select {
 	case req := <-w.authz.registered:
-		require.Fail(t, "it asked another", "%v", (*authzv1.RegisterModuleRequest)(req))
+		require.Fail(t, "it asked another", "%v", req)
 	default:
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -147,7 +148,7 @@ func (w *world) start() (*service.Service, error) {
 	w.Helper()
 	s, err := w.build()
 	require.NoError(w, err)
-	components := append(w.env.Components, s.Components()...)
+	components := slices.Concat(w.env.Components, s.Components())
 	for i, c := range components {
 		components[i] = w.noting(c)
 	}

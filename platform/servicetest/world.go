@@ -51,6 +51,7 @@ type World struct {
 	allowed map[string]bool
 	events  []*auditv1.Event
 	arrived chan struct{}
+	refusal error
 }
 
 // New returns a world in which nobody may do anything. It holds stand-ins for auth (the keys of tokens), authz
@@ -104,6 +105,13 @@ func (w *World) Allow(userID, permission, organization string) {
 	w.allowed[userID+" "+permission+" "+organization] = true
 }
 
+// RefuseRevocation makes authz answer with err where roles are to be taken; nil lets them be taken again.
+func (w *World) RefuseRevocation(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refusal = err
+}
+
 // Token returns an access token for a person.
 func (w *World) Token(userID string) string {
 	now := time.Now()
@@ -127,7 +135,16 @@ func (w *World) Anonymous(target string) *connect.Client {
 
 // AsService returns a client of a service that proves to be another service.
 func (w *World) AsService(name, target string) *connect.Client {
-	proof, err := workload.NewTokens(name, w.Env.Key).Prove(context.Background(), target)
+	return w.asService(context.Background(), name, target)
+}
+
+// AsServiceFor is like AsService, for a service that acts on behalf of a person.
+func (w *World) AsServiceFor(userID, name, target string) *connect.Client {
+	return w.asService(authn.NewContext(context.Background(), authn.Principal{Kind: authn.User, UserID: userID}), name, target)
+}
+
+func (w *World) asService(ctx context.Context, name, target string) *connect.Client {
+	proof, err := workload.NewTokens(name, w.Env.Key).Prove(ctx, target)
 	require.NoError(w.t, err)
 	return w.client(target, workload.Header, proof)
 }
@@ -203,9 +220,13 @@ func (p standInPolicy) EnsureGrant(_ context.Context, req *authzv1.EnsureGrantRe
 	return &authzv1.EnsureGrantResponse{}, nil
 }
 
+// RevokeGrants takes all or, after RefuseRevocation, nothing.
 func (p standInPolicy) RevokeGrants(_ context.Context, req *authzv1.RevokeGrantsRequest) (*authzv1.RevokeGrantsResponse, error) {
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
+	if p.w.refusal != nil {
+		return nil, p.w.refusal
+	}
 	maps.DeleteFunc(p.w.allowed, func(key string, _ bool) bool {
 		return strings.HasPrefix(key, req.GetUserId()+" ") && strings.HasSuffix(key, " "+req.GetOrganizationId())
 	})

@@ -230,6 +230,8 @@ type ingest struct {
 	mu    sync.Mutex
 	calls [][]*auditv1.Event
 	fails error
+	// refuses says why an event is not taken.
+	refuses func(*auditv1.Event) error
 }
 
 func (i *ingest) AppendEvents(_ context.Context, req *auditv1.AppendEventsRequest) (*auditv1.AppendEventsResponse, error) {
@@ -238,11 +240,24 @@ func (i *ingest) AppendEvents(_ context.Context, req *auditv1.AppendEventsReques
 	if i.fails != nil {
 		return nil, i.fails
 	}
+	for _, event := range req.GetEvents() {
+		if i.refuses == nil {
+			break
+		}
+		if err := i.refuses(event); err != nil {
+			return nil, err
+		}
+	}
 	i.calls = append(i.calls, req.GetEvents())
 	return &auditv1.AppendEventsResponse{}, nil
 }
 
 func newSink(t *testing.T, i *ingest) outbox.Sink {
+	t.Helper()
+	return newLoggingSink(t, i, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+}
+
+func newLoggingSink(t *testing.T, i *ingest, log *slog.Logger, metrics prometheus.Registerer) outbox.Sink {
 	t.Helper()
 	hub, server := rpc.NewHub(), connect.NewServer()
 	auditv1connect.RegisterIngestServiceHandler(server, i)
@@ -252,7 +267,7 @@ func newSink(t *testing.T, i *ingest) outbox.Sink {
 	t.Cleanup(func() { require.NoError(t, tel.Shutdown(context.Background())) })
 	clients, err := rpc.NewLocalClients(tel, workload.NewTokens("notes", workload.NewClusterKey()), hub)
 	require.NoError(t, err)
-	return trail.NewSink(clients)
+	return trail.NewSink(clients, log, metrics)
 }
 
 func TestSink(t *testing.T) {
@@ -293,5 +308,54 @@ func TestSinkFails(t *testing.T) {
 	payload, err := proto.Marshal(&auditv1.Event{Id: "evt_1"})
 	require.NoError(t, err)
 	require.Equal(t, connect.CodeUnavailable, connect.CodeOf(newSink(t, i)(t.Context(), [][]byte{payload})), "then the batch is tried again")
-	require.Error(t, newSink(t, &ingest{})(t.Context(), [][]byte{{0xff}}))
+	i.fails = rpcerror.New(connect.CodePermissionDenied, rpcerror.ReasonPermissionDenied, "not you")
+	require.Equal(t, connect.CodePermissionDenied, connect.CodeOf(newSink(t, i)(t.Context(), [][]byte{payload})), "something is set up wrongly")
+}
+
+// One event that audit will never take must not keep those behind it for ever.
+func TestSinkSetsAside(t *testing.T) {
+	t.Parallel()
+	i := &ingest{refuses: func(e *auditv1.Event) error {
+		switch e.GetAction() {
+		case "invalid":
+			return rpcerror.New(connect.CodeInvalidArgument, rpcerror.ReasonInvalidRequest, "not an event")
+		case "foreign":
+			return rpcerror.New(connect.CodePermissionDenied, "FOREIGN_EVENT", "not yours")
+		}
+		return nil
+	}}
+	var payloads [][]byte
+	for n, action := range []string{"good", "invalid", "good", "foreign", "good"} {
+		payload, err := proto.Marshal(&auditv1.Event{Id: fmt.Sprint("evt_", n), Action: action, Attributes: map[string]string{"a": "geheim"}})
+		require.NoError(t, err)
+		payloads = append(payloads, payload)
+	}
+	payloads = append(payloads, []byte{0xff})
+	metrics, logs := prometheus.NewRegistry(), &strings.Builder{}
+	sink := newLoggingSink(t, i, slog.New(slog.NewTextHandler(logs, nil)), metrics)
+	require.NoError(t, sink(t.Context(), payloads))
+
+	var delivered []string
+	for _, call := range i.calls {
+		for _, e := range call {
+			delivered = append(delivered, e.GetId())
+		}
+	}
+	require.Equal(t, []string{"evt_0", "evt_2", "evt_4"}, delivered, "the others, in order")
+	require.InDelta(t, 3, counter(t, metrics, "ashlar_audit_undeliverable_total"), 0)
+	require.Equal(t, 3, strings.Count(logs.String(), "level=ERROR"))
+	require.Contains(t, logs.String(), "event=evt_1 reason=INVALID_REQUEST")
+	require.Contains(t, logs.String(), "event=evt_3 reason=FOREIGN_EVENT")
+	require.Contains(t, logs.String(), "reason=MALFORMED")
+	require.NotContains(t, logs.String(), "geheim")
+
+	// What is away meanwhile is waited for.
+	i.refuses = func(e *auditv1.Event) error {
+		if e.GetAction() == "invalid" {
+			return connect.NewError(connect.CodeInvalidArgument, "not an event")
+		}
+		return nil
+	}
+	i.calls, i.fails = nil, connect.NewError(connect.CodeUnavailable, "down")
+	require.Equal(t, connect.CodeUnavailable, connect.CodeOf(sink(t.Context(), payloads)))
 }

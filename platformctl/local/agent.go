@@ -62,8 +62,10 @@ func newAgent(ctx context.Context, binary string, environ []string) (*agent, err
 	if free(ctx, consulPort) {
 		a.http = consulPort
 	}
-	// Consul's variables are for other agents and for its clients.
-	a.environ = slices.DeleteFunc(slices.Clone(environ), func(v string) bool { return strings.HasPrefix(v, "CONSUL_") })
+	// Consul's variables are for other agents and for its clients; ours hold passwords.
+	a.environ = slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
+		return strings.HasPrefix(v, "CONSUL_") || strings.HasPrefix(v, prefix)
+	})
 	a.registry, err = consul.New(consul.Config{Address: hostPort(a.http)}, nil)
 	return a, err
 }

@@ -12,13 +12,18 @@ import (
 	"ashlar.dev/platformctl/exit"
 )
 
-const downInterval = 50 * time.Millisecond
+const (
+	downInterval = 50 * time.Millisecond
+	// hurryTime is how long a platform may take to kill its processes and to take them out of Consul, before nobody is
+	// left who could.
+	hurryTime = 15 * time.Second
+)
 
 // Down is the command that stops what `up` runs.
 type Down struct {
 	homeFlag
 
-	Timeout time.Duration `help:"How long everything may take to stop before it is killed." default:"30s"`
+	Timeout time.Duration `help:"How long everything may take to stop before it is killed; up gives each process 30s." default:"4m"`
 }
 
 // Run implements the command. It returns when everything has stopped; that nothing runs is no error.
@@ -44,14 +49,14 @@ func (d *Down) Run(ctx context.Context, streams *Streams) error {
 	defer timer.Stop()
 	tick := time.NewTicker(downInterval)
 	defer tick.Stop()
-	killed := false
+	late := false
 	for {
 		holder, err := home.Holder(d.Home)
 		switch {
-		case err != nil && killed:
+		case err != nil && late:
 			return err
 		case holder == pid || err != nil: // the latter: it is just giving the lock back
-		case killed:
+		case late:
 			return fmt.Errorf("it did not stop within %s and was killed; its logs are in %s", d.Timeout, filepath.Join(d.Home, "logs"))
 		default: // also if somebody has started another one
 			out.printf("Stopped in %s.", seconds(time.Since(begun)))
@@ -61,8 +66,14 @@ func (d *Down) Run(ctx context.Context, streams *Streams) error {
 		case <-ctx.Done():
 			return exit.With(exit.Interrupted, fmt.Errorf("interrupted; process %d was asked to stop and is still stopping", pid))
 		case <-timer.C:
-			killed = true
-			if err := signalProcess(pid, syscall.SIGKILL); err != nil {
+			// The second signal: it kills its processes and clears up after them. Killing it too leaves that undone.
+			signal := syscall.SIGTERM
+			if late {
+				signal = syscall.SIGKILL
+			}
+			late = true
+			timer.Reset(hurryTime)
+			if err := signalProcess(pid, signal); err != nil {
 				return err
 			}
 		case <-tick.C:

@@ -44,3 +44,13 @@ func TestScriptGivesAShellTheSameEnvironment(t *testing.T) {
 	require.Error(t, err)
 	require.Contains(t, string(out), "the database of auth was given by it")
 }
+
+func TestConsulGetsNoneOfOurVariables(t *testing.T) {
+	a, err := newAgent(t.Context(), "consul", []string{
+		"PATH=/bin", "ASHLAR_ADMIN_PASSWORD=geheim", "ASHLAR_AUTH_DATABASE_URL=postgres://auth:geheim@db/auth", "CONSUL_HTTP_TOKEN=geheim", "HOME=/root",
+	})
+	require.NoError(t, err)
+	defer a.registry.Close()
+	require.Equal(t, []string{"PATH=/bin", "HOME=/root"}, a.environ)
+	require.Equal(t, a.environ, a.command().Env)
+}

@@ -43,6 +43,7 @@ func (r *session) prepare(ctx context.Context, bin string) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.notices() // at once: what is not followed may be why a start fails
 	ports, err := freePorts(ctx, len(platform))
 	if err != nil {
 		return nil, err
@@ -196,9 +197,7 @@ func (p *running) welcome() {
 	if consul.address != hostPort(consulPort) {
 		p.out.printf("Consul is not at its usual address: consul catalog services -http-addr=%s", consul.address)
 	}
-	for _, notice := range p.admin.Notices {
-		p.out.printf("%s", p.out.paint(yellow, notice+"."))
-	}
+	p.notices()
 
 	gateway := "http://" + rows[len(rows)-1].address
 	passwordFile := p.home.Show("admin-password")
@@ -213,6 +212,13 @@ func (p *running) welcome() {
 		p.out.printf("It goes on in the background; `platformctl down` stops it.")
 	} else {
 		p.out.printf("Ctrl-C stops everything.")
+	}
+}
+
+// notices says which settings are not followed.
+func (p *running) notices() {
+	for _, notice := range p.admin.Notices {
+		p.out.printf("%s", p.out.paint(yellow, notice+"."))
 	}
 }
 

@@ -309,7 +309,8 @@ func TestDownKillsWhatDoesNotStop(t *testing.T) {
 	down := p.run("down", "--timeout=1s")
 	require.Equal(t, exit.Failure, down.wait())
 	require.Contains(t, down.out.String(), "it did not stop within 1s and was killed")
-	up.wait()
+	require.Equal(t, exit.Interrupted, up.wait(), "it was asked to hurry, and not killed itself")
+	require.Empty(t, catalog(t, agent.Addr))
 }
 
 func TestConsulThatIsNotThere(t *testing.T) {

@@ -80,9 +80,10 @@ func query(t *testing.T, client auditv1connect.AuditServiceClient, req *auditv1.
 		res, err := client.QueryEvents(context.Background(), req)
 		require.NoError(t, err)
 		events, pages = append(events, res.GetEvents()...), pages+1
-		if req.PageToken = res.GetNextPageToken(); req.PageToken == "" {
+		if res.GetNextPageToken() == "" {
 			return events, pages
 		}
+		req.PageToken = res.GetNextPageToken()
 		require.NotEmpty(t, res.GetEvents())
 	}
 }
@@ -199,9 +200,10 @@ func TestPagesFitIntoAMessage(t *testing.T) {
 				require.NoError(t, err)
 				require.Less(t, len(text), rpc.MaxMessageBytes)
 				got = append(got, ids(res.GetEvents())...)
-				if req.PageToken = res.GetNextPageToken(); req.PageToken == "" {
+				if res.GetNextPageToken() == "" {
 					break
 				}
+				req.PageToken = res.GetNextPageToken()
 			}
 			require.Equal(t, want, got)
 		})
@@ -255,7 +257,9 @@ func TestWhatIsNotValidIsRefused(t *testing.T) {
 	for i := range many {
 		many[i] = event(i)
 	}
-	one := func(change func(*auditv1.Event)) []*auditv1.Event { return []*auditv1.Event{event(1), event(2, change)} }
+	one := func(change func(*auditv1.Event)) []*auditv1.Event {
+		return []*auditv1.Event{event(1), event(2, change)}
+	}
 	attributes := map[string]string{}
 	for i := range 33 {
 		attributes[fmt.Sprint(i)] = ""

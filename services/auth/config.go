@@ -18,8 +18,8 @@ const maxPasswordFile = 4096
 type Config struct {
 	service.Config
 
-	AdminEmail        string        `help:"Address of the first administrator, who is made at start where there is none. Taking it away takes no rights away." placeholder:"EMAIL"`
-	AdminPassword     config.Secret `help:"The first administrator's password, at least 15 characters; set it by environment. It counts when the account is made; changing it later changes nothing." placeholder:"PASSWORD"`
+	AdminEmail        string        `help:"Address of the first administrator, who is made at start where there is none, and given the role once. Taking it away takes no rights away." placeholder:"EMAIL"`
+	AdminPassword     config.Secret `help:"The first administrator's password, at least 15 characters; set it by environment. It counts when the account is made, and tells whose one is that is there already; once the role is given, changing it later changes nothing." placeholder:"PASSWORD"`
 	AdminPasswordFile string        `help:"File with that password, mode 0600, instead." placeholder:"FILE"`
 }
 

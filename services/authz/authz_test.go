@@ -2,6 +2,9 @@ package authz_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
 
 	"connectrpc.com/connect/v2"
@@ -16,6 +19,8 @@ import (
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/platform/servicetest"
 	"ashlar.dev/services/authz"
+	"ashlar.dev/services/authz/ent"
+	"ashlar.dev/services/authz/ent/role"
 )
 
 const (
@@ -120,9 +125,158 @@ func roles(t *testing.T, database config.Secret) {
 	}
 	require.Equal(t, []string{"authz.admin", "notes.granter", "reader"}, names)
 
+	long := strings.Repeat("ä", 500)
+	described, err := roots.UpdateRole(ctx, &authzv1.UpdateRoleRequest{
+		Role:       &authzv1.Role{OrganizationId: acme, Name: "reader", Description: long},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description"}},
+	})
+	require.NoError(t, err, "bounds count characters")
+	require.Equal(t, long, described.GetRole().GetDescription())
+
 	_, err = roots.DeleteRole(ctx, &authzv1.DeleteRoleRequest{OrganizationId: acme, Name: "reader"})
 	require.NoError(t, err)
 	require.False(t, check(t, w, bob, "notes.note.write", acme), "grants go with the role")
+	event := w.AwaitEvent(servicetest.Action("grant.delete"))
+	require.Equal(t, bob, event.GetResource())
+	require.Equal(t, acme, event.GetOrganizationId())
+	require.Equal(t, "reader", event.GetAttributes()["role"])
+}
+
+func TestNobodyTakesWhatTheyDoNotHave(t *testing.T) { dbtest.EachURL(t, takes) }
+
+func takes(t *testing.T, database config.Secret) {
+	ctx, w := context.Background(), start(t, database)
+	register(t, w, []string{"notes.note.read"}, map[string][]string{"notes.keeper": {"authz.role.*", "authz.grant.*"}})
+	ensureEverywhere(t, w, root, "authz.admin")
+	ensure(t, w, ada, "notes.keeper")
+	rootGrants, rootRoles := authzv1connect.NewGrantServiceClient(w.As(root, "authz")), authzv1connect.NewRoleServiceClient(w.As(root, "authz"))
+	adaGrants, adaRoles := authzv1connect.NewGrantServiceClient(w.As(ada, "authz")), authzv1connect.NewRoleServiceClient(w.As(ada, "authz"))
+	_, err := rootRoles.CreateRole(ctx, &authzv1.CreateRoleRequest{OrganizationId: acme, Name: "reader", Permissions: []string{"notes.note.read"}})
+	require.NoError(t, err)
+	for _, role := range []string{"reader", "notes.keeper"} {
+		_, err = rootGrants.GrantRole(ctx, &authzv1.GrantRoleRequest{UserId: bob, Role: role, OrganizationId: acme})
+		require.NoError(t, err)
+	}
+
+	const exceeds = "ROLE_EXCEEDS_CALLER"
+	_, err = adaGrants.RevokeRole(ctx, &authzv1.RevokeRoleRequest{UserId: bob, Role: "reader", OrganizationId: acme})
+	require.Equal(t, exceeds, rpcerror.Reason(err))
+	for _, change := range []*authzv1.Role{{Description: "x"}, {Permissions: []string{"authz.role.read"}}} {
+		change.OrganizationId, change.Name = acme, "reader"
+		mask := "description"
+		if change.GetPermissions() != nil {
+			mask = "permissions"
+		}
+		_, err = adaRoles.UpdateRole(ctx, &authzv1.UpdateRoleRequest{Role: change, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{mask}}})
+		require.Equal(t, exceeds, rpcerror.Reason(err), mask)
+	}
+	_, err = adaRoles.DeleteRole(ctx, &authzv1.DeleteRoleRequest{OrganizationId: acme, Name: "reader"})
+	require.Equal(t, exceeds, rpcerror.Reason(err))
+
+	// All or nothing, on behalf of a person; a service by itself may take all.
+	policy := authzv1connect.NewPolicyServiceClient(w.AsServiceFor(ada, "identity", "authz"))
+	_, err = policy.RevokeGrants(ctx, &authzv1.RevokeGrantsRequest{UserId: bob, OrganizationId: acme})
+	require.Equal(t, exceeds, rpcerror.Reason(err))
+	require.True(t, check(t, w, bob, "notes.note.read", acme))
+	require.True(t, check(t, w, bob, "authz.role.read", acme), "what Ada could have taken stays, too")
+	bobs := authzv1connect.NewPolicyServiceClient(w.AsServiceFor(bob, "identity", "authz"))
+	_, err = bobs.RevokeGrants(ctx, &authzv1.RevokeGrantsRequest{UserId: bob, OrganizationId: acme})
+	require.NoError(t, err, "everybody holds what they hold")
+	require.False(t, check(t, w, bob, "notes.note.read", acme))
+
+	// Whoever is the last to hold a role that is to be kept keeps all.
+	service := authzv1connect.NewPolicyServiceClient(w.AsService("identity", "authz"))
+	last := &authzv1.RevokeGrantsRequest{UserId: ada, OrganizationId: acme, KeptRole: "notes.keeper"}
+	_, err = service.RevokeGrants(ctx, last)
+	require.Equal(t, connect.CodeFailedPrecondition, connect.CodeOf(err))
+	require.Equal(t, "LAST_OWNER", rpcerror.Reason(err))
+	ensureIn(t, w, bob, "notes.keeper", "org_other")
+	_, err = service.RevokeGrants(ctx, last)
+	require.Equal(t, "LAST_OWNER", rpcerror.Reason(err), "a holder elsewhere does not count")
+	ensure(t, w, bob, "notes.keeper")
+
+	// Two who remove each other at once: one stays.
+	results := make(chan string, 2)
+	for _, person := range []string{ada, bob} {
+		go func() {
+			_, err := service.RevokeGrants(ctx, &authzv1.RevokeGrantsRequest{UserId: person, OrganizationId: acme, KeptRole: "notes.keeper"})
+			results <- rpcerror.Reason(err)
+		}()
+	}
+	require.ElementsMatch(t, []string{"", "LAST_OWNER"}, []string{<-results, <-results})
+}
+
+func TestARoleThatTooManyHoldIsNotDeleted(t *testing.T) {
+	url := dbtest.SQLiteURL(t)
+	ctx, w := context.Background(), start(t, url)
+	register(t, w, []string{"notes.note.read"}, nil)
+	ensureEverywhere(t, w, root, "authz.admin")
+	roles, grants := authzv1connect.NewRoleServiceClient(w.As(root, "authz")), authzv1connect.NewGrantServiceClient(w.As(root, "authz"))
+	_, err := roles.CreateRole(ctx, &authzv1.CreateRoleRequest{OrganizationId: acme, Name: "reader", Permissions: []string{"notes.note.read"}})
+	require.NoError(t, err)
+	person := func(i int) string { return fmt.Sprintf("usr_%d", i) }
+	// Straight into the database: a thousand and one calls take a minute.
+	client := ent.NewClient(ent.Driver(dbtest.Open(t, url).Driver()))
+	reader, err := client.Role.Query().Where(role.Name("reader")).Only(ctx)
+	require.NoError(t, err)
+	require.NoError(t, client.Grant.MapCreateBulk(make([]int, 1001), func(c *ent.GrantCreate, i int) {
+		c.SetID(fmt.Sprintf("grt_%d", i)).SetUserID(person(i)).SetRoleID(reader.ID).SetOrganizationID(acme)
+	}).Exec(ctx))
+	_, err = roles.DeleteRole(ctx, &authzv1.DeleteRoleRequest{OrganizationId: acme, Name: "reader"})
+	require.Equal(t, connect.CodeFailedPrecondition, connect.CodeOf(err))
+	require.Equal(t, "ROLE_IN_USE", rpcerror.Reason(err))
+	_, err = grants.RevokeRole(ctx, &authzv1.RevokeRoleRequest{UserId: person(0), Role: "reader", OrganizationId: acme})
+	require.NoError(t, err)
+	_, err = roles.DeleteRole(ctx, &authzv1.DeleteRoleRequest{OrganizationId: acme, Name: "reader"})
+	require.NoError(t, err)
+	require.False(t, check(t, w, person(1), "notes.note.read", acme))
+}
+
+// Several instances of a module start at once.
+func TestInstancesOfAModuleRegisterAtOnce(t *testing.T) { dbtest.EachURL(t, registerAtOnce) }
+
+func registerAtOnce(t *testing.T, database config.Secret) {
+	ctx, w := context.Background(), start(t, database)
+	req := &authzv1.RegisterModuleRequest{Module: "notes"}
+	for i := range 20 {
+		name := fmt.Sprintf("notes.note.act%d", i)
+		req.Permissions = append(req.Permissions, &kernelv1.Permission{Id: name})
+		req.Roles = append(req.Roles, &kernelv1.Role{Name: fmt.Sprintf("notes.role%d", i), Permissions: []string{name}})
+	}
+	policy := authzv1connect.NewPolicyServiceClient(w.AsService("notes", "authz"))
+	errs := make([]error, 10)
+	var wait sync.WaitGroup
+	for i := range errs {
+		wait.Go(func() { _, errs[i] = policy.RegisterModule(ctx, req) })
+	}
+	wait.Wait()
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+	ensure(t, w, bob, "notes.role19")
+	require.True(t, check(t, w, bob, "notes.note.act19", acme))
+}
+
+func TestServicesGiveTheirOwnRoles(t *testing.T) { dbtest.EachURL(t, ownRoles) }
+
+func ownRoles(t *testing.T, database config.Secret) {
+	ctx, w := context.Background(), start(t, database)
+	register(t, w, []string{"notes.note.read"}, map[string][]string{"notes.editor": {"notes.*"}})
+	for name, test := range map[string]struct{ service, role, organization, reason string }{
+		"its own":                             {"notes", "notes.editor", acme, ""},
+		"its own, everywhere":                 {"notes", "notes.editor", "", ""},
+		"another's":                           {"identity", "notes.editor", acme, "FOREIGN_MODULE"},
+		"the administrator's":                 {"notes", "authz.admin", "", "FOREIGN_MODULE"},
+		"the administrator's, by auth":        {"auth", "authz.admin", "", ""},
+		"the administrator's of one, by auth": {"auth", "authz.admin", acme, "FOREIGN_MODULE"},
+		"another's, by auth":                  {"auth", "notes.editor", "", "FOREIGN_MODULE"},
+		"one that does not exist":             {"notes", "notes.none", "", "ROLE_NOT_FOUND"},
+	} {
+		_, err := authzv1connect.NewPolicyServiceClient(w.AsService(test.service, "authz")).
+			EnsureGrant(ctx, &authzv1.EnsureGrantRequest{UserId: ada, Role: test.role, OrganizationId: test.organization})
+		require.Equal(t, test.reason, rpcerror.Reason(err), "%s: %v", name, err)
+		require.Equal(t, test.reason == "", err == nil, name)
+	}
 }
 
 func TestModulesKeepToTheirNamesAndMarkWhatTheyRemove(t *testing.T) { dbtest.EachURL(t, modules) }
@@ -191,7 +345,12 @@ func ensureEverywhere(t *testing.T, w *servicetest.World, userID, role string) {
 
 func ensureIn(t *testing.T, w *servicetest.World, userID, role, organization string) {
 	t.Helper()
-	_, err := authzv1connect.NewPolicyServiceClient(w.AsService("identity", "authz")).EnsureGrant(context.Background(),
+	// The module whose role it is, but for the administrator's.
+	module, _, _ := strings.Cut(role, ".")
+	if role == "authz.admin" {
+		module = "auth"
+	}
+	_, err := authzv1connect.NewPolicyServiceClient(w.AsService(module, "authz")).EnsureGrant(context.Background(),
 		&authzv1.EnsureGrantRequest{UserId: userID, Role: role, OrganizationId: organization})
 	require.NoError(t, err)
 }

@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"connectrpc.com/connect/v2"
@@ -78,7 +79,42 @@ func organizations(t *testing.T, database config.Secret) {
 
 	_, err = ada.AddMember(ctx, &identityv1.AddMemberRequest{OrganizationId: acme, UserId: "usr_nobody"})
 	require.Equal(t, "USER_NOT_FOUND", rpcerror.Reason(err))
-	_, err = ada.RemoveMember(ctx, &identityv1.RemoveMemberRequest{OrganizationId: acme, UserId: "usr_bob"})
+	remove := &identityv1.RemoveMemberRequest{OrganizationId: acme, UserId: "usr_bob"}
+	// What authz says of the caller is the answer, and the member stays.
+	for reason, code := range map[string]connect.Code{"ROLE_EXCEEDS_CALLER": connect.CodePermissionDenied, "LAST_OWNER": connect.CodeFailedPrecondition} {
+		w.RefuseRevocation(rpcerror.New(code, reason, "no"))
+		_, err = ada.RemoveMember(ctx, remove)
+		require.Equal(t, code, connect.CodeOf(err))
+		require.Equal(t, reason, rpcerror.Reason(err))
+	}
+	w.RefuseRevocation(rpcerror.New(connect.CodePermissionDenied, rpcerror.ReasonServicesOnly, "no"))
+	_, err = ada.RemoveMember(ctx, remove)
+	require.Equal(t, rpcerror.ReasonInternal, rpcerror.Reason(err), "what authz says of identity is not the caller's")
+	w.RefuseRevocation(nil)
+
+	// Nothing is taken where nobody can be removed.
+	for _, p := range []string{"deactivate", "read"} {
+		w.Allow("usr_ada", "identity.organization."+p, acme)
+	}
+	_, err = ada.DeactivateOrganization(ctx, &identityv1.DeactivateOrganizationRequest{OrganizationId: acme})
+	require.NoError(t, err)
+	_, err = ada.RemoveMember(ctx, remove)
+	require.Equal(t, "ORGANIZATION_DEACTIVATED", rpcerror.Reason(err))
+	_, err = ada.ReactivateOrganization(ctx, &identityv1.ReactivateOrganizationRequest{OrganizationId: acme})
+	require.NoError(t, err)
+	_, err = bob.UpdateOrganization(ctx, rename)
+	require.NoError(t, err, "Bob's roles are still there")
+	members, err = ada.ListMembers(ctx, &identityv1.ListMembersRequest{OrganizationId: acme})
+	require.NoError(t, err)
+	require.Len(t, members.GetMembers(), 2)
+
+	w.Allow("usr_ada", "identity.member.remove", "org_none")
+	w.Allow("usr_bob", "role:any", "org_none")
+	_, err = ada.RemoveMember(ctx, &identityv1.RemoveMemberRequest{OrganizationId: "org_none", UserId: "usr_bob"})
+	require.Equal(t, "ORGANIZATION_NOT_FOUND", rpcerror.Reason(err))
+	require.True(t, w.Holds("usr_bob", "any", "org_none"))
+
+	_, err = ada.RemoveMember(ctx, remove)
 	require.NoError(t, err)
 	_, err = bob.UpdateOrganization(ctx, rename)
 	require.Equal(t, connect.CodePermissionDenied, connect.CodeOf(err), "roles go with the membership")
@@ -141,6 +177,34 @@ func users(t *testing.T, database config.Secret) {
 	require.Equal(t, connect.CodeNotFound, connect.CodeOf(err))
 	_, err = users.GetUser(ctx, &identityv1.GetUserRequest{})
 	require.Equal(t, rpcerror.ReasonInvalidRequest, rpcerror.Reason(err))
+}
+
+func TestTexts(t *testing.T) { dbtest.EachURL(t, texts) }
+
+func texts(t *testing.T, database config.Secret) {
+	ctx, w := context.Background(), start(t, database)
+	ada := identityv1connect.NewOrganizationServiceClient(w.As("usr_ada", "identity"))
+	// Bounds count characters.
+	long := strings.Repeat("ä", 200)
+	created, err := ada.CreateOrganization(ctx, &identityv1.CreateOrganizationRequest{DisplayName: long, RequestId: strings.Repeat("~", 64)})
+	require.NoError(t, err)
+	require.Equal(t, long, created.GetOrganization().GetDisplayName())
+	accounts := identityv1connect.NewAccountServiceClient(w.AsService("auth", "identity"))
+	_, err = accounts.RegisterAccount(ctx, &identityv1.RegisterAccountRequest{UserId: "usr_eve", Email: "eve@example.com", DisplayName: long})
+	require.NoError(t, err)
+
+	for name, req := range map[string]*identityv1.CreateOrganizationRequest{
+		"too long":                    {DisplayName: long + "ä"},
+		"a NUL":                       {DisplayName: "a\x00b"},
+		"a line":                      {DisplayName: "a\nb"},
+		"delete":                      {DisplayName: "a\x7f"},
+		"a request id with a NUL":     {DisplayName: "a", RequestId: "\x00"},
+		"a request id with an accent": {DisplayName: "a", RequestId: "é"},
+		"a long request id":           {DisplayName: "a", RequestId: strings.Repeat("r", 65)},
+	} {
+		_, err = ada.CreateOrganization(ctx, req)
+		require.Equal(t, rpcerror.ReasonInvalidRequest, rpcerror.Reason(err), name)
+	}
 }
 
 func start(t *testing.T, database config.Secret) *servicetest.World {

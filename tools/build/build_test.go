@@ -67,6 +67,33 @@ func TestATargetIsBuiltAgainOnlyWhenItsSourcesChange(t *testing.T) {
 	wantUpToDate(t, root, greeter, false)
 }
 
+func TestAnotherGoBuildsAgainUnlessItTakesTooLong(t *testing.T) {
+	root, greeter := repository(t)
+	lasting := greeter
+	lasting.anyGo = true
+	prints := func() (string, string) {
+		t.Helper()
+		short, err := fingerprint(root, greeter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		long, err := fingerprint(root, lasting)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		return short, long
+	}
+	short, long := prints()
+	before := goVersion
+	t.Cleanup(func() { goVersion = before })
+	goVersion = "go9.99"
+	newShort, newLong := prints()
+	if short == newShort || long != newLong {
+		t.Fatalf("with another Go: changed %t, want true; where it takes too long: changed %t, want false", short != newShort, long != newLong)
+	}
+}
+
 func TestABrokenSourceIsShownAndNotRecorded(t *testing.T) {
 	t.Parallel()
 	root, greeter := repository(t)

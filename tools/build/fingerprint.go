@@ -14,6 +14,9 @@ import (
 	"strings"
 )
 
+// goVersion is the Go that built this command, which is built again with each new one.
+var goVersion = runtime.Version()
+
 // binDir is where programs go, below the root. It is ignored by git.
 const binDir = ".bin"
 
@@ -70,11 +73,14 @@ func (t target) programs() []string {
 	return all
 }
 
-// fingerprint is a hash over the target and its sources. Which Go builds it is left out: a newer Go does not make a
-// program wrong, and consul takes minutes.
+// fingerprint is a hash over the target and its sources, and the Go that builds it: a newer one mends faults of the
+// standard library. That is left out where a build is too long to do again for it.
 func fingerprint(root string, t target) (string, error) {
 	hash := sha256.New()
 	fmt.Fprintln(hash, runtime.GOOS, runtime.GOARCH, t.programs(), t.packages, t.flags, t.env)
+	if !t.anyGo {
+		fmt.Fprintln(hash, goVersion)
+	}
 	for _, source := range t.sources {
 		if err := hashSources(hash, root, source); err != nil {
 			return "", err

@@ -17,6 +17,7 @@ type target struct {
 	flags    []string      // more flags of `go build`
 	env      []string      // more environment
 	takes    time.Duration // the first build on 2 cores, measured; zero: not worth mentioning
+	anyGo    bool          // it is not built again only because there is another Go
 	unneeded func() string // why this machine can do without; empty where it cannot
 }
 
@@ -25,7 +26,7 @@ var targets = []target{
 	tool("task", "github.com/go-task/task/v3/cmd/task").lasting(2 * time.Minute),
 	{
 		name: "consul", module: "tools/consul", sources: []string{"tools/consul"}, takes: 8 * time.Minute,
-		packages: []string{"github.com/hashicorp/consul"}, unneeded: otherConsul,
+		packages: []string{"github.com/hashicorp/consul"}, anyGo: true, unneeded: otherConsul,
 	},
 	tool("buf", "github.com/bufbuild/buf/cmd/buf").lasting(2 * time.Minute),
 	tool(

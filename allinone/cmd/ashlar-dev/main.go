@@ -62,6 +62,10 @@ func assemble(cfg settings, h *home.Home, out io.Writer, begun time.Time) (*life
 	if err != nil {
 		return nil, err
 	}
+	// At once: what is not followed may be why a start fails.
+	if err := notify(out, admin); err != nil {
+		return nil, err
+	}
 	platform, err := allinone.New(context.Background(), allinone.Config{
 		Database: h.SQLite, Key: key, Gateway: cfg.Config, Log: os.Stderr,
 		AdminEmail: admin.Email, AdminPasswordFile: admin.PasswordFile,
@@ -77,11 +81,19 @@ func assemble(cfg settings, h *home.Home, out io.Writer, begun time.Time) (*life
 	)
 }
 
-func welcome(out io.Writer, address string, admin home.Admin, took time.Duration) error {
+// notify says which settings are not followed.
+func notify(out io.Writer, admin home.Admin) error {
 	for _, notice := range admin.Notices {
-		if _, err := fmt.Fprintln(out, notice); err != nil {
+		if _, err := fmt.Fprintln(out, notice+"."); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func welcome(out io.Writer, address string, admin home.Admin, took time.Duration) error {
+	if err := notify(out, admin); err != nil {
+		return err
 	}
 	password := "in " + admin.PasswordFile
 	if admin.MadeUp != "" {

@@ -45,7 +45,7 @@ func (c *call) limitBody() error {
 		if c.r.ContentLength > longest {
 			return tooLarge(c.h.MaxMessageBytes)
 		}
-		body = http.MaxBytesReader(c.w, body, longest)
+		body = http.MaxBytesReader(c.w.ResponseWriter, body, longest)
 	}
 	c.request.ReadCloser = body
 	c.r.Body = &c.request

@@ -25,7 +25,7 @@ const unknownName = "unknown"
 // call is one request on its way through the gateway. It belongs to the goroutine of the request.
 type call struct {
 	h        *Handler
-	w        http.ResponseWriter
+	w        *peer
 	r        *http.Request
 	route    *routes.Route // nil where there is none
 	protocol wire.Protocol
@@ -34,8 +34,11 @@ type call struct {
 	// code is how the call ended, as far as is known.
 	code string
 	// cause is why the gateway itself ended the call; for logs.
-	cause    error
-	timer    timer
+	cause error
+	timer timer
+	// giveUp ends the call, and says why; atEnd is what has to be undone then.
+	giveUp   context.CancelCauseFunc
+	atEnd    []func()
 	request  requestBody
 	response responseBody
 }
@@ -50,7 +53,7 @@ func callOf(ctx context.Context) *call {
 
 // begin starts to count, and a trace: what strangers say about traces is not trusted.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, route *routes.Route) *call {
-	c := &call{h: h, w: w, route: route, protocol: wire.ProtocolOf(r), begun: time.Now(), code: connect.CodeCanceled.String()}
+	c := &call{h: h, w: newPeer(w, r), route: route, protocol: wire.ProtocolOf(r), begun: time.Now(), code: connect.CodeCanceled.String()}
 	ctx, span := h.tracer.Start(r.Context(), c.name(), trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer)) //nolint:spancheck // end ends it
 	c.span = span
 	c.r = r.WithContext(context.WithValue(ctx, callKey{}, c))
@@ -68,6 +71,7 @@ func (c *call) name() string {
 
 // end tells how the call went.
 func (c *call) end() {
+	c.w.finish()
 	took := time.Since(c.begun)
 	name, protocol := c.name(), c.protocol.String()
 	c.h.metrics.inFlight.Dec()
@@ -94,11 +98,12 @@ func (c *call) refuse(err error) {
 	if wait, ok := retryAfter(err); ok {
 		c.w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 	}
+	c.w.hurry()
 	// The only thing that can go wrong is that the caller is gone.
 	_ = c.h.errors.Write(c.w, c.r, err)
 }
 
-// refuseHTTP answers what is no RPC.
+// refuseHTTP answers what is no RPC. It comes before anything that would give the caller time.
 func (c *call) refuseHTTP(status int, header, value string) {
 	c.code = "http_" + strconv.Itoa(status)
 	if header != "" {
@@ -107,14 +112,22 @@ func (c *call) refuseHTTP(status int, header, value string) {
 	c.w.WriteHeader(status)
 }
 
+// ended is why the call was given up; nil while it goes on.
+func (c *call) ended() error { return context.Cause(c.r.Context()) }
+
 // failure is the error for a call that could not be passed on, or whose answer broke off.
 func (c *call) failure(cause error) error {
-	ended := context.Cause(c.r.Context())
+	ended := c.ended()
 	switch {
 	case c.request.tooLarge.Load():
 		return tooLarge(c.h.MaxMessageBytes)
 	case errors.Is(ended, errStopping):
 		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable, "the gateway is stopping", rpcerror.Cause(cause))
+	case errors.Is(ended, errTooOld):
+		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable, "the stream has lasted as long as it may; begin another",
+			rpcerror.Cause(cause))
+	case errors.Is(ended, errExpired):
+		return tokenExpired(cause)
 	case errors.Is(ended, context.DeadlineExceeded):
 		return rpcerror.New(connect.CodeDeadlineExceeded, rpcerror.ReasonDeadlineExceeded, "the deadline has passed", rpcerror.Cause(cause))
 	case ended != nil || c.request.broken.Load():

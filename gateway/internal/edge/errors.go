@@ -12,6 +12,9 @@ import (
 	"ashlar.dev/kernel/rpcerror"
 )
 
+// reasonTooManyStreams is the gateway's own: services do not count streams.
+const reasonTooManyStreams = "TOO_MANY_STREAMS"
+
 func unknownProcedure() error {
 	return rpcerror.New(connect.CodeUnimplemented, rpcerror.ReasonUnknownProcedure, "no such procedure")
 }
@@ -23,6 +26,14 @@ func tooLarge(limit int64) error {
 
 func rateLimited(wait time.Duration) error {
 	return rpcerror.New(connect.CodeResourceExhausted, rpcerror.ReasonRateLimited, "too many requests", rpcerror.RetryAfter(wait))
+}
+
+func tooManyStreams() error {
+	return rpcerror.New(connect.CodeResourceExhausted, reasonTooManyStreams, "too many streams are open; end one first")
+}
+
+func tokenExpired(cause error) error {
+	return rpcerror.New(connect.CodeUnauthenticated, rpcerror.ReasonTokenExpired, "the access token has expired", rpcerror.Cause(cause))
 }
 
 // retryAfter returns when an error says that the caller may try again.

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"time"
 
 	"connectrpc.com/connect/v2"
 
@@ -13,7 +14,7 @@ import (
 )
 
 // bound gives the call its deadline: the caller's, and for a unary call no more than the manifest and the gateway
-// allow. Streams also end when the gateway stops. cancel is never nil.
+// allow. Streams also end when the gateway stops, and public ones at a certain age. cancel is never nil.
 func (c *call) bound() (cancel context.CancelFunc, err error) {
 	d, limited, err := wire.Timeout(c.protocol, c.r.Header)
 	if err != nil {
@@ -29,13 +30,18 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 		}
 	}
 	ctx, end := context.WithCancelCause(c.r.Context())
-	c.r = c.r.WithContext(ctx)
-	unhook := func() bool { return true }
+	c.r, c.giveUp = c.r.WithContext(ctx), end
+	c.undo(context.AfterFunc(ctx, c.w.wake))
 	if !c.route.Unary() {
-		unhook = context.AfterFunc(c.h.stopping, func() { end(errStopping) })
+		c.undo(context.AfterFunc(c.h.stopping, func() { end(errStopping) }))
+		if c.route.Access == access.Public {
+			c.endAfter(c.h.streamAge, errTooOld)
+		}
 	}
 	cancel = func() {
-		unhook()
+		for _, undo := range c.atEnd {
+			undo()
+		}
 		c.timer.stop()
 		end(nil)
 	}
@@ -46,21 +52,46 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 	if limited {
 		c.timer.start(d, func() { end(context.DeadlineExceeded) })
 	}
+	if c.route.Unary() {
+		c.w.until(c.timer.deadline)
+	} else {
+		c.w.stream(c.h.stallTime)
+	}
 	return cancel, nil
 }
 
+// endAfter gives the call up after some time, unless it has ended by then.
+func (c *call) endAfter(d time.Duration, why error) {
+	c.undo(time.AfterFunc(d, func() { c.giveUp(why) }).Stop)
+}
+
+func (c *call) undo(stop func() bool) { c.atEnd = append(c.atEnd, func() { stop() }) }
+
 // admit finds out who calls, and how often. A caller who fails to prove who he is counts as whoever is at that
-// address, so that guessing is limited, too.
+// address, so that guessing is limited, too. A stream ends when the token of its caller expires; services look at the
+// token only when a stream begins, and rely on the gateway for that.
 func (c *call) admit() error {
 	principal, denied := c.authenticate()
-	caller := limit.Address(c.client())
+	site := limit.Address(c.client())
+	caller := site
 	if principal.Kind == authn.User {
 		caller = limit.Principal(principal.UserID)
 	}
-	if wait, ok := c.h.Limits.Take(caller, c.route.Service, c.route.Limit); !ok {
+	if wait, ok := c.h.Limits.Take(caller, site, c.route.Service, c.route.Limit); !ok {
 		return rateLimited(wait)
 	}
-	return denied
+	if denied != nil || c.route.Unary() {
+		return denied
+	}
+	leave, ok := c.h.Streams.Enter(caller, site)
+	if !ok {
+		return tooManyStreams()
+	}
+	c.atEnd = append(c.atEnd, leave)
+	if principal.Kind == authn.User {
+		c.endAfter(time.Until(principal.ExpiresAt), errExpired)
+	}
+	return nil
 }
 
 // authenticate verifies a token where the rule asks for one; services verify it again. Where it asks for none, a

@@ -27,14 +27,23 @@ import (
 // aliasQuery is the Connect GET that an alias stands for: an empty message in JSON.
 const aliasQuery = "connect=v1&encoding=json&message=%7B%7D"
 
-// errStopping is why streams end when the gateway stops.
-var errStopping = errors.New("the gateway is stopping")
+// streamAge is how long a stream may last whose caller need not say who he is: nothing else would end it.
+const streamAge = 10 * time.Minute
+
+// Why the gateway ends streams.
+var (
+	errStopping = errors.New("the gateway is stopping")
+	errTooOld   = errors.New("the stream has lasted as long as a public stream may")
+	errExpired  = errors.New("the access token has expired")
+)
 
 // Parts is what a handler is made of.
 type Parts struct {
 	Tables func() *routes.Table
 	Tokens access.TokenVerifier
 	Limits *limit.Limiter
+	// Streams bounds how many streams one caller has open; nil: no bound.
+	Streams *limit.Streams
 	// Own serves the procedures whose route names no service.
 	Own http.Handler
 	// RoundTripper sends a request to an instance of the service that the URL's host names.
@@ -63,6 +72,8 @@ type Handler struct {
 	log        *slog.Logger
 	stopping   context.Context
 	stop       context.CancelFunc
+	// streamAge and stallTime are the constants of these names; tests have less time.
+	streamAge, stallTime time.Duration
 }
 
 // New returns a handler.
@@ -74,6 +85,10 @@ func New(parts Parts) (*Handler, error) {
 	h := &Handler{
 		Parts: parts, probes: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), metrics: m,
 		tracer: parts.Telemetry.Traces.Tracer("ashlar.dev/gateway"), propagator: parts.Telemetry.Propagator(), log: parts.Telemetry.Log,
+		streamAge: streamAge, stallTime: stallTime,
+	}
+	if h.Streams == nil {
+		h.Streams = limit.NewStreams(0)
 	}
 	h.stopping, h.stop = context.WithCancel(context.Background())
 	h.proxy = h.newProxy()
@@ -83,7 +98,10 @@ func New(parts Parts) (*Handler, error) {
 }
 
 // ServeHTTP implements http.Handler.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.root.ServeHTTP(w, r) }
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	newPeer(w, r).hurry()
+	h.root.ServeHTTP(w, r)
+}
 
 // EndStreams ends the streams that are under way with unavailable; unary calls go on.
 func (h *Handler) EndStreams() { h.stop() }
@@ -210,6 +228,9 @@ func Outcome(next connect.ServerFunc) connect.ServerFunc {
 	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 		err := next(ctx, spec, stream)
 		if c := callOf(ctx); c != nil {
+			if err != nil && c.ended() != nil { //nolint:contextcheck // the context is the call's own
+				err = c.failure(err) //nolint:contextcheck // as above
+			}
 			c.code = codeOf(err)
 		}
 		return err

@@ -11,6 +11,10 @@ import (
 	"ashlar.dev/gateway/internal/routes"
 )
 
+// Crowd is how many times a caller's limit all the people at one address have together: enough for an office behind one
+// address, and not what somebody gets who makes himself accounts.
+const Crowd = 10
+
 // maxBuckets bounds the callers that are remembered: about 20 MB. The one that has been silent longest is forgotten.
 const maxBuckets = 100_000
 
@@ -41,8 +45,8 @@ func Address(address netip.Addr) Caller {
 	return Caller{Network: network}
 }
 
-// Limiter holds a token bucket per caller, and one more per caller and service that has a limit of its own. It is
-// safe for concurrent use.
+// Limiter holds a token bucket per caller, and one more per caller and service that has a limit of its own; and larger
+// ones of the same kind for all the people at an address. It is safe for concurrent use.
 type Limiter struct {
 	standard routes.Limit
 	buckets  *lru.Cache[key, *rate.Limiter]
@@ -64,27 +68,44 @@ func New(standard routes.Limit) *Limiter {
 	return &Limiter{standard: standard, buckets: buckets, now: time.Now}
 }
 
-// Take takes one request of what a caller has left, in total and, where own is not nil, of the service. It returns
-// how long the caller has to wait where nothing is left; nothing is taken then.
-func (l *Limiter) Take(caller Caller, service string, own *routes.Limit) (wait time.Duration, ok bool) {
+// Take takes one request of what a caller has left, in total and, where own is not nil, of the service; and, where the
+// caller is not just somebody at site, of what all the people there have left. It returns how long the caller has to
+// wait where nothing is left; nothing is taken then.
+func (l *Limiter) Take(caller, site Caller, service string, own *routes.Limit) (wait time.Duration, ok bool) {
 	now := l.now()
-	var taken *rate.Reservation
-	if l.standard.PerSecond > 0 {
-		taken, wait = take(l.bucket(key{caller: caller, limit: l.standard}), now)
-		if wait > 0 {
+	var keys [4]key
+	asked := l.charged(keys[:0], caller, site, service, own)
+	var taken [len(keys)]*rate.Reservation
+	for i, k := range asked {
+		if taken[i], wait = take(l.bucket(k), now); wait > 0 {
+			for _, reservation := range taken[:i] {
+				reservation.CancelAt(now)
+			}
 			return wait, false
 		}
 	}
-	if own == nil {
-		return 0, true
-	}
-	if _, wait = take(l.bucket(key{caller: caller, service: service, limit: *own}), now); wait > 0 {
-		if taken != nil {
-			taken.CancelAt(now)
-		}
-		return wait, false
-	}
 	return 0, true
+}
+
+// charged appends the buckets that a request is taken from.
+func (l *Limiter) charged(keys []key, caller, site Caller, service string, own *routes.Limit) []key {
+	if l.standard.PerSecond > 0 {
+		keys = append(keys, key{caller: caller, limit: l.standard})
+		if caller != site {
+			keys = append(keys, key{caller: site, limit: crowd(l.standard)})
+		}
+	}
+	if own != nil {
+		keys = append(keys, key{caller: caller, service: service, limit: *own})
+		if caller != site {
+			keys = append(keys, key{caller: site, service: service, limit: crowd(*own)})
+		}
+	}
+	return keys
+}
+
+func crowd(one routes.Limit) routes.Limit {
+	return routes.Limit{PerSecond: Crowd * one.PerSecond, Burst: Crowd * one.Burst}
 }
 
 // take reserves one token, if it can be had at once.

@@ -53,12 +53,10 @@ func Run(ctx context.Context, options ...fx.Option) error {
 	}
 	// A start that is under way ends when somebody asks the process to stop; fx then stops what had started, and nothing
 	// went wrong. With a context that is done fx would neither wait for the start nor stop anything.
-	err := app.Start(context.WithoutCancel(ctx))
-	switch {
-	case err != nil && ctx.Err() == nil:
+	if err := app.Start(context.WithoutCancel(ctx)); ctx.Err() == nil && err != nil {
 		return err
-	case err != nil:
-		return nil
+	} else if err != nil {
+		return nil //nolint:nilerr // it ended because it was asked to
 	}
 	var failure error
 	select {

@@ -11,6 +11,7 @@ import (
 
 	"ashlar.dev/services/auth/ent/migrate"
 
+	"ashlar.dev/services/auth/ent/administrator"
 	"ashlar.dev/services/auth/ent/credential"
 	"ashlar.dev/services/auth/ent/outboxevent"
 	"ashlar.dev/services/auth/ent/outboxlease"
@@ -28,6 +29,8 @@ type Client struct {
 	config
 	// Schema is the client for creating, migrating and dropping schema.
 	Schema *migrate.Schema
+	// Administrator is the client for interacting with the Administrator builders.
+	Administrator *AdministratorClient
 	// Credential is the client for interacting with the Credential builders.
 	Credential *CredentialClient
 	// OutboxEvent is the client for interacting with the OutboxEvent builders.
@@ -49,6 +52,7 @@ func NewClient(opts ...Option) *Client {
 
 func (c *Client) init() {
 	c.Schema = migrate.NewSchema(c.driver)
+	c.Administrator = NewAdministratorClient(c.config)
 	c.Credential = NewCredentialClient(c.config)
 	c.OutboxEvent = NewOutboxEventClient(c.config)
 	c.OutboxLease = NewOutboxLeaseClient(c.config)
@@ -144,13 +148,14 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 	cfg := c.config
 	cfg.driver = tx
 	return &Tx{
-		ctx:         ctx,
-		config:      cfg,
-		Credential:  NewCredentialClient(cfg),
-		OutboxEvent: NewOutboxEventClient(cfg),
-		OutboxLease: NewOutboxLeaseClient(cfg),
-		Session:     NewSessionClient(cfg),
-		SigningKey:  NewSigningKeyClient(cfg),
+		ctx:           ctx,
+		config:        cfg,
+		Administrator: NewAdministratorClient(cfg),
+		Credential:    NewCredentialClient(cfg),
+		OutboxEvent:   NewOutboxEventClient(cfg),
+		OutboxLease:   NewOutboxLeaseClient(cfg),
+		Session:       NewSessionClient(cfg),
+		SigningKey:    NewSigningKeyClient(cfg),
 	}, nil
 }
 
@@ -168,20 +173,21 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 	cfg := c.config
 	cfg.driver = &txDriver{tx: tx, drv: c.driver}
 	return &Tx{
-		ctx:         ctx,
-		config:      cfg,
-		Credential:  NewCredentialClient(cfg),
-		OutboxEvent: NewOutboxEventClient(cfg),
-		OutboxLease: NewOutboxLeaseClient(cfg),
-		Session:     NewSessionClient(cfg),
-		SigningKey:  NewSigningKeyClient(cfg),
+		ctx:           ctx,
+		config:        cfg,
+		Administrator: NewAdministratorClient(cfg),
+		Credential:    NewCredentialClient(cfg),
+		OutboxEvent:   NewOutboxEventClient(cfg),
+		OutboxLease:   NewOutboxLeaseClient(cfg),
+		Session:       NewSessionClient(cfg),
+		SigningKey:    NewSigningKeyClient(cfg),
 	}, nil
 }
 
 // Debug returns a new debug-client. It's used to get verbose logging on specific operations.
 //
 //	client.Debug().
-//		Credential.
+//		Administrator.
 //		Query().
 //		Count(ctx)
 func (c *Client) Debug() *Client {
@@ -203,26 +209,30 @@ func (c *Client) Close() error {
 // Use adds the mutation hooks to all the entity clients.
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
-	c.Credential.Use(hooks...)
-	c.OutboxEvent.Use(hooks...)
-	c.OutboxLease.Use(hooks...)
-	c.Session.Use(hooks...)
-	c.SigningKey.Use(hooks...)
+	for _, n := range []interface{ Use(...Hook) }{
+		c.Administrator, c.Credential, c.OutboxEvent, c.OutboxLease, c.Session,
+		c.SigningKey,
+	} {
+		n.Use(hooks...)
+	}
 }
 
 // Intercept adds the query interceptors to all the entity clients.
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
-	c.Credential.Intercept(interceptors...)
-	c.OutboxEvent.Intercept(interceptors...)
-	c.OutboxLease.Intercept(interceptors...)
-	c.Session.Intercept(interceptors...)
-	c.SigningKey.Intercept(interceptors...)
+	for _, n := range []interface{ Intercept(...Interceptor) }{
+		c.Administrator, c.Credential, c.OutboxEvent, c.OutboxLease, c.Session,
+		c.SigningKey,
+	} {
+		n.Intercept(interceptors...)
+	}
 }
 
 // Mutate implements the ent.Mutator interface.
 func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 	switch m := m.(type) {
+	case *AdministratorMutation:
+		return c.Administrator.mutate(ctx, m)
 	case *CredentialMutation:
 		return c.Credential.mutate(ctx, m)
 	case *OutboxEventMutation:
@@ -235,6 +245,139 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.SigningKey.mutate(ctx, m)
 	default:
 		return nil, fmt.Errorf("ent: unknown mutation type %T", m)
+	}
+}
+
+// AdministratorClient is a client for the Administrator schema.
+type AdministratorClient struct {
+	config
+}
+
+// NewAdministratorClient returns a client for the Administrator from the given config.
+func NewAdministratorClient(c config) *AdministratorClient {
+	return &AdministratorClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `administrator.Hooks(f(g(h())))`.
+func (c *AdministratorClient) Use(hooks ...Hook) {
+	c.hooks.Administrator = append(c.hooks.Administrator, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `administrator.Intercept(f(g(h())))`.
+func (c *AdministratorClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Administrator = append(c.inters.Administrator, interceptors...)
+}
+
+// Create returns a builder for creating a Administrator entity.
+func (c *AdministratorClient) Create() *AdministratorCreate {
+	mutation := newAdministratorMutation(c.config, OpCreate)
+	return &AdministratorCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Administrator entities.
+func (c *AdministratorClient) CreateBulk(builders ...*AdministratorCreate) *AdministratorCreateBulk {
+	return &AdministratorCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *AdministratorClient) MapCreateBulk(slice any, setFunc func(*AdministratorCreate, int)) *AdministratorCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &AdministratorCreateBulk{err: fmt.Errorf("calling to AdministratorClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*AdministratorCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &AdministratorCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Administrator.
+func (c *AdministratorClient) Update() *AdministratorUpdate {
+	mutation := newAdministratorMutation(c.config, OpUpdate)
+	return &AdministratorUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *AdministratorClient) UpdateOne(_m *Administrator) *AdministratorUpdateOne {
+	mutation := newAdministratorMutation(c.config, OpUpdateOne, withAdministrator(_m))
+	return &AdministratorUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *AdministratorClient) UpdateOneID(id string) *AdministratorUpdateOne {
+	mutation := newAdministratorMutation(c.config, OpUpdateOne, withAdministratorID(id))
+	return &AdministratorUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Administrator.
+func (c *AdministratorClient) Delete() *AdministratorDelete {
+	mutation := newAdministratorMutation(c.config, OpDelete)
+	return &AdministratorDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *AdministratorClient) DeleteOne(_m *Administrator) *AdministratorDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *AdministratorClient) DeleteOneID(id string) *AdministratorDeleteOne {
+	builder := c.Delete().Where(administrator.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &AdministratorDeleteOne{builder}
+}
+
+// Query returns a query builder for Administrator.
+func (c *AdministratorClient) Query() *AdministratorQuery {
+	return &AdministratorQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeAdministrator},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Administrator entity by its id.
+func (c *AdministratorClient) Get(ctx context.Context, id string) (*Administrator, error) {
+	return c.Query().Where(administrator.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *AdministratorClient) GetX(ctx context.Context, id string) *Administrator {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *AdministratorClient) Hooks() []Hook {
+	return c.hooks.Administrator
+}
+
+// Interceptors returns the client interceptors.
+func (c *AdministratorClient) Interceptors() []Interceptor {
+	return c.inters.Administrator
+}
+
+func (c *AdministratorClient) mutate(ctx context.Context, m *AdministratorMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&AdministratorCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&AdministratorUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&AdministratorUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&AdministratorDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Administrator mutation op: %q", m.Op())
 	}
 }
 
@@ -906,10 +1049,12 @@ func (c *SigningKeyClient) mutate(ctx context.Context, m *SigningKeyMutation) (V
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		Credential, OutboxEvent, OutboxLease, Session, SigningKey []ent.Hook
+		Administrator, Credential, OutboxEvent, OutboxLease, Session,
+		SigningKey []ent.Hook
 	}
 	inters struct {
-		Credential, OutboxEvent, OutboxLease, Session, SigningKey []ent.Interceptor
+		Administrator, Credential, OutboxEvent, OutboxLease, Session,
+		SigningKey []ent.Interceptor
 	}
 )
 

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"sync"
 
+	"ashlar.dev/services/auth/ent/administrator"
 	"ashlar.dev/services/auth/ent/credential"
 	"ashlar.dev/services/auth/ent/outboxevent"
 	"ashlar.dev/services/auth/ent/outboxlease"
@@ -77,11 +78,12 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
-			credential.Table:  credential.ValidColumn,
-			outboxevent.Table: outboxevent.ValidColumn,
-			outboxlease.Table: outboxlease.ValidColumn,
-			session.Table:     session.ValidColumn,
-			signingkey.Table:  signingkey.ValidColumn,
+			administrator.Table: administrator.ValidColumn,
+			credential.Table:    credential.ValidColumn,
+			outboxevent.Table:   outboxevent.ValidColumn,
+			outboxlease.Table:   outboxlease.ValidColumn,
+			session.Table:       session.ValidColumn,
+			signingkey.Table:    signingkey.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

@@ -5,6 +5,7 @@ package ent
 import (
 	"time"
 
+	"ashlar.dev/services/auth/ent/administrator"
 	"ashlar.dev/services/auth/ent/credential"
 	"ashlar.dev/services/auth/ent/outboxevent"
 	"ashlar.dev/services/auth/ent/outboxlease"
@@ -17,6 +18,29 @@ import (
 // (default values, validators, hooks and policies) and stitches it
 // to their package variables.
 func init() {
+	administratorMixin := schema.Administrator{}.Mixin()
+	administratorMixinFields0 := administratorMixin[0].Fields()
+	_ = administratorMixinFields0
+	administratorFields := schema.Administrator{}.Fields()
+	_ = administratorFields
+	// administratorDescID is the schema descriptor for id field.
+	administratorDescID := administratorMixinFields0[0].Descriptor()
+	// administrator.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	administrator.IDValidator = func() func(string) error {
+		validators := administratorDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
 	credentialMixin := schema.Credential{}.Mixin()
 	credentialMixinFields0 := credentialMixin[0].Fields()
 	_ = credentialMixinFields0

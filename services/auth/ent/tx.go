@@ -14,6 +14,8 @@ import (
 // Tx is a transactional client that is created by calling Client.Tx().
 type Tx struct {
 	config
+	// Administrator is the client for interacting with the Administrator builders.
+	Administrator *AdministratorClient
 	// Credential is the client for interacting with the Credential builders.
 	Credential *CredentialClient
 	// OutboxEvent is the client for interacting with the OutboxEvent builders.
@@ -155,6 +157,7 @@ func (tx *Tx) Client() *Client {
 }
 
 func (tx *Tx) init() {
+	tx.Administrator = NewAdministratorClient(tx.config)
 	tx.Credential = NewCredentialClient(tx.config)
 	tx.OutboxEvent = NewOutboxEventClient(tx.config)
 	tx.OutboxLease = NewOutboxLeaseClient(tx.config)
@@ -169,7 +172,7 @@ func (tx *Tx) init() {
 // of them in order to commit or rollback the transaction.
 //
 // If a closed transaction is embedded in one of the generated entities, and the entity
-// applies a query, for example: Credential.QueryXXX(), the query will be executed
+// applies a query, for example: Administrator.QueryXXX(), the query will be executed
 // through the driver which created this transaction.
 //
 // Note that txDriver is not goroutine safe.

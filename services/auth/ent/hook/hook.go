@@ -9,6 +9,18 @@ import (
 	"ashlar.dev/services/auth/ent"
 )
 
+// The AdministratorFunc type is an adapter to allow the use of ordinary
+// function as Administrator mutator.
+type AdministratorFunc func(context.Context, *ent.AdministratorMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f AdministratorFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.AdministratorMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.AdministratorMutation", m)
+}
+
 // The CredentialFunc type is an adapter to allow the use of ordinary
 // function as Credential mutator.
 type CredentialFunc func(context.Context, *ent.CredentialMutation) (ent.Value, error)

@@ -9,6 +9,17 @@ import (
 )
 
 var (
+	// AdministratorsColumns holds the columns for the "administrators" table.
+	AdministratorsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "granted_at", Type: field.TypeTime},
+	}
+	// AdministratorsTable holds the schema information for the "administrators" table.
+	AdministratorsTable = &schema.Table{
+		Name:       "administrators",
+		Columns:    AdministratorsColumns,
+		PrimaryKey: []*schema.Column{AdministratorsColumns[0]},
+	}
 	// CredentialsColumns holds the columns for the "credentials" table.
 	CredentialsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 64},
@@ -110,6 +121,7 @@ var (
 	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
+		AdministratorsTable,
 		CredentialsTable,
 		OutboxEventsTable,
 		OutboxLeasesTable,

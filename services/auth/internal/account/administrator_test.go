@@ -48,15 +48,15 @@ func TestTheFirstAdministratorAfterACrash(t *testing.T) {
 			w.peers.Identity.CrashAfterRegister(1)
 			_, err := w.SignUp(t.Context(), applicant(first))
 			require.Error(t, err)
-			require.NoError(t, ensure(t, w, second))
-			assert.True(t, w.signsIn(t, administrator(t, w), second))
+			require.NoError(t, ensure(t, w, first))
+			assert.True(t, w.signsIn(t, administrator(t, w), first))
 		})
 	})
 	t.Run("before the role is granted", func(t *testing.T) {
 		each(t, func(t *testing.T, w *world) {
 			_, err := w.SignUp(t.Context(), applicant(first))
 			require.NoError(t, err)
-			require.NoError(t, ensure(t, w, second))
+			require.NoError(t, ensure(t, w, first))
 			assert.True(t, w.signsIn(t, administrator(t, w), first))
 		})
 	})
@@ -70,12 +70,56 @@ func TestTheFirstAdministratorAfterACrash(t *testing.T) {
 	})
 }
 
-func TestTheFirstAdministratorWhomSomebodyAdded(t *testing.T) {
+// What was revoked stays revoked, whatever starts later.
+func TestTheRoleIsGivenOnce(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.peers.Identity.Add("usr_added", ada)
-		w.peers.Identity.Deactivate("usr_added")
-		require.NoError(t, ensure(t, w, first))
-		assert.True(t, w.signsIn(t, administrator(t, w), first))
+		for range 3 {
+			require.NoError(t, ensure(t, w, first))
+		}
+		userID := administrator(t, w)
+		_, err := w.db.DB.ExecContext(t.Context(), "DELETE FROM credentials") // as docs/playbook.md says
+		require.NoError(t, err)
+		require.NoError(t, ensure(t, w, second))
+		assert.True(t, w.signsIn(t, userID, second), "an administrator whose password was taken away gets the new one")
+		assert.Equal(t, map[string]int{userID + " authz.admin ": 1}, w.peers.Authz.Grants())
+	})
+}
+
+func TestAnAddressAloneMakesNobodyAdministrator(t *testing.T) {
+	refused := func(t *testing.T, w *world, userID, says string) {
+		t.Helper()
+		for range 2 {
+			err := ensure(t, w, second)
+			require.ErrorContains(t, err, ada+" belongs to "+userID)
+			require.ErrorContains(t, err, says)
+			require.ErrorContains(t, err, "set ASHLAR_ADMIN_EMAIL to an address that nobody has")
+			assert.NotContains(t, err.Error(), second)
+		}
+		assert.Empty(t, w.peers.Authz.Grants())
+		assert.False(t, w.signsIn(t, userID, second))
+	}
+	t.Run("somebody signed up with it", func(t *testing.T) {
+		each(t, func(t *testing.T, w *world) {
+			userID, err := w.SignUp(t.Context(), applicant(first))
+			require.NoError(t, err)
+			refused(t, w, userID, "another password")
+			assert.True(t, w.signsIn(t, userID, first))
+		})
+	})
+	t.Run("somebody was interrupted signing up with it", func(t *testing.T) {
+		each(t, func(t *testing.T, w *world) {
+			w.peers.Identity.CrashAfterRegister(1)
+			_, err := w.SignUp(t.Context(), applicant(first))
+			require.Error(t, err)
+			refused(t, w, w.peers.Identity.Users()[0], "another password")
+			assert.Len(t, w.pending(t), 1)
+		})
+	})
+	t.Run("somebody was added with it", func(t *testing.T) {
+		each(t, func(t *testing.T, w *world) {
+			w.peers.Identity.Add("usr_added", ada)
+			refused(t, w, "usr_added", "has no password")
+		})
 	})
 }
 

@@ -25,8 +25,8 @@ const settleTimeout = 5 * time.Second
 //  3. the password becomes active.
 //
 // After a crash before 2 a pending password is left that belongs to nobody, which the Sweeper deletes. After a crash
-// before 3 the address is taken, and the next sign-up with it completes the one that was left. It is safe for concurrent
-// use.
+// before 3 the address is taken, and the next sign-up with it and the same password completes the one that was left:
+// whoever knows the password is the person who tried before. It is safe for concurrent use.
 type Desk struct {
 	people *People
 	store  *store.Store
@@ -47,7 +47,7 @@ type Applicant struct {
 }
 
 // SignUp registers a person and returns the id. It fails with ErrEmailTaken where the address belongs to somebody who can
-// sign in, or whom somebody else has added.
+// sign in, whom somebody else has added, or who has signed up with another password and was interrupted.
 func (d *Desk) SignUp(ctx context.Context, who Applicant) (string, error) {
 	hash, err := d.hasher.Hash(ctx, who.Password)
 	if err != nil {
@@ -96,6 +96,13 @@ func (d *Desk) complete(ctx context.Context, who Applicant, hash string, taken e
 	}
 	if err != nil {
 		return "", err
+	}
+	same, _, err := d.hasher.Verify(ctx, found.PasswordHash, who.Password)
+	if err != nil {
+		return "", err
+	}
+	if !same {
+		return "", taken
 	}
 	err = d.store.Activate(ctx, person.ID, hash, who.Actor)
 	if errors.Is(err, store.ErrNotPending) {

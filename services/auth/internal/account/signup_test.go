@@ -42,13 +42,17 @@ func TestSignUpThatCrashedIsCompletedByTheNext(t *testing.T) {
 		assert.Equal(t, users, w.pending(t))
 		assert.False(t, w.signsIn(t, users[0], first), "nobody signs in while it is pending")
 
-		userID, err := w.SignUp(t.Context(), applicant(second))
+		_, err = w.SignUp(t.Context(), applicant(second))
+		require.ErrorIs(t, err, account.ErrEmailTaken, "only the same person completes it")
+		assert.Equal(t, users, w.pending(t))
+
+		userID, err := w.SignUp(t.Context(), applicant(first))
 		require.NoError(t, err)
 		assert.Equal(t, users, []string{userID})
 		assert.Equal(t, users, w.peers.Identity.Users())
 		assert.Empty(t, w.pending(t))
-		assert.True(t, w.signsIn(t, userID, second))
-		assert.False(t, w.signsIn(t, userID, first))
+		assert.True(t, w.signsIn(t, userID, first))
+		assert.False(t, w.signsIn(t, userID, second))
 	})
 }
 
@@ -96,7 +100,7 @@ func TestTheCallerHangsUpAfterIdentityHasThePerson(t *testing.T) {
 			assert.True(t, w.signsIn(t, users[0], first))
 			return
 		}
-		userID, err := w.SignUp(t.Context(), applicant(second))
+		userID, err := w.SignUp(t.Context(), applicant(first))
 		require.NoError(t, err)
 		assert.Equal(t, users[0], userID)
 	})
@@ -107,7 +111,9 @@ func TestTwoCompleteTheSameSignUp(t *testing.T) {
 		// While the first is between identity's answer and its own last step, the second finds it pending.
 		w.peers.Identity.OnRegistered(func(userID string) {
 			w.peers.Identity.OnRegistered(nil)
-			other, err := w.SignUp(t.Context(), applicant(second))
+			_, err := w.SignUp(t.Context(), applicant(second))
+			assert.ErrorIs(t, err, account.ErrEmailTaken, "somebody else takes nothing over")
+			other, err := w.SignUp(t.Context(), applicant(first))
 			assert.NoError(t, err)
 			assert.Equal(t, userID, other)
 		})
@@ -115,8 +121,8 @@ func TestTwoCompleteTheSameSignUp(t *testing.T) {
 		require.ErrorIs(t, err, account.ErrEmailTaken)
 		users := w.peers.Identity.Users()
 		require.Len(t, users, 1)
-		assert.True(t, w.signsIn(t, users[0], second), "the one who was told so has the account")
-		assert.False(t, w.signsIn(t, users[0], first))
+		assert.True(t, w.signsIn(t, users[0], first), "the one who was told so has the account")
+		assert.False(t, w.signsIn(t, users[0], second))
 	})
 }
 

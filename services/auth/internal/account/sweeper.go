@@ -91,7 +91,7 @@ func (s *Sweeper) sweepPending(ctx context.Context) error {
 		case errors.Is(err, ErrNobody):
 			err = s.store.DeletePending(ctx, userID)
 		case err == nil:
-			// The person exists and can still sign up again to complete it; without the pending password nobody ever could.
+			// The person exists and can still sign up again, with the same password, to complete it.
 			err = s.store.Postpone(ctx, userID)
 		}
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"ashlar.dev/services/auth/internal/password"
 	"ashlar.dev/services/auth/internal/refreshtoken"
 	"ashlar.dev/services/auth/internal/store"
 )
@@ -15,7 +16,9 @@ func TestSweepDeletesWhatNobodyCanComplete(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
 		require.NoError(t, w.store.CreatePending(ctx, "usr_nobody", "hash"))
-		require.NoError(t, w.store.CreatePending(ctx, "usr_somebody", "hash"))
+		hash, err := password.NewHasher(cheap).Hash(ctx, first)
+		require.NoError(t, err)
+		require.NoError(t, w.store.CreatePending(ctx, "usr_somebody", hash))
 		w.peers.Identity.Add("usr_somebody", ada)
 		w.pass(59 * time.Minute)
 		require.NoError(t, w.store.CreatePending(ctx, "usr_young", "hash"))

@@ -35,6 +35,7 @@ type world struct {
 	people  *account.People
 	clients *rpc.Clients
 	store   *store.Store
+	db      *database.Database
 	sweeper *account.Sweeper
 	peers   *peertest.Peers
 
@@ -48,7 +49,7 @@ func each(t *testing.T, test func(*testing.T, *world)) {
 		log := slog.New(slog.DiscardHandler)
 		require.NoError(t, migrate.Apply(t.Context(), db, migrations.FS, log))
 		env := service.NewLocalEnvironment(workload.NewClusterKey())
-		w := &world{now: time.Now(), peers: peertest.Join(t, env)}
+		w := &world{db: db, now: time.Now(), peers: peertest.Join(t, env)}
 		w.store = store.New(db, trail.New("auth", outbox.New(db, log, nil), db.DB, log, prometheus.NewRegistry()), w.clock)
 		telemetry, err := telemetry.New(t.Context(), telemetry.Config{}, telemetry.Process{Service: "auth"}, io.Discard)
 		require.NoError(t, err)

@@ -14,7 +14,7 @@ func (Permission) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("id").NotEmpty().MaxLen(200).Immutable(),
 		field.String("module").MaxLen(64).Immutable(),
-		field.String("description").MaxLen(500),
+		field.String("description").MaxRuneLen(500),
 		field.Bool("removed").Default(false).Comment("The module does not declare it any more."),
 	}
 }

@@ -22,7 +22,7 @@ func (Role) Fields() []ent.Field {
 		field.String("organization_id").MaxLen(mixin.MaxIDLength).Default("").Immutable().
 			Comment("Whose role it is; empty: everywhere."),
 		field.String("name").MaxLen(128).Immutable(),
-		field.String("description").MaxLen(500).Default(""),
+		field.String("description").MaxRuneLen(500).Default(""),
 		field.Strings("permissions").Comment("Permissions and patterns."),
 		field.String("module").MaxLen(64).Default("").Immutable().Comment("Who brings it; empty: people made it."),
 		field.Bool("removed").Default(false).Comment("The module does not bring it any more."),

@@ -20,6 +20,8 @@ const (
 	reasonRoleRemoved       = "ROLE_REMOVED"
 	reasonRoleExceedsCaller = "ROLE_EXCEEDS_CALLER"
 	reasonUnknownPermission = "UNKNOWN_PERMISSION"
+	reasonRoleInUse         = "ROLE_IN_USE"
+	reasonLastOwner         = "LAST_OWNER"
 	reasonForeignModule     = "FOREIGN_MODULE"
 )
 
@@ -39,6 +41,12 @@ func answer(err error) error {
 	case errors.Is(err, store.ErrRoleRemoved):
 		return rpcerror.New(connect.CodeFailedPrecondition, reasonRoleRemoved,
 			"the module does not bring this role any more: grant another", rpcerror.Cause(err))
+	case errors.Is(err, store.ErrRoleInUse):
+		return rpcerror.New(connect.CodeFailedPrecondition, reasonRoleInUse,
+			"more than 1,000 people hold the role: revoke it from some first", rpcerror.Cause(err))
+	case errors.Is(err, store.ErrLastHolder):
+		return rpcerror.New(connect.CodeFailedPrecondition, reasonLastOwner,
+			"nobody else owns the organization: make somebody else its owner first", rpcerror.Cause(err))
 	case errors.As(err, &unknown):
 		return unknownPermission(string(unknown))
 	default:

@@ -39,6 +39,9 @@ func (h *Grants) RevokeRole(ctx context.Context, req *authzv1.RevokeRoleRequest)
 	if err != nil {
 		return nil, answer(err)
 	}
+	if err := within(ctx, h.store, req.GetOrganizationId(), role.Permissions); err != nil {
+		return nil, err
+	}
 	if err := h.store.Revoke(ctx, req.GetUserId(), role, req.GetOrganizationId()); err != nil {
 		return nil, answer(err)
 	}

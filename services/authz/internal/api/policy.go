@@ -11,6 +11,7 @@ import (
 	"ashlar.dev/kernel/authn"
 	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/kernel/rpcerror"
+	"ashlar.dev/services/authz/ent"
 	"ashlar.dev/services/authz/internal/store"
 )
 
@@ -81,15 +82,41 @@ func (h *Policy) EnsureGrant(ctx context.Context, req *authzv1.EnsureGrantReques
 	if err != nil {
 		return nil, answer(err)
 	}
+	if !mayEnsure(authn.FromContext(ctx).ServiceName, role, req.GetOrganizationId()) {
+		return nil, foreign("role", role.Name, authn.FromContext(ctx).ServiceName)
+	}
 	if _, err := h.store.Grant(ctx, req.GetUserId(), role, req.GetOrganizationId()); err != nil {
 		return nil, answer(err)
 	}
 	return &authzv1.EnsureGrantResponse{}, nil
 }
 
+// The one exception from the rule that a service gives the roles of its own module only: auth, which makes the first
+// account, gives it the platform.
+const (
+	administratorService = "auth"
+	administratorRole    = "authz.admin"
+)
+
+// mayEnsure tells whether a service may give people a module's role in an organization.
+func mayEnsure(caller string, role *ent.Role, organization string) bool {
+	if caller == administratorService && role.Name == administratorRole && organization == "" {
+		return true
+	}
+	return role.Module == caller
+}
+
 // RevokeGrants implements ashlar.authz.v1.PolicyService.
 func (h *Policy) RevokeGrants(ctx context.Context, req *authzv1.RevokeGrantsRequest) (*authzv1.RevokeGrantsResponse, error) {
-	if err := h.store.RevokeAll(ctx, req.GetUserId(), req.GetOrganizationId()); err != nil {
+	// A service that acts by itself may take anything.
+	var allow store.Allow = func([]string) error { return nil }
+	if person := authn.FromContext(ctx).OnBehalfOf; person != nil {
+		var err error
+		if allow, err = heldBy(ctx, h.store, person.UserID, req.GetOrganizationId()); err != nil {
+			return nil, err
+		}
+	}
+	if err := h.store.RevokeAll(ctx, req.GetUserId(), req.GetOrganizationId(), req.GetKeptRole(), allow); err != nil {
 		return nil, answer(err)
 	}
 	return &authzv1.RevokeGrantsResponse{}, nil

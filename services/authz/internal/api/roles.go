@@ -9,11 +9,9 @@ import (
 
 	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
 	"ashlar.dev/kernel/authn"
-	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/kernel/page"
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/services/authz/ent"
-	"ashlar.dev/services/authz/internal/pattern"
 	"ashlar.dev/services/authz/internal/store"
 )
 
@@ -25,6 +23,9 @@ func NewRoles(s *store.Store) *Roles { return &Roles{s} }
 
 // CreateRole implements ashlar.authz.v1.RoleService.
 func (h *Roles) CreateRole(ctx context.Context, req *authzv1.CreateRoleRequest) (*authzv1.CreateRoleResponse, error) {
+	if err := valid(req.GetPermissions()); err != nil {
+		return nil, err
+	}
 	if err := within(ctx, h.store, req.GetOrganizationId(), req.GetPermissions()); err != nil {
 		return nil, err
 	}
@@ -71,10 +72,17 @@ func (h *Roles) UpdateRole(ctx context.Context, req *authzv1.UpdateRoleRequest) 
 	if err != nil {
 		return nil, err
 	}
-	if err := within(ctx, h.store, role.GetOrganizationId(), update.Permissions); err != nil {
+	if err := valid(update.Permissions); err != nil {
 		return nil, err
 	}
-	changed, err := h.store.UpdateRole(ctx, role.GetOrganizationId(), role.GetName(), update)
+	allow, err := heldBy(ctx, h.store, authn.FromContext(ctx).UserID, role.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	if err := allow(update.Permissions); err != nil {
+		return nil, err
+	}
+	changed, err := h.store.UpdateRole(ctx, role.GetOrganizationId(), role.GetName(), update, allow)
 	if err != nil {
 		return nil, answer(err)
 	}
@@ -111,28 +119,14 @@ func unsupportedMask(what string) error {
 
 // DeleteRole implements ashlar.authz.v1.RoleService.
 func (h *Roles) DeleteRole(ctx context.Context, req *authzv1.DeleteRoleRequest) (*authzv1.DeleteRoleResponse, error) {
-	if err := h.store.DeleteRole(ctx, req.GetOrganizationId(), req.GetName()); err != nil {
+	allow, err := heldBy(ctx, h.store, authn.FromContext(ctx).UserID, req.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	if err := h.store.DeleteRole(ctx, req.GetOrganizationId(), req.GetName(), allow); err != nil {
 		return nil, answer(err)
 	}
 	return &authzv1.DeleteRoleResponse{}, nil
-}
-
-// within refuses permissions that the caller does not hold in the organization: nobody can give what they do not have.
-func within(ctx context.Context, s *store.Store, organization string, permissions []string) error {
-	for _, p := range permissions {
-		if !manifest.ValidPattern(p) {
-			return unknownPermission(p)
-		}
-	}
-	held, err := s.Held(ctx, authn.FromContext(ctx).UserID, organization)
-	if err != nil {
-		return err
-	}
-	if missing, found := pattern.FirstUncovered(held, permissions); found {
-		return rpcerror.New(connect.CodePermissionDenied, reasonRoleExceedsCaller,
-			fmt.Sprintf("the role permits %s, which you do not hold there yourself", missing), rpcerror.Meta("permission", missing))
-	}
-	return nil
 }
 
 func roleMessage(r *ent.Role) *authzv1.Role {

@@ -57,12 +57,24 @@ func (s *Store) Revoke(ctx context.Context, userID string, r *ent.Role, organiza
 	})
 }
 
-// RevokeAll takes all roles that a person holds in an organization.
-func (s *Store) RevokeAll(ctx context.Context, userID, organization string) error {
+// RevokeAll takes all roles that a person holds in an organization, if all may be taken. It fails with ErrLastHolder
+// where kept, unless it is empty, is among them and nobody else holds it there.
+func (s *Store) RevokeAll(ctx context.Context, userID, organization, kept string, allow Allow) error {
 	return s.change(ctx, func(tx *ent.Tx) error {
 		held, err := tx.Grant.Query().Where(grant.UserID(userID), grant.OrganizationID(organization)).WithRole().All(ctx)
 		if err != nil {
 			return err
+		}
+		for _, g := range held {
+			if err := allow(g.Edges.Role.Permissions); err != nil {
+				return err
+			}
+			if g.Edges.Role.Name != kept {
+				continue
+			}
+			if err := s.othersHold(ctx, tx, g); err != nil {
+				return err
+			}
 		}
 		for _, g := range held {
 			if err := tx.Grant.DeleteOne(g).Exec(ctx); err != nil {
@@ -74,6 +86,19 @@ func (s *Store) RevokeAll(ctx context.Context, userID, organization string) erro
 		}
 		return nil
 	})
+}
+
+// othersHold fails where a grant is the last of its role in its organization.
+func (s *Store) othersHold(ctx context.Context, tx *ent.Tx, g *ent.Grant) error {
+	// Two holders who remove each other must not both find the other.
+	if err := s.lock(ctx, tx, g.RoleID); err != nil {
+		return err
+	}
+	others, err := tx.Grant.Query().Where(grant.RoleID(g.RoleID), grant.OrganizationID(g.OrganizationID), grant.IDNEQ(g.ID)).Exist(ctx)
+	if err == nil && !others {
+		err = ErrLastHolder
+	}
+	return err
 }
 
 // Grants returns up to limit grants in an organization whose ids come after the given one, with their roles, oldest

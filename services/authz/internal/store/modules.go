@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
 
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
@@ -34,6 +36,16 @@ func (s *Store) RegisterModule(ctx context.Context, module string, permissions [
 	})
 }
 
+// noteChange notes a change, unless another instance of the module, that registers at the same time, has made it: ent returns
+// sql.ErrNoRows where an insert met what is there and did nothing.
+func noteChange(err error, changed *bool) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	*changed = *changed || err == nil
+	return err
+}
+
 func registerPermissions(ctx context.Context, tx *ent.Tx, module string, permissions []*kernelv1.Permission) (changed bool, err error) {
 	existing, err := tx.Permission.Query().Where(permission.Module(module)).All(ctx)
 	if err != nil {
@@ -49,16 +61,15 @@ func registerPermissions(ctx context.Context, tx *ent.Tx, module string, permiss
 		switch {
 		case !ok:
 			err = tx.Permission.Create().SetID(p.GetId()).SetModule(module).SetDescription(p.GetDescription()).
-				OnConflictColumns(permission.FieldID).UpdateNewValues().Exec(ctx)
+				OnConflictColumns(permission.FieldID).DoNothing().Exec(ctx)
 		case was.Removed || was.Description != p.GetDescription():
 			err = tx.Permission.UpdateOne(was).SetDescription(p.GetDescription()).SetRemoved(false).Exec(ctx)
 		default:
 			continue
 		}
-		if err != nil {
+		if err = noteChange(err, &changed); err != nil {
 			return false, err
 		}
-		changed = true
 	}
 	for _, p := range old {
 		if p.Removed {
@@ -94,10 +105,9 @@ func registerRoles(ctx context.Context, tx *ent.Tx, module string, roles []*kern
 		default:
 			continue
 		}
-		if err != nil {
+		if err = noteChange(err, &changed); err != nil {
 			return false, err
 		}
-		changed = true
 	}
 	for _, r := range old {
 		if r.Removed {

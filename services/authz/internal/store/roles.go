@@ -7,6 +7,7 @@ import (
 	"ashlar.dev/kernel/audit"
 	"ashlar.dev/kernel/id"
 	"ashlar.dev/services/authz/ent"
+	"ashlar.dev/services/authz/ent/grant"
 	"ashlar.dev/services/authz/ent/permission"
 	"ashlar.dev/services/authz/ent/role"
 )
@@ -80,12 +81,15 @@ type RoleUpdate struct {
 	Permissions []string
 }
 
-// UpdateRole changes a role that people made.
-func (s *Store) UpdateRole(ctx context.Context, organization, name string, update RoleUpdate) (*ent.Role, error) {
+// UpdateRole changes a role that people made, if what it permits so far may be changed.
+func (s *Store) UpdateRole(ctx context.Context, organization, name string, update RoleUpdate, allow Allow) (*ent.Role, error) {
 	var changed *ent.Role
 	err := s.change(ctx, func(tx *ent.Tx) error {
 		found, err := own(ctx, tx, organization, name)
 		if err != nil {
+			return err
+		}
+		if err := allow(found.Permissions); err != nil {
 			return err
 		}
 		change := tx.Role.UpdateOne(found).SetNillableDescription(update.Description)
@@ -103,11 +107,21 @@ func (s *Store) UpdateRole(ctx context.Context, organization, name string, updat
 	return changed, err
 }
 
-// DeleteRole deletes a role that people made, and all grants of it.
-func (s *Store) DeleteRole(ctx context.Context, organization, name string) error {
+// maxGrantsOfDeleted bounds the events of one deletion.
+const maxGrantsOfDeleted = 1000
+
+// DeleteRole deletes a role that people made and that may be taken, and all grants of it: up to 1,000, otherwise it fails
+// with ErrRoleInUse.
+func (s *Store) DeleteRole(ctx context.Context, organization, name string, allow Allow) error {
 	return s.change(ctx, func(tx *ent.Tx) error {
 		found, err := own(ctx, tx, organization, name)
 		if err != nil {
+			return err
+		}
+		if err := allow(found.Permissions); err != nil {
+			return err
+		}
+		if err := s.recordGrantsOf(ctx, tx, found); err != nil {
 			return err
 		}
 		if err := tx.Role.DeleteOne(found).Exec(ctx); err != nil {
@@ -115,6 +129,27 @@ func (s *Store) DeleteRole(ctx context.Context, organization, name string) error
 		}
 		return s.trail.Append(ctx, tx, roleChange("role.delete", found))
 	})
+}
+
+// recordGrantsOf records that all who hold a role lose it.
+func (s *Store) recordGrantsOf(ctx context.Context, tx *ent.Tx, r *ent.Role) error {
+	// Nobody may be granted it in between, and lose it unseen.
+	if err := s.lock(ctx, tx, r.ID); err != nil {
+		return err
+	}
+	grants, err := tx.Grant.Query().Where(grant.RoleID(r.ID)).Limit(maxGrantsOfDeleted + 1).All(ctx)
+	if err != nil {
+		return err
+	}
+	if len(grants) > maxGrantsOfDeleted {
+		return ErrRoleInUse
+	}
+	for _, g := range grants {
+		if err := s.trail.Append(ctx, tx, grantChange("grant.delete", g.UserID, r.Name, g.OrganizationID)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // own returns a role that belongs to exactly this organization and that people made.

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 
+	"entgo.io/ent/dialect"
+
 	"ashlar.dev/ent/database"
 	"ashlar.dev/platform/trail"
 	"ashlar.dev/services/authz/ent"
@@ -17,6 +19,8 @@ var (
 	ErrRoleExists        = errors.New("a role of this name exists")
 	ErrRoleOfModule      = errors.New("the role belongs to a module")
 	ErrRoleRemoved       = errors.New("the module does not bring the role any more")
+	ErrRoleInUse         = errors.New("too many people hold the role")
+	ErrLastHolder        = errors.New("nobody else holds the role there")
 	ErrUnknownPermission = errors.New("no such permission")
 )
 
@@ -31,6 +35,20 @@ type Store struct {
 func New(db *database.Database, record *trail.Trail) *Store {
 	return &Store{db: db, client: ent.NewClient(ent.Driver(db.Driver())), trail: record}
 }
+
+// lock keeps other transactions from granting a role, and from locking it, until this one ends. On SQLite transactions
+// take turns anyway.
+func (s *Store) lock(ctx context.Context, tx *ent.Tx, roleID string) error {
+	if s.db.Dialect != dialect.Postgres {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `SELECT 1 FROM "roles" WHERE "id" = $1 FOR UPDATE`, roleID)
+	return err
+}
+
+// Allow tells whether the caller may take or change what permits this: nil, or an error that comes back as it is. It runs
+// within a transaction and must not ask the database.
+type Allow func(permissions []string) error
 
 // change runs a transaction; see database.InTx for what run must not do.
 func (s *Store) change(ctx context.Context, run func(*ent.Tx) error) error {

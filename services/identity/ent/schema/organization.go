@@ -16,7 +16,7 @@ func (Organization) Mixin() []ent.Mixin { return []ent.Mixin{mixin.ID{}, mixin.T
 // Fields implements ent.Interface.
 func (Organization) Fields() []ent.Field {
 	return []ent.Field{
-		field.String("display_name").MaxLen(200),
+		field.String("display_name").MaxRuneLen(200),
 		field.Bool("deactivated").Default(false),
 		field.String("request_key").MaxLen(160).Optional().Nillable().Unique().Immutable().
 			Comment("Who created it and under which request_id."),

@@ -18,7 +18,7 @@ func (User) Mixin() []ent.Mixin { return []ent.Mixin{mixin.ID{}, mixin.Time{}} }
 func (User) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("email").MaxLen(254).Unique().Comment("In lower case."),
-		field.String("display_name").MaxLen(200),
+		field.String("display_name").MaxRuneLen(200),
 		field.Bool("deactivated").Default(false),
 		field.String("request_key").MaxLen(160).Optional().Nillable().Unique().Immutable().
 			Comment("Who created it and under which request_id."),

@@ -19,6 +19,12 @@ const (
 	reasonOrganizationDeactivated = "ORGANIZATION_DEACTIVATED"
 )
 
+// Reasons that authz gives and identity hands on.
+const (
+	reasonRoleExceedsCaller = "ROLE_EXCEEDS_CALLER"
+	reasonLastOwner         = "LAST_OWNER"
+)
+
 // answer is the one place that maps what the store says to what callers see. notFound is the reason where the thing
 // that the RPC is about does not exist.
 func answer(err error, notFound string) error {

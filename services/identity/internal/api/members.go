@@ -21,6 +21,10 @@ func (h *Organizations) AddMember(ctx context.Context, req *identityv1.AddMember
 
 // RemoveMember implements ashlar.identity.v1.OrganizationService.
 func (h *Organizations) RemoveMember(ctx context.Context, req *identityv1.RemoveMemberRequest) (*identityv1.RemoveMemberResponse, error) {
+	// Not after the roles: what a refused call took would be gone.
+	if err := h.store.CheckOpen(ctx, req.GetOrganizationId()); err != nil {
+		return nil, answer(err, reasonOrganizationNotFound)
+	}
 	// The roles first: after a crash in between, the person can do nothing any more, and the call can be made again.
 	if err := h.roles.revokeAll(ctx, req.GetUserId(), req.GetOrganizationId()); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
 	"ashlar.dev/gen/go/ashlar/authz/v1/authzv1connect"
 	"ashlar.dev/kernel/rpc"
+	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/platform/policy"
 )
 
@@ -27,7 +28,17 @@ func (r *Roles) makeOwner(ctx context.Context, userID, organizationID string) er
 	return err
 }
 
+// revokeAll takes all roles that a person holds in an organization. Authz refuses it where they exceed the caller's, and
+// where nobody would own the organization any more.
 func (r *Roles) revokeAll(ctx context.Context, userID, organizationID string) error {
-	_, err := r.policy.RevokeGrants(ctx, &authzv1.RevokeGrantsRequest{UserId: userID, OrganizationId: organizationID})
-	return err
+	_, err := r.policy.RevokeGrants(ctx, &authzv1.RevokeGrantsRequest{
+		UserId: userID, OrganizationId: organizationID, KeptRole: ownerRole,
+	})
+	switch rpcerror.Reason(err) {
+	case reasonRoleExceedsCaller, reasonLastOwner:
+		// What authz says of the caller, not of this service.
+		return rpcerror.Forward(err)
+	default:
+		return err
+	}
 }

@@ -136,13 +136,26 @@ func (s *Store) SetOrganizationDeactivated(ctx context.Context, organizationID s
 	return changed, err
 }
 
-// open fails where an organization does not exist or is deactivated.
+// CheckOpen fails where an organization does not exist or is deactivated.
+func (s *Store) CheckOpen(ctx context.Context, organizationID string) error {
+	found, err := s.client.Organization.Get(ctx, organizationID)
+	if err != nil {
+		return translate(err)
+	}
+	return checkOpen(found)
+}
+
+// open is CheckOpen in a transaction.
 func open(ctx context.Context, tx *ent.Tx, organizationID string) error {
 	found, err := tx.Organization.Get(ctx, organizationID)
 	if err != nil {
 		return err
 	}
-	if found.Deactivated {
+	return checkOpen(found)
+}
+
+func checkOpen(o *ent.Organization) error {
+	if o.Deactivated {
 		return ErrOrganizationDeactivated
 	}
 	return nil

@@ -605,13 +605,12 @@ var File_ashlar_auth_v1_auth_proto protoreflect.FileDescriptor
 
 const file_ashlar_auth_v1_auth_proto_rawDesc = "" +
 	"\n" +
-	"\x19ashlar/auth/v1/auth.proto\x12\x0eashlar.auth.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8b\x01\n" +
+	"\x19ashlar/auth/v1/auth.proto\x12\x0eashlar.auth.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n" +
 	"\rSignUpRequest\x12 \n" +
 	"\x05email\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x18\xfe\x01`\x01R\x05email\x12)\n" +
-	"\bpassword\x18\x02 \x01(\tB\r\xbaH\ar\x05\x10\x0f(\x80\b\x80\x01\x01R\bpassword\x12-\n" +
-	"\fdisplay_name\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\")\n" +
+	"\bpassword\x18\x02 \x01(\tB\r\xbaH\ar\x05\x10\x0f(\x80\b\x80\x01\x01R\bpassword\x12B\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\")\n" +
 	"\x0eSignUpResponse\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\"\x8d\x01\n" +
 	"\fLoginRequest\x12 \n" +

@@ -124,13 +124,12 @@ var File_ashlar_authz_v1_check_proto protoreflect.FileDescriptor
 
 const file_ashlar_authz_v1_check_proto_rawDesc = "" +
 	"\n" +
-	"\x1bashlar/authz/v1/check.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\"l\n" +
-	"\fCheckRequest\x12*\n" +
+	"\x1bashlar/authz/v1/check.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\"\x80\x01\n" +
+	"\fCheckRequest\x124\n" +
 	"\n" +
-	"permission\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\n" +
-	"permission\x120\n" +
-	"\x0forganization_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\")\n" +
+	"permission\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xc8\x012\b^[ -~]*$R\n" +
+	"permission\x12:\n" +
+	"\x0forganization_id\x18\x02 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\")\n" +
 	"\rCheckResponse\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed2a\n" +
 	"\fCheckService\x12Q\n" +

@@ -430,24 +430,21 @@ var File_ashlar_authz_v1_grant_proto protoreflect.FileDescriptor
 
 const file_ashlar_authz_v1_grant_proto_rawDesc = "" +
 	"\n" +
-	"\x1bashlar/authz/v1/grant.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x01\n" +
-	"\x10GrantRoleRequest\x12&\n" +
-	"\auser_id\x18\x01 \x01(\tB\r\xbaH\n" +
-	"r\b\x18@:\x04usr_R\x06userId\x12\x1e\n" +
-	"\x04role\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x04role\x120\n" +
-	"\x0forganization_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\"A\n" +
+	"\x1bashlar/authz/v1/grant.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x01\n" +
+	"\x10GrantRoleRequest\x120\n" +
+	"\auser_id\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x18@2\b^[ -~]*$:\x04usr_R\x06userId\x12(\n" +
+	"\x04role\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x80\x012\b^[ -~]*$R\x04role\x12:\n" +
+	"\x0forganization_id\x18\x03 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\"A\n" +
 	"\x11GrantRoleResponse\x12,\n" +
-	"\x05grant\x18\x01 \x01(\v2\x16.ashlar.authz.v1.GrantR\x05grant\"\x89\x01\n" +
-	"\x11RevokeRoleRequest\x12\"\n" +
-	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12\x1e\n" +
-	"\x04role\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x04role\x120\n" +
-	"\x0forganization_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\"\x14\n" +
-	"\x12RevokeRoleResponse\"\xb9\x01\n" +
-	"\x11ListGrantsRequest\x120\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x12 \n" +
-	"\auser_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06userId\x12'\n" +
+	"\x05grant\x18\x01 \x01(\v2\x16.ashlar.authz.v1.GrantR\x05grant\"\xa7\x01\n" +
+	"\x11RevokeRoleRequest\x12,\n" +
+	"\auser_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06userId\x12(\n" +
+	"\x04role\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x80\x012\b^[ -~]*$R\x04role\x12:\n" +
+	"\x0forganization_id\x18\x03 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\"\x14\n" +
+	"\x12RevokeRoleResponse\"\xcd\x01\n" +
+	"\x11ListGrantsRequest\x12:\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\x12*\n" +
+	"\auser_id\x18\x02 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x06userId\x12'\n" +
 	"\tpage_size\x18\x03 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +

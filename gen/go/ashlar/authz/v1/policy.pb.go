@@ -326,8 +326,11 @@ type RevokeGrantsRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	UserId         string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	OrganizationId string                 `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// A role that somebody must hold in the organization afterwards: where the person is the last one who does, the call
+	// fails with failed_precondition (LAST_OWNER). Empty: none.
+	KeptRole      string `protobuf:"bytes,3,opt,name=kept_role,json=keptRole,proto3" json:"kept_role,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RevokeGrantsRequest) Reset() {
@@ -370,6 +373,13 @@ func (x *RevokeGrantsRequest) GetUserId() string {
 func (x *RevokeGrantsRequest) GetOrganizationId() string {
 	if x != nil {
 		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *RevokeGrantsRequest) GetKeptRole() string {
+	if x != nil {
+		return x.KeptRole
 	}
 	return ""
 }
@@ -419,26 +429,24 @@ const file_ashlar_authz_v1_policy_proto_rawDesc = "" +
 	"\x06module\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06module\x12I\n" +
 	"\vpermissions\x18\x02 \x03(\v2\x1c.ashlar.kernel.v1.PermissionB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\vpermissions\x127\n" +
 	"\x05roles\x18\x03 \x03(\v2\x16.ashlar.kernel.v1.RoleB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x05roles\"\x18\n" +
-	"\x16RegisterModuleResponse\"\x91\x01\n" +
-	"\rDecideRequest\x12\"\n" +
-	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x12*\n" +
+	"\x16RegisterModuleResponse\"\xaf\x01\n" +
+	"\rDecideRequest\x12,\n" +
+	"\auser_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06userId\x124\n" +
 	"\n" +
-	"permission\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\n" +
-	"permission\x120\n" +
-	"\x0forganization_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\"*\n" +
+	"permission\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xc8\x012\b^[ -~]*$R\n" +
+	"permission\x12:\n" +
+	"\x0forganization_id\x18\x03 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\"*\n" +
 	"\x0eDecideResponse\x12\x18\n" +
-	"\aallowed\x18\x01 \x01(\bR\aallowed\"\x8e\x01\n" +
-	"\x12EnsureGrantRequest\x12&\n" +
-	"\auser_id\x18\x01 \x01(\tB\r\xbaH\n" +
-	"r\b\x18@:\x04usr_R\x06userId\x12\x1e\n" +
-	"\x04role\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x04role\x120\n" +
-	"\x0forganization_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\"\x15\n" +
-	"\x13EnsureGrantResponse\"m\n" +
-	"\x13RevokeGrantsRequest\x12\"\n" +
-	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\x122\n" +
-	"\x0forganization_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0eorganizationId\"\x16\n" +
+	"\aallowed\x18\x01 \x01(\bR\aallowed\"\xac\x01\n" +
+	"\x12EnsureGrantRequest\x120\n" +
+	"\auser_id\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x18@2\b^[ -~]*$:\x04usr_R\x06userId\x12(\n" +
+	"\x04role\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x80\x012\b^[ -~]*$R\x04role\x12:\n" +
+	"\x0forganization_id\x18\x03 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\"\x15\n" +
+	"\x13EnsureGrantResponse\"\xb2\x01\n" +
+	"\x13RevokeGrantsRequest\x12,\n" +
+	"\auser_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06userId\x12<\n" +
+	"\x0forganization_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x12/\n" +
+	"\tkept_role\x18\x03 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x012\b^[ -~]*$R\bkeptRole\"\x16\n" +
 	"\x14RevokeGrantsResponse2\xa0\x03\n" +
 	"\rPolicyService\x12l\n" +
 	"\x0eRegisterModule\x12&.ashlar.authz.v1.RegisterModuleRequest\x1a'.ashlar.authz.v1.RegisterModuleResponse\"\t\xea\xe0\x18\x02 \x01\x90\x02\x02\x12T\n" +

@@ -642,22 +642,22 @@ var File_ashlar_authz_v1_role_proto protoreflect.FileDescriptor
 
 const file_ashlar_authz_v1_role_proto_rawDesc = "" +
 	"\n" +
-	"\x1aashlar/authz/v1/role.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdc\x01\n" +
-	"\x11CreateRoleRequest\x120\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x121\n" +
-	"\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,62}$R\x04name\x12*\n" +
-	"\vdescription\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vdescription\x126\n" +
+	"\x1aashlar/authz/v1/role.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x01\n" +
+	"\x11CreateRoleRequest\x12:\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\x121\n" +
+	"\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,62}$R\x04name\x126\n" +
+	"\vdescription\x18\x03 \x01(\tB\x14\xbaH\x11r\x0f\x18\xf4\x032\n" +
+	"^[^\\x00]*$R\vdescription\x126\n" +
 	"\vpermissions\x18\x04 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\xc8\x01\"\ar\x05\x10\x01\x18\xc8\x01R\vpermissions\"?\n" +
 	"\x12CreateRoleResponse\x12)\n" +
-	"\x04role\x18\x01 \x01(\v2\x15.ashlar.authz.v1.RoleR\x04role\"b\n" +
-	"\x0eGetRoleRequest\x120\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x12\x1e\n" +
-	"\x04name\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x04name\"<\n" +
+	"\x04role\x18\x01 \x01(\v2\x15.ashlar.authz.v1.RoleR\x04role\"v\n" +
+	"\x0eGetRoleRequest\x12:\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\x12(\n" +
+	"\x04name\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x80\x012\b^[ -~]*$R\x04name\"<\n" +
 	"\x0fGetRoleResponse\x12)\n" +
-	"\x04role\x18\x01 \x01(\v2\x15.ashlar.authz.v1.RoleR\x04role\"\x96\x01\n" +
-	"\x10ListRolesRequest\x120\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x12'\n" +
+	"\x04role\x18\x01 \x01(\v2\x15.ashlar.authz.v1.RoleR\x04role\"\xa0\x01\n" +
+	"\x10ListRolesRequest\x12:\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
@@ -670,16 +670,16 @@ const file_ashlar_authz_v1_role_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"updateMask\"?\n" +
 	"\x12UpdateRoleResponse\x12)\n" +
-	"\x04role\x18\x01 \x01(\v2\x15.ashlar.authz.v1.RoleR\x04role\"e\n" +
-	"\x11DeleteRoleRequest\x120\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x12\x1e\n" +
-	"\x04name\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\x80\x01R\x04name\"\x14\n" +
-	"\x12DeleteRoleResponse\"\xe0\x02\n" +
-	"\x04Role\x120\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x12\x1c\n" +
-	"\x04name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x04name\x12*\n" +
-	"\vdescription\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vdescription\x124\n" +
+	"\x04role\x18\x01 \x01(\v2\x15.ashlar.authz.v1.RoleR\x04role\"y\n" +
+	"\x11DeleteRoleRequest\x12:\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\x12(\n" +
+	"\x04name\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x80\x012\b^[ -~]*$R\x04name\"\x14\n" +
+	"\x12DeleteRoleResponse\"\x80\x03\n" +
+	"\x04Role\x12:\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\x12&\n" +
+	"\x04name\x18\x02 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x012\b^[ -~]*$R\x04name\x126\n" +
+	"\vdescription\x18\x03 \x01(\tB\x14\xbaH\x11r\x0f\x18\xf4\x032\n" +
+	"^[^\\x00]*$R\vdescription\x124\n" +
 	"\vpermissions\x18\x04 \x03(\tB\x12\xbaH\x0f\x92\x01\f\x10\xc8\x01\"\ar\x05\x10\x01\x18\xc8\x01R\vpermissions\x12\x16\n" +
 	"\x06module\x18\x05 \x01(\tR\x06module\x129\n" +
 	"\n" +

@@ -257,20 +257,17 @@ var File_ashlar_identity_v1_account_proto protoreflect.FileDescriptor
 
 const file_ashlar_identity_v1_account_proto_rawDesc = "" +
 	"\n" +
-	" ashlar/identity/v1/account.proto\x12\x12ashlar.identity.v1\x1a\x1dashlar/identity/v1/user.proto\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\"\x91\x01\n" +
-	"\x16RegisterAccountRequest\x12&\n" +
-	"\auser_id\x18\x01 \x01(\tB\r\xbaH\n" +
-	"r\b\x18@:\x04usr_R\x06userId\x12 \n" +
+	" ashlar/identity/v1/account.proto\x12\x12ashlar.identity.v1\x1a\x1dashlar/identity/v1/user.proto\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\"\xb0\x01\n" +
+	"\x16RegisterAccountRequest\x120\n" +
+	"\auser_id\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x18@2\b^[ -~]*$:\x04usr_R\x06userId\x12 \n" +
 	"\x05email\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x18\xfe\x01`\x01R\x05email\x12-\n" +
-	"\fdisplay_name\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\"G\n" +
+	"\xbaH\ar\x05\x18\xfe\x01`\x01R\x05email\x12B\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\"G\n" +
 	"\x17RegisterAccountResponse\x12,\n" +
-	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\"m\n" +
-	"\x14LookupAccountRequest\x12$\n" +
-	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\x06userId\x12\"\n" +
-	"\x05email\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xfe\x01H\x00R\x05emailB\v\n" +
+	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\"\x81\x01\n" +
+	"\x14LookupAccountRequest\x12.\n" +
+	"\auser_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$H\x00R\x06userId\x12,\n" +
+	"\x05email\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xfe\x012\b^[ -~]*$H\x00R\x05emailB\v\n" +
 	"\x02by\x12\x05\xbaH\x02\b\x01\"E\n" +
 	"\x15LookupAccountResponse\x12,\n" +
 	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user2\xf8\x01\n" +

@@ -1078,16 +1078,15 @@ var File_ashlar_identity_v1_organization_proto protoreflect.FileDescriptor
 
 const file_ashlar_identity_v1_organization_proto_rawDesc = "" +
 	"\n" +
-	"%ashlar/identity/v1/organization.proto\x12\x12ashlar.identity.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"r\n" +
-	"\x19CreateOrganizationRequest\x12-\n" +
-	"\fdisplay_name\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\x12&\n" +
+	"%ashlar/identity/v1/organization.proto\x12\x12ashlar.identity.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x01\n" +
+	"\x19CreateOrganizationRequest\x12B\n" +
+	"\fdisplay_name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x120\n" +
 	"\n" +
-	"request_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"b\n" +
+	"request_id\x18\x02 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\trequestId\"b\n" +
 	"\x1aCreateOrganizationResponse\x12D\n" +
-	"\forganization\x18\x01 \x01(\v2 .ashlar.identity.v1.OrganizationR\forganization\"L\n" +
-	"\x16GetOrganizationRequest\x122\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0eorganizationId\"_\n" +
+	"\forganization\x18\x01 \x01(\v2 .ashlar.identity.v1.OrganizationR\forganization\"V\n" +
+	"\x16GetOrganizationRequest\x12<\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\"_\n" +
 	"\x17GetOrganizationResponse\x12D\n" +
 	"\forganization\x18\x01 \x01(\v2 .ashlar.identity.v1.OrganizationR\forganization\"l\n" +
 	"\x18ListOrganizationsRequest\x12'\n" +
@@ -1103,36 +1102,36 @@ const file_ashlar_identity_v1_organization_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"updateMask\"b\n" +
 	"\x1aUpdateOrganizationResponse\x12D\n" +
-	"\forganization\x18\x01 \x01(\v2 .ashlar.identity.v1.OrganizationR\forganization\"S\n" +
-	"\x1dDeactivateOrganizationRequest\x122\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0eorganizationId\"f\n" +
+	"\forganization\x18\x01 \x01(\v2 .ashlar.identity.v1.OrganizationR\forganization\"]\n" +
+	"\x1dDeactivateOrganizationRequest\x12<\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\"f\n" +
 	"\x1eDeactivateOrganizationResponse\x12D\n" +
-	"\forganization\x18\x01 \x01(\v2 .ashlar.identity.v1.OrganizationR\forganization\"S\n" +
-	"\x1dReactivateOrganizationRequest\x122\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0eorganizationId\"f\n" +
+	"\forganization\x18\x01 \x01(\v2 .ashlar.identity.v1.OrganizationR\forganization\"]\n" +
+	"\x1dReactivateOrganizationRequest\x12<\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\"f\n" +
 	"\x1eReactivateOrganizationResponse\x12D\n" +
-	"\forganization\x18\x01 \x01(\v2 .ashlar.identity.v1.OrganizationR\forganization\"j\n" +
-	"\x10AddMemberRequest\x122\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0eorganizationId\x12\"\n" +
-	"\auser_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\"G\n" +
+	"\forganization\x18\x01 \x01(\v2 .ashlar.identity.v1.OrganizationR\forganization\"~\n" +
+	"\x10AddMemberRequest\x12<\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x12,\n" +
+	"\auser_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06userId\"G\n" +
 	"\x11AddMemberResponse\x122\n" +
-	"\x06member\x18\x01 \x01(\v2\x1a.ashlar.identity.v1.MemberR\x06member\"m\n" +
-	"\x13RemoveMemberRequest\x122\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0eorganizationId\x12\"\n" +
-	"\auser_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\"\x16\n" +
-	"\x14RemoveMemberResponse\"\x9a\x01\n" +
-	"\x12ListMembersRequest\x122\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x0eorganizationId\x12'\n" +
+	"\x06member\x18\x01 \x01(\v2\x1a.ashlar.identity.v1.MemberR\x06member\"\x81\x01\n" +
+	"\x13RemoveMemberRequest\x12<\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x12,\n" +
+	"\auser_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06userId\"\x16\n" +
+	"\x14RemoveMemberResponse\"\xa4\x01\n" +
+	"\x12ListMembersRequest\x12<\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"s\n" +
 	"\x13ListMembersResponse\x124\n" +
 	"\amembers\x18\x01 \x03(\v2\x1a.ashlar.identity.v1.MemberR\amembers\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x87\x02\n" +
-	"\fOrganization\x12\x17\n" +
-	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\x12+\n" +
-	"\fdisplay_name\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vdisplayName\x12;\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xa6\x02\n" +
+	"\fOrganization\x12!\n" +
+	"\x02id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x02id\x12@\n" +
+	"\fdisplay_name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x12;\n" +
 	"\x05state\x18\x03 \x01(\x0e2%.ashlar.identity.v1.OrganizationStateR\x05state\x129\n" +
 	"\n" +
 	"created_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +

@@ -744,26 +744,25 @@ var File_ashlar_identity_v1_user_proto protoreflect.FileDescriptor
 
 const file_ashlar_identity_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x1dashlar/identity/v1/user.proto\x12\x12ashlar.identity.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x01\n" +
+	"\x1dashlar/identity/v1/user.proto\x12\x12ashlar.identity.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x01\n" +
 	"\x11CreateUserRequest\x12 \n" +
 	"\x05email\x18\x01 \x01(\tB\n" +
-	"\xbaH\ar\x05\x18\xfe\x01`\x01R\x05email\x12-\n" +
-	"\fdisplay_name\x18\x02 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\x12&\n" +
+	"\xbaH\ar\x05\x18\xfe\x01`\x01R\x05email\x12B\n" +
+	"\fdisplay_name\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x120\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"B\n" +
+	"request_id\x18\x03 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\trequestId\"B\n" +
 	"\x12CreateUserResponse\x12,\n" +
-	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\"4\n" +
-	"\x0eGetUserRequest\x12\"\n" +
-	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\"?\n" +
+	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\">\n" +
+	"\x0eGetUserRequest\x12,\n" +
+	"\auser_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06userId\"?\n" +
 	"\x0fGetUserResponse\x12,\n" +
-	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\"\x84\x01\n" +
+	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\"\x8e\x01\n" +
 	"\x10ListUsersRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12\x1e\n" +
-	"\x05email\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\x05email\"k\n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12(\n" +
+	"\x05email\x18\x03 \x01(\tB\x12\xbaH\x0fr\r\x18\xfe\x012\b^[ -~]*$R\x05email\"k\n" +
 	"\x11ListUsersResponse\x12.\n" +
 	"\x05users\x18\x01 \x03(\v2\x18.ashlar.identity.v1.UserR\x05users\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8e\x01\n" +
@@ -772,19 +771,19 @@ const file_ashlar_identity_v1_user_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"updateMask\"B\n" +
 	"\x12UpdateUserResponse\x12,\n" +
-	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\";\n" +
-	"\x15DeactivateUserRequest\x12\"\n" +
-	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\"F\n" +
+	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\"E\n" +
+	"\x15DeactivateUserRequest\x12,\n" +
+	"\auser_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06userId\"F\n" +
 	"\x16DeactivateUserResponse\x12,\n" +
-	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\";\n" +
-	"\x15ReactivateUserRequest\x12\"\n" +
-	"\auser_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06userId\"F\n" +
+	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\"E\n" +
+	"\x15ReactivateUserRequest\x12,\n" +
+	"\auser_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06userId\"F\n" +
 	"\x16ReactivateUserResponse\x12,\n" +
-	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\"\x97\x02\n" +
-	"\x04User\x12\x17\n" +
-	"\x02id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x02id\x12\x1e\n" +
-	"\x05email\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xfe\x01R\x05email\x12+\n" +
-	"\fdisplay_name\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\vdisplayName\x123\n" +
+	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\"\xc0\x02\n" +
+	"\x04User\x12!\n" +
+	"\x02id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x02id\x12(\n" +
+	"\x05email\x18\x02 \x01(\tB\x12\xbaH\x0fr\r\x18\xfe\x012\b^[ -~]*$R\x05email\x12@\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x123\n" +
 	"\x05state\x18\x04 \x01(\x0e2\x1d.ashlar.identity.v1.UserStateR\x05state\x129\n" +
 	"\n" +
 	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +

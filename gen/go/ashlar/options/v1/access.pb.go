@@ -36,6 +36,7 @@ type Access struct {
 	Rule isAccess_Rule `protobuf_oneof:"rule"`
 	// With `permission`: the field of the request that holds the id of the organization in which the permission
 	// is needed. Where it is not set, or the request leaves that field empty, the permission is needed everywhere.
+	// Not with client streaming, where there may be no first message.
 	OrganizationField string `protobuf:"bytes,5,opt,name=organization_field,json=organizationField,proto3" json:"organization_field,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache

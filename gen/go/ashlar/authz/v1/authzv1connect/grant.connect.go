@@ -62,7 +62,8 @@ type GrantServiceClient interface {
 	// GrantRole gives a person a role in an organization, or everywhere. Granting again changes nothing. The caller must
 	// hold what the role permits: otherwise permission_denied (ROLE_EXCEEDS_CALLER).
 	GrantRole(context.Context, *v1.GrantRoleRequest) (*v1.GrantRoleResponse, error)
-	// RevokeRole takes a role from a person. Revoking what is not granted changes nothing.
+	// RevokeRole takes a role from a person. Revoking what is not granted changes nothing. The caller must hold what the
+	// role permits: otherwise permission_denied (ROLE_EXCEEDS_CALLER).
 	RevokeRole(context.Context, *v1.RevokeRoleRequest) (*v1.RevokeRoleResponse, error)
 	// ListGrants returns grants in an organization (empty: those for everywhere), oldest first.
 	ListGrants(context.Context, *v1.ListGrantsRequest) (*v1.ListGrantsResponse, error)
@@ -79,7 +80,8 @@ type GrantServiceHandler interface {
 	// GrantRole gives a person a role in an organization, or everywhere. Granting again changes nothing. The caller must
 	// hold what the role permits: otherwise permission_denied (ROLE_EXCEEDS_CALLER).
 	GrantRole(context.Context, *v1.GrantRoleRequest) (*v1.GrantRoleResponse, error)
-	// RevokeRole takes a role from a person. Revoking what is not granted changes nothing.
+	// RevokeRole takes a role from a person. Revoking what is not granted changes nothing. The caller must hold what the
+	// role permits: otherwise permission_denied (ROLE_EXCEEDS_CALLER).
 	RevokeRole(context.Context, *v1.RevokeRoleRequest) (*v1.RevokeRoleResponse, error)
 	// ListGrants returns grants in an organization (empty: those for everywhere), oldest first.
 	ListGrants(context.Context, *v1.ListGrantsRequest) (*v1.ListGrantsResponse, error)

@@ -76,10 +76,12 @@ type PolicyServiceClient interface {
 	RegisterModule(context.Context, *v1.RegisterModuleRequest) (*v1.RegisterModuleResponse, error)
 	// Decide tells whether a person holds a permission.
 	Decide(context.Context, *v1.DecideRequest) (*v1.DecideResponse, error)
-	// EnsureGrant gives a person a module's role on behalf of the platform: the first administrator, the owner of a
-	// new organization. Doing it again changes nothing.
+	// EnsureGrant gives a person a role of the calling service's module on behalf of the platform: the owner of a new
+	// organization. Doing it again changes nothing. Roles of other modules are refused with permission_denied
+	// (FOREIGN_MODULE), but that auth may give the first administrator authz.admin everywhere.
 	EnsureGrant(context.Context, *v1.EnsureGrantRequest) (*v1.EnsureGrantResponse, error)
-	// RevokeGrants takes all roles that a person holds in an organization.
+	// RevokeGrants takes all roles that a person holds in an organization, or none. Where the call is made on behalf of a
+	// user, that user must hold what the roles permit: otherwise permission_denied (ROLE_EXCEEDS_CALLER).
 	RevokeGrants(context.Context, *v1.RevokeGrantsRequest) (*v1.RevokeGrantsResponse, error)
 }
 
@@ -95,10 +97,12 @@ type PolicyServiceHandler interface {
 	RegisterModule(context.Context, *v1.RegisterModuleRequest) (*v1.RegisterModuleResponse, error)
 	// Decide tells whether a person holds a permission.
 	Decide(context.Context, *v1.DecideRequest) (*v1.DecideResponse, error)
-	// EnsureGrant gives a person a module's role on behalf of the platform: the first administrator, the owner of a
-	// new organization. Doing it again changes nothing.
+	// EnsureGrant gives a person a role of the calling service's module on behalf of the platform: the owner of a new
+	// organization. Doing it again changes nothing. Roles of other modules are refused with permission_denied
+	// (FOREIGN_MODULE), but that auth may give the first administrator authz.admin everywhere.
 	EnsureGrant(context.Context, *v1.EnsureGrantRequest) (*v1.EnsureGrantResponse, error)
-	// RevokeGrants takes all roles that a person holds in an organization.
+	// RevokeGrants takes all roles that a person holds in an organization, or none. Where the call is made on behalf of a
+	// user, that user must hold what the roles permit: otherwise permission_denied (ROLE_EXCEEDS_CALLER).
 	RevokeGrants(context.Context, *v1.RevokeGrantsRequest) (*v1.RevokeGrantsResponse, error)
 }
 

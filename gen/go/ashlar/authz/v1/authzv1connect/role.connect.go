@@ -84,9 +84,12 @@ type RoleServiceClient interface {
 	GetRole(context.Context, *v1.GetRoleRequest) (*v1.GetRoleResponse, error)
 	// ListRoles returns the roles that can be granted in an organization: its own, and those for everywhere. By name.
 	ListRoles(context.Context, *v1.ListRolesRequest) (*v1.ListRolesResponse, error)
-	// UpdateRole changes the fields that the mask names: description, permissions.
+	// UpdateRole changes the fields that the mask names: description, permissions. The caller must hold what the role
+	// permits before and after the change: otherwise permission_denied (ROLE_EXCEEDS_CALLER).
 	UpdateRole(context.Context, *v1.UpdateRoleRequest) (*v1.UpdateRoleResponse, error)
-	// DeleteRole deletes a role and every grant of it. A role that a module brings cannot be deleted.
+	// DeleteRole deletes a role and every grant of it. A role that a module brings cannot be deleted. The caller must hold
+	// what the role permits: otherwise permission_denied (ROLE_EXCEEDS_CALLER). A role with more than 1,000 grants is not
+	// deleted: failed_precondition (ROLE_IN_USE).
 	DeleteRole(context.Context, *v1.DeleteRoleRequest) (*v1.DeleteRoleResponse, error)
 }
 
@@ -104,9 +107,12 @@ type RoleServiceHandler interface {
 	GetRole(context.Context, *v1.GetRoleRequest) (*v1.GetRoleResponse, error)
 	// ListRoles returns the roles that can be granted in an organization: its own, and those for everywhere. By name.
 	ListRoles(context.Context, *v1.ListRolesRequest) (*v1.ListRolesResponse, error)
-	// UpdateRole changes the fields that the mask names: description, permissions.
+	// UpdateRole changes the fields that the mask names: description, permissions. The caller must hold what the role
+	// permits before and after the change: otherwise permission_denied (ROLE_EXCEEDS_CALLER).
 	UpdateRole(context.Context, *v1.UpdateRoleRequest) (*v1.UpdateRoleResponse, error)
-	// DeleteRole deletes a role and every grant of it. A role that a module brings cannot be deleted.
+	// DeleteRole deletes a role and every grant of it. A role that a module brings cannot be deleted. The caller must hold
+	// what the role permits: otherwise permission_denied (ROLE_EXCEEDS_CALLER). A role with more than 1,000 grants is not
+	// deleted: failed_precondition (ROLE_IN_USE).
 	DeleteRole(context.Context, *v1.DeleteRoleRequest) (*v1.DeleteRoleResponse, error)
 }
 

@@ -138,7 +138,9 @@ type OrganizationServiceClient interface {
 	// AddMember adds a person to an organization; adding a member again changes nothing.
 	// Membership alone permits nothing: see ashlar.authz.v1.GrantService.
 	AddMember(context.Context, *v1.AddMemberRequest) (*v1.AddMemberResponse, error)
-	// RemoveMember removes a person from an organization, together with all roles that the person holds in it.
+	// RemoveMember removes a person from an organization, together with all roles that the person holds in it. The caller
+	// must hold what these permit: otherwise permission_denied (ROLE_EXCEEDS_CALLER). The last person with the role
+	// identity.owner cannot be removed: failed_precondition (LAST_OWNER).
 	RemoveMember(context.Context, *v1.RemoveMemberRequest) (*v1.RemoveMemberResponse, error)
 	// ListMembers returns the members of an organization in the order of joining.
 	ListMembers(context.Context, *v1.ListMembersRequest) (*v1.ListMembersResponse, error)
@@ -167,7 +169,9 @@ type OrganizationServiceHandler interface {
 	// AddMember adds a person to an organization; adding a member again changes nothing.
 	// Membership alone permits nothing: see ashlar.authz.v1.GrantService.
 	AddMember(context.Context, *v1.AddMemberRequest) (*v1.AddMemberResponse, error)
-	// RemoveMember removes a person from an organization, together with all roles that the person holds in it.
+	// RemoveMember removes a person from an organization, together with all roles that the person holds in it. The caller
+	// must hold what these permit: otherwise permission_denied (ROLE_EXCEEDS_CALLER). The last person with the role
+	// identity.owner cannot be removed: failed_precondition (LAST_OWNER).
 	RemoveMember(context.Context, *v1.RemoveMemberRequest) (*v1.RemoveMemberResponse, error)
 	// ListMembers returns the members of an organization in the order of joining.
 	ListMembers(context.Context, *v1.ListMembersRequest) (*v1.ListMembersResponse, error)

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ashlar/authz/v1/policy.proto.
  */
 export const file_ashlar_authz_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("Chxhc2hsYXIvYXV0aHovdjEvcG9saWN5LnByb3RvEg9hc2hsYXIuYXV0aHoudjEiogEKFVJlZ2lzdGVyTW9kdWxlUmVxdWVzdBIZCgZtb2R1bGUYASABKAlCCbpIBnIEEAEYQBI8CgtwZXJtaXNzaW9ucxgCIAMoCzIcLmFzaGxhci5rZXJuZWwudjEuUGVybWlzc2lvbkIJukgGkgEDEOgHEjAKBXJvbGVzGAMgAygLMhYuYXNobGFyLmtlcm5lbC52MS5Sb2xlQgm6SAaSAQMQyAEiGAoWUmVnaXN0ZXJNb2R1bGVSZXNwb25zZSJtCg1EZWNpZGVSZXF1ZXN0EhoKB3VzZXJfaWQYASABKAlCCbpIBnIEEAEYQBIeCgpwZXJtaXNzaW9uGAIgASgJQgq6SAdyBRABGMgBEiAKD29yZ2FuaXphdGlvbl9pZBgDIAEoCUIHukgEcgIYQCIhCg5EZWNpZGVSZXNwb25zZRIPCgdhbGxvd2VkGAEgASgIInAKEkVuc3VyZUdyYW50UmVxdWVzdBIeCgd1c2VyX2lkGAEgASgJQg26SApyCBhAOgR1c3JfEhgKBHJvbGUYAiABKAlCCrpIB3IFEAEYgAESIAoPb3JnYW5pemF0aW9uX2lkGAMgASgJQge6SARyAhhAIhUKE0Vuc3VyZUdyYW50UmVzcG9uc2UiVQoTUmV2b2tlR3JhbnRzUmVxdWVzdBIaCgd1c2VyX2lkGAEgASgJQgm6SAZyBBABGEASIgoPb3JnYW5pemF0aW9uX2lkGAIgASgJQgm6SAZyBBABGEAiFgoUUmV2b2tlR3JhbnRzUmVzcG9uc2UyoAMKDVBvbGljeVNlcnZpY2USbAoOUmVnaXN0ZXJNb2R1bGUSJi5hc2hsYXIuYXV0aHoudjEuUmVnaXN0ZXJNb2R1bGVSZXF1ZXN0GicuYXNobGFyLmF1dGh6LnYxLlJlZ2lzdGVyTW9kdWxlUmVzcG9uc2UiCZACAurgGAIgARJUCgZEZWNpZGUSHi5hc2hsYXIuYXV0aHoudjEuRGVjaWRlUmVxdWVzdBofLmFzaGxhci5hdXRoei52MS5EZWNpZGVSZXNwb25zZSIJkAIB6uAYAiABEmMKC0Vuc3VyZUdyYW50EiMuYXNobGFyLmF1dGh6LnYxLkVuc3VyZUdyYW50UmVxdWVzdBokLmFzaGxhci5hdXRoei52MS5FbnN1cmVHcmFudFJlc3BvbnNlIgmQAgLq4BgCIAESZgoMUmV2b2tlR3JhbnRzEiQuYXNobGFyLmF1dGh6LnYxLlJldm9rZUdyYW50c1JlcXVlc3QaJS5hc2hsYXIuYXV0aHoudjEuUmV2b2tlR3JhbnRzUmVzcG9uc2UiCZACAurgGAIgAUKrAQoTY29tLmFzaGxhci5hdXRoei52MUILUG9saWN5UHJvdG9QAVopYXNobGFyLmRldi9nZW4vZ28vYXNobGFyL2F1dGh6L3YxO2F1dGh6djGiAgNBQViqAg9Bc2hsYXIuQXV0aHouVjHKAg9Bc2hsYXJcQXV0aHpcVjHiAhtBc2hsYXJcQXV0aHpcVjFcR1BCTWV0YWRhdGHqAhFBc2hsYXI6OkF1dGh6OjpWMWIGcHJvdG8z", [file_ashlar_kernel_v1_manifest, file_ashlar_options_v1_access, file_buf_validate_validate]);
+  fileDesc("Chxhc2hsYXIvYXV0aHovdjEvcG9saWN5LnByb3RvEg9hc2hsYXIuYXV0aHoudjEiogEKFVJlZ2lzdGVyTW9kdWxlUmVxdWVzdBIZCgZtb2R1bGUYASABKAlCCbpIBnIEEAEYQBI8CgtwZXJtaXNzaW9ucxgCIAMoCzIcLmFzaGxhci5rZXJuZWwudjEuUGVybWlzc2lvbkIJukgGkgEDEOgHEjAKBXJvbGVzGAMgAygLMhYuYXNobGFyLmtlcm5lbC52MS5Sb2xlQgm6SAaSAQMQyAEiGAoWUmVnaXN0ZXJNb2R1bGVSZXNwb25zZSKLAQoNRGVjaWRlUmVxdWVzdBIkCgd1c2VyX2lkGAEgASgJQhO6SBByDhABGEAyCF5bIC1+XSokEigKCnBlcm1pc3Npb24YAiABKAlCFLpIEXIPEAEYyAEyCF5bIC1+XSokEioKD29yZ2FuaXphdGlvbl9pZBgDIAEoCUIRukgOcgwYQDIIXlsgLX5dKiQiIQoORGVjaWRlUmVzcG9uc2USDwoHYWxsb3dlZBgBIAEoCCKOAQoSRW5zdXJlR3JhbnRSZXF1ZXN0EigKB3VzZXJfaWQYASABKAlCF7pIFHISGEAyCF5bIC1+XSokOgR1c3JfEiIKBHJvbGUYAiABKAlCFLpIEXIPEAEYgAEyCF5bIC1+XSokEioKD29yZ2FuaXphdGlvbl9pZBgDIAEoCUIRukgOcgwYQDIIXlsgLX5dKiQiFQoTRW5zdXJlR3JhbnRSZXNwb25zZSKQAQoTUmV2b2tlR3JhbnRzUmVxdWVzdBIkCgd1c2VyX2lkGAEgASgJQhO6SBByDhABGEAyCF5bIC1+XSokEiwKD29yZ2FuaXphdGlvbl9pZBgCIAEoCUITukgQcg4QARhAMgheWyAtfl0qJBIlCglrZXB0X3JvbGUYAyABKAlCErpID3INGIABMgheWyAtfl0qJCIWChRSZXZva2VHcmFudHNSZXNwb25zZTKgAwoNUG9saWN5U2VydmljZRJsCg5SZWdpc3Rlck1vZHVsZRImLmFzaGxhci5hdXRoei52MS5SZWdpc3Rlck1vZHVsZVJlcXVlc3QaJy5hc2hsYXIuYXV0aHoudjEuUmVnaXN0ZXJNb2R1bGVSZXNwb25zZSIJkAIC6uAYAiABElQKBkRlY2lkZRIeLmFzaGxhci5hdXRoei52MS5EZWNpZGVSZXF1ZXN0Gh8uYXNobGFyLmF1dGh6LnYxLkRlY2lkZVJlc3BvbnNlIgmQAgHq4BgCIAESYwoLRW5zdXJlR3JhbnQSIy5hc2hsYXIuYXV0aHoudjEuRW5zdXJlR3JhbnRSZXF1ZXN0GiQuYXNobGFyLmF1dGh6LnYxLkVuc3VyZUdyYW50UmVzcG9uc2UiCZACAurgGAIgARJmCgxSZXZva2VHcmFudHMSJC5hc2hsYXIuYXV0aHoudjEuUmV2b2tlR3JhbnRzUmVxdWVzdBolLmFzaGxhci5hdXRoei52MS5SZXZva2VHcmFudHNSZXNwb25zZSIJkAIC6uAYAiABQqsBChNjb20uYXNobGFyLmF1dGh6LnYxQgtQb2xpY3lQcm90b1ABWilhc2hsYXIuZGV2L2dlbi9nby9hc2hsYXIvYXV0aHovdjE7YXV0aHp2MaICA0FBWKoCD0FzaGxhci5BdXRoei5WMcoCD0FzaGxhclxBdXRoelxWMeICG0FzaGxhclxBdXRoelxWMVxHUEJNZXRhZGF0YeoCEUFzaGxhcjo6QXV0aHo6OlYxYgZwcm90bzM", [file_ashlar_kernel_v1_manifest, file_ashlar_options_v1_access, file_buf_validate_validate]);
 
 /**
  * @generated from message ashlar.authz.v1.RegisterModuleRequest
@@ -157,6 +157,14 @@ export type RevokeGrantsRequest = Message<"ashlar.authz.v1.RevokeGrantsRequest">
    * @generated from field: string organization_id = 2;
    */
   organizationId: string;
+
+  /**
+   * A role that somebody must hold in the organization afterwards: where the person is the last one who does, the call
+   * fails with failed_precondition (LAST_OWNER). Empty: none.
+   *
+   * @generated from field: string kept_role = 3;
+   */
+  keptRole: string;
 };
 
 /**
@@ -206,8 +214,9 @@ export const PolicyService: GenService<{
     output: typeof DecideResponseSchema;
   },
   /**
-   * EnsureGrant gives a person a module's role on behalf of the platform: the first administrator, the owner of a
-   * new organization. Doing it again changes nothing.
+   * EnsureGrant gives a person a role of the calling service's module on behalf of the platform: the owner of a new
+   * organization. Doing it again changes nothing. Roles of other modules are refused with permission_denied
+   * (FOREIGN_MODULE), but that auth may give the first administrator authz.admin everywhere.
    *
    * @generated from rpc ashlar.authz.v1.PolicyService.EnsureGrant
    */
@@ -217,7 +226,8 @@ export const PolicyService: GenService<{
     output: typeof EnsureGrantResponseSchema;
   },
   /**
-   * RevokeGrants takes all roles that a person holds in an organization.
+   * RevokeGrants takes all roles that a person holds in an organization, or none. Where the call is made on behalf of a
+   * user, that user must hold what the roles permit: otherwise permission_denied (ROLE_EXCEEDS_CALLER).
    *
    * @generated from rpc ashlar.authz.v1.PolicyService.RevokeGrants
    */

@@ -63,6 +63,7 @@ export type Access = Message<"ashlar.options.v1.Access"> & {
   /**
    * With `permission`: the field of the request that holds the id of the organization in which the permission
    * is needed. Where it is not set, or the request leaves that field empty, the permission is needed everywhere.
+   * Not with client streaming, where there may be no first message.
    *
    * @generated from field: string organization_field = 5;
    */

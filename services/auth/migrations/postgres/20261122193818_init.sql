@@ -1,4 +1,10 @@
 -- +goose Up
+-- create "administrators" table
+CREATE TABLE "administrators" (
+  "id" character varying NOT NULL,
+  "granted_at" timestamptz NOT NULL,
+  PRIMARY KEY ("id")
+);
 -- create "credentials" table
 CREATE TABLE "credentials" (
   "id" character varying NOT NULL,

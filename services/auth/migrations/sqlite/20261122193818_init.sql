@@ -1,4 +1,10 @@
 -- +goose Up
+-- create "administrators" table
+CREATE TABLE `administrators` (
+  `id` text NOT NULL,
+  `granted_at` datetime NOT NULL,
+  PRIMARY KEY (`id`)
+);
 -- create "credentials" table
 CREATE TABLE `credentials` (
   `id` text NOT NULL,

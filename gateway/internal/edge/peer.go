@@ -1,0 +1,126 @@
+package edge
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// unreadTime is how long the rest of a request is waited for that nobody wants any more: net/http reads it before it
+	// answers, so that the connection can be used again, and a caller who never sends it would keep the connection.
+	unreadTime = time.Second
+	// stallTime is how long the caller of a stream may take nothing of what is sent to him.
+	stallTime = 30 * time.Second
+)
+
+// peer is the caller's end of a call. It sees to it that nobody holds a connection, or a stream of HTTP/2, by sending
+// nothing or by reading nothing. Deadlines for reading are those of HTTP/1.1 only, but for wake: over HTTP/2 a body
+// that nobody reads holds nothing. They last until net/http waits for the next request; one for writing lasts until
+// the next request sets its own.
+type peer struct {
+	http.ResponseWriter
+
+	deadlines *http.ResponseController
+	h1        bool
+	// stall bounds each write of a stream; 0 where the whole call has a deadline.
+	stall time.Duration
+
+	mu sync.Mutex
+	// over says that the handler has returned: after that, deadlines must not be touched.
+	over bool
+}
+
+func newPeer(w http.ResponseWriter, r *http.Request) *peer {
+	return &peer{ResponseWriter: w, deadlines: http.NewResponseController(w), h1: r.ProtoMajor < 2}
+}
+
+// The errors of setting deadlines are not looked at: the connection is gone then, or the writer of a test has none.
+
+// hurry allows for an answer without the rest of the request. It holds from the beginning of each request, until more
+// is known.
+func (p *peer) hurry() {
+	now := time.Now()
+	if p.h1 {
+		_ = p.deadlines.SetReadDeadline(now.Add(unreadTime))
+	}
+	_ = p.deadlines.SetWriteDeadline(now.Add(unreadTime + answerTime))
+}
+
+// until bounds request and answer of a unary call. The call itself ends before that, so that it is known why.
+func (p *peer) until(deadline time.Time) {
+	deadline = deadline.Add(answerTime + unreadTime)
+	if p.h1 {
+		_ = p.deadlines.SetReadDeadline(deadline)
+	}
+	_ = p.deadlines.SetWriteDeadline(deadline)
+}
+
+// stream lets both sides be silent for as long as they like, but not refuse what is sent.
+func (p *peer) stream(stall time.Duration) {
+	p.stall = stall
+	if p.h1 {
+		_ = p.deadlines.SetReadDeadline(time.Time{})
+	}
+	_ = p.deadlines.SetWriteDeadline(time.Time{})
+}
+
+// wake ends reading from a caller who may be silent, once the call has been given up. It may be called at any time.
+func (p *peer) wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		_ = p.deadlines.SetReadDeadline(time.Now().Add(unreadTime))
+	}
+}
+
+// finish is called when the handler is about to return: net/http still writes what it has, and reads the rest.
+func (p *peer) finish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	now := time.Now()
+	if p.h1 {
+		_ = p.deadlines.SetReadDeadline(now.Add(unreadTime))
+	}
+	if p.stall > 0 {
+		_ = p.deadlines.SetWriteDeadline(now.Add(unreadTime + answerTime))
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (p *peer) Write(b []byte) (int, error) {
+	p.begin()
+	n, err := p.ResponseWriter.Write(b)
+	p.done()
+	return n, err
+}
+
+// FlushError is what http.ResponseController looks for.
+func (p *peer) FlushError() error {
+	p.begin()
+	err := p.deadlines.Flush()
+	p.done()
+	return err
+}
+
+// Flush implements http.Flusher.
+func (p *peer) Flush() { _ = p.FlushError() }
+
+// Unwrap is what http.ResponseController looks for.
+func (p *peer) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+// begin bounds one write.
+func (p *peer) begin() {
+	if p.stall > 0 {
+		_ = p.deadlines.SetWriteDeadline(time.Now().Add(p.stall))
+	}
+}
+
+// done lifts the bound where it would end the stream although nothing is being written (HTTP/2); on a connection it
+// concerns writes only.
+func (p *peer) done() {
+	if p.stall > 0 && !p.h1 {
+		_ = p.deadlines.SetWriteDeadline(time.Time{})
+	}
+}
