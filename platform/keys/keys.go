@@ -56,10 +56,11 @@ func NewSource(clients *rpc.Clients, log *slog.Logger) *Source {
 // Key implements authn.KeySource.
 func (s *Source) Key(ctx context.Context, kid string) (ed25519.PublicKey, error) {
 	key, age, tried, failure := s.look(kid)
+	now := s.now()
 	switch {
 	case key != nil && age < maxAge:
 		return key, nil
-	case tried >= minAge:
+	case now.Sub(tried) >= minAge:
 		// It is time to ask.
 	case key != nil && age < maxStale:
 		return key, nil
@@ -68,7 +69,7 @@ func (s *Source) Key(ctx context.Context, kid string) (ed25519.PublicKey, error)
 	default:
 		return nil, authn.ErrUnknownKey
 	}
-	err := s.refresh(ctx)
+	err := s.refresh(ctx, tried)
 	key, age, _, _ = s.look(kid)
 	switch {
 	case err != nil && (key == nil || age >= maxStale):
@@ -80,19 +81,21 @@ func (s *Source) Key(ctx context.Context, kid string) (ed25519.PublicKey, error)
 	}
 }
 
-func (s *Source) look(kid string) (key ed25519.PublicKey, age, tried time.Duration, failure error) {
+func (s *Source) look(kid string) (key ed25519.PublicKey, age time.Duration, tried time.Time, failure error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.now()
-	return s.keys[kid], now.Sub(s.fetched), now.Sub(s.tried), s.failure
+	return s.keys[kid], s.now().Sub(s.fetched), s.tried, s.failure
 }
 
-// refresh asks auth; many that wait ask once.
-func (s *Source) refresh(ctx context.Context) error {
+// refresh asks auth, unless somebody has since the time that the caller saw; many that wait ask once.
+func (s *Source) refresh(ctx context.Context, seen time.Time) error {
 	done := s.flight.DoChan("", func() (any, error) {
 		// The question is on behalf of all that wait, so one caller's cancellation must not end it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 		defer cancel()
+		if _, _, tried, failure := s.look(""); !tried.Equal(seen) {
+			return nil, failure
+		}
 		return nil, s.fetch(ctx)
 	})
 	select {
