@@ -85,6 +85,8 @@ func TestLifeOfASchema(t *testing.T) {
 	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
 
 	folder := newService(t)
+	// Formatting asks the go command about the working directory, and -mod=mod lets it write go.sum there.
+	t.Chdir(folder)
 	generate := func() {
 		t.Helper()
 		require.NoError(t, (&generateCommand{Folders: []string{folder}}).Run())
