@@ -142,10 +142,12 @@ func (p *platform) stop(t testing.TB) {
 func gone(pid int) error {
 	if err := syscall.Kill(pid, 0); err == nil {
 		// A child of nobody may wait for init to notice its end.
-		if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
-			if _, rest, ok := strings.Cut(string(stat), ") "); ok && strings.HasPrefix(rest, "Z") {
-				return nil
-			}
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		_, state, _ := strings.Cut(string(stat), ") ")
+		// Its first thread can be gone while others still hold its sockets.
+		threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		if strings.HasPrefix(state, "Z") && len(threads) <= 1 {
+			return nil
 		}
 		return fmt.Errorf("process %d still runs", pid)
 	}
