@@ -119,23 +119,13 @@ func (g *Gateway) Address() string {
 // Components returns what has to be started. Their names begin with "gateway/", and they come after those of the
 // environment.
 func (g *Gateway) Components() []lifecycle.Component {
-	chain := []lifecycle.Component{
+	return lifecycle.Chain(Name, g.env.Components, []lifecycle.Component{
 		{Name: "telemetry", Stop: g.telemetry.Shutdown},
 		{Name: "ops", Start: g.ops.Start, Stop: g.ops.Stop},
 		{Name: "routes", Start: g.look, Stop: g.learner.Stop, StartTimeout: g.cfg.DependencyTimeout},
 		{Name: "server", Start: g.serve, Stop: g.shutdown, StopTimeout: stopTimeout},
 		{Name: "registration", Start: g.register, Stop: g.deregister, StopTimeout: g.cfg.DrainTime + 3*time.Second},
-	}
-	var after []string
-	for _, c := range g.env.Components {
-		after = append(after, c.Name)
-	}
-	for i := range chain {
-		chain[i].Name = Name + "/" + chain[i].Name
-		chain[i].After = after
-		after = []string{chain[i].Name}
-	}
-	return chain
+	})
 }
 
 // look waits for the first look at discovery.

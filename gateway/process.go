@@ -1,9 +1,6 @@
 package gateway
 
 import (
-	"context"
-	"os"
-
 	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/platform/service"
@@ -11,22 +8,13 @@ import (
 
 // NewProcess puts together a gateway that has a process of its own and finds services in Consul.
 func NewProcess(cfg Config) (*lifecycle.Group, error) {
-	cfg.InstanceID = service.InstanceID(cfg.Config, Name)
-	t, err := telemetry.New(context.Background(), cfg.Config.Config, telemetry.Process{
-		Service: Name, Version: Version, InstanceID: cfg.InstanceID,
-	}, os.Stderr)
-	if err != nil {
-		return nil, err
+	build := func(common service.Config, env *service.Environment, t *telemetry.Telemetry, fail service.Fail) ([]lifecycle.Component, error) {
+		cfg.Config = common
+		g, err := New(cfg, env, t, fail)
+		if err != nil {
+			return nil, err
+		}
+		return g.Components(), nil
 	}
-	env, err := service.NewConsulEnvironment(cfg.Config, t.Log)
-	if err != nil {
-		return nil, err
-	}
-	var group *lifecycle.Group
-	g, err := New(cfg, env, t, func(component string, err error) { group.Fail(component, err) })
-	if err != nil {
-		return nil, err
-	}
-	group, err = lifecycle.NewGroup(t.Log, append(env.Components, g.Components()...)...)
-	return group, err
+	return service.Process(cfg.Config, Name, Version, build)
 }

@@ -28,6 +28,22 @@ type Component struct {
 	StartTimeout, StopTimeout time.Duration
 }
 
+// Chain makes components start one after the other, and all of them after others that are there already. Their names get
+// a prefix and a slash. What they say about their order themselves does not count.
+func Chain(prefix string, after, components []Component) []Component {
+	previous := make([]string, 0, len(after))
+	for _, c := range after {
+		previous = append(previous, c.Name)
+	}
+	chain := slices.Clone(components)
+	for i := range chain {
+		chain[i].Name = prefix + "/" + chain[i].Name
+		chain[i].After = previous
+		previous = []string{chain[i].Name}
+	}
+	return chain
+}
+
 // Order sorts components so that each comes after those that it names; among those that could come next, by name. It
 // fails on a name that is there twice or that no component has, and on a cycle, whose path the error shows.
 func Order(components []Component) ([]Component, error) {

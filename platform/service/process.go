@@ -10,9 +10,28 @@ import (
 
 // NewProcess puts together a service that has a process of its own: it is found in Consul, and finds others there.
 func NewProcess(cfg Config, module Module) (*lifecycle.Group, error) {
-	cfg.InstanceID = InstanceID(cfg, module.Manifest.Name)
+	m := module.Manifest
+	return Process(cfg, m.Name, m.Version, func(cfg Config, env *Environment, t *telemetry.Telemetry, fail Fail) ([]lifecycle.Component, error) {
+		s, err := New(context.Background(), cfg, module, env, t, fail)
+		if err != nil {
+			return nil, err
+		}
+		return s.Components(), nil
+	})
+}
+
+// Fail reports that a part of a running process cannot go on.
+type Fail = func(component string, err error)
+
+// Build puts together what a process runs, in its environment. The configuration that it gets names the instance.
+type Build func(cfg Config, env *Environment, t *telemetry.Telemetry, fail Fail) ([]lifecycle.Component, error)
+
+// Process puts together a process of the platform, whatever it runs: its telemetry, its place in Consul, and what build
+// makes.
+func Process(cfg Config, name, version string, build Build) (*lifecycle.Group, error) {
+	cfg.InstanceID = InstanceID(cfg, name)
 	t, err := telemetry.New(context.Background(), cfg.Config, telemetry.Process{
-		Service: module.Manifest.Name, Version: module.Manifest.Version, InstanceID: cfg.InstanceID,
+		Service: name, Version: version, InstanceID: cfg.InstanceID,
 	}, os.Stderr)
 	if err != nil {
 		return nil, err
@@ -22,10 +41,10 @@ func NewProcess(cfg Config, module Module) (*lifecycle.Group, error) {
 		return nil, err
 	}
 	var group *lifecycle.Group
-	s, err := New(context.Background(), cfg, module, env, t, func(component string, err error) { group.Fail(component, err) })
+	components, err := build(cfg, env, t, func(component string, err error) { group.Fail(component, err) })
 	if err != nil {
 		return nil, err
 	}
-	group, err = lifecycle.NewGroup(t.Log, append(env.Components, s.Components()...)...)
+	group, err = lifecycle.NewGroup(t.Log, append(env.Components, components...)...)
 	return group, err
 }

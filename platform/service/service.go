@@ -166,23 +166,13 @@ func (s *Service) assemble() []lifecycle.Component {
 	}
 	for _, c := range s.parts.Components {
 		c.Name = "module/" + c.Name
-		c.After = nil
 		chain = append(chain, c)
 	}
 	chain = append(chain,
 		lifecycle.Component{Name: "server", Start: s.serve, Stop: s.shutdown, StopTimeout: 10 * time.Second},
 		lifecycle.Component{Name: "registration", Start: s.register, Stop: s.deregister, StopTimeout: s.cfg.DrainTime + 3*time.Second},
 	)
-	var after []string
-	for _, c := range s.env.Components {
-		after = append(after, c.Name)
-	}
-	for i := range chain {
-		chain[i].Name = s.Name() + "/" + chain[i].Name
-		chain[i].After = after
-		after = []string{chain[i].Name}
-	}
-	return chain
+	return lifecycle.Chain(s.Name(), s.env.Components, chain)
 }
 
 func (s *Service) openDatabase(ctx context.Context) error {
