@@ -11,6 +11,7 @@ import (
 
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/local"
+	"ashlar.dev/platformctl/output"
 )
 
 const description = "Runs and operates an Ashlar platform."
@@ -24,8 +25,8 @@ type commands struct {
 type stopped int
 
 // Run runs the command that args (without the program's name) ask for, and returns its exit code: see package exit.
-// Results go to stdout, errors to stderr. It does not touch stdin yet.
-func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) (code int) {
+// Results go to stdout, errors and what a person is told on the way to stderr.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	defer func() {
 		switch value := recover().(type) {
 		case nil:
@@ -47,7 +48,7 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return exit.Usage
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	err = command.Run(&local.Streams{Out: stdout, Err: stderr})
+	err = command.Run(&output.Streams{In: stdin, Out: stdout, Err: stderr})
 	if err != nil && err.Error() != "" {
 		_, _ = fmt.Fprintf(stderr, "platformctl: %v\n", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"ashlar.dev/platform/home"
 	"ashlar.dev/platformctl/exit"
+	"ashlar.dev/platformctl/output"
 )
 
 // Up is the command that runs a platform.
@@ -44,7 +45,7 @@ Ctrl-C stops everything in order; a second Ctrl-C kills it.`
 }
 
 // Run implements the command. It returns when everything has stopped, or, in the background, is ready.
-func (u *Up) Run(ctx context.Context, streams *Streams) error {
+func (u *Up) Run(ctx context.Context, streams *output.Streams) error {
 	inherited := parseEnviron(os.Environ())
 	if err := checkEnviron(inherited); err != nil {
 		return err
