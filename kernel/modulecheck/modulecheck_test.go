@@ -193,10 +193,10 @@ func TestFindings(t *testing.T) {
 			[]string{`modules depend on each other in a circle: `},
 		},
 		"a role of another module's permission that is not there": {
-			"[notes.*, people.person.read]", "[notes.*, people.person.raed, person.*]",
+			"[notes.*, people.person.read]", "[notes.*, people.person.raed, peple.*]",
 			[]string{
 				`notes.yaml:9:49: the role notes.editor has "people.person.raed", which matches no permission of any module; did you mean "people.person.read"?`,
-				`notes.yaml:9:69: the role notes.editor has "person.*", which matches no permission of any module; did you mean "people.*"?`,
+				`notes.yaml:9:69: the role notes.editor has "peple.*", which matches no permission of any module; did you mean "people.*"?`,
 			},
 		},
 		"an alias for a method that does not exist": {
