@@ -122,7 +122,7 @@ func TestADependencyThatNeverComes(t *testing.T) {
 func TestItWaitsForTheVersionThatItNeeds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.module.Manifest.DependsOn = []manifest.Dependency{{Name: "identity", Requirement: ">= 1.2"}, {Name: "authz"}}
+	w.module.manifest.DependsOn = []manifest.Dependency{{Name: "identity", Requirement: ">= 1.2"}, {Name: "authz"}}
 	w.appear("authz")
 	w.appearAs("identity_1", "identity", "1.1.0")
 	w.appearAs("identity_2", "identity", "1.1.0")
@@ -144,7 +144,7 @@ func TestADependencyOfTheWrongVersion(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.cfg.DependencyTimeout = 300 * time.Millisecond
-	w.module.Manifest.DependsOn = []manifest.Dependency{{Name: "identity", Requirement: ">= 1.2"}}
+	w.module.manifest.DependsOn = []manifest.Dependency{{Name: "identity", Requirement: ">= 1.2"}}
 	w.appearAs("identity_1", "identity", "1.1.0")
 	w.appearAs("identity_2", "identity", "")
 	_, err := w.start()
