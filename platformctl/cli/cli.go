@@ -13,13 +13,15 @@ import (
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/local"
 	"ashlar.dev/platformctl/output"
+	"ashlar.dev/platformctl/signin"
 )
 
 const description = "Runs and operates an Ashlar platform."
 
 // commands are all commands, by group.
 type commands struct {
-	local.Commands
+	Local  local.Commands  `embed:""`
+	Signin signin.Commands `embed:""`
 }
 
 // stopped is panicked with where kong wants to end the process, which only main may do.

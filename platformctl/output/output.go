@@ -13,11 +13,13 @@ import (
 	"reflect"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/term"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 const yamlIndent = 2
@@ -162,6 +164,14 @@ func Clean(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// Time makes a cell out of a time; empty where it is not set.
+func Time(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return t.AsTime().Format(time.RFC3339)
 }
 
 // IsTerminal tells whether a person sees what is written; only then are there colors and progress.
