@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"ashlar.dev/platformctl/client"
+	"ashlar.dev/platformctl/curl"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/local"
 	"ashlar.dev/platformctl/output"
@@ -22,6 +23,7 @@ const description = "Runs and operates an Ashlar platform."
 type commands struct {
 	Local  local.Commands  `embed:""`
 	Signin signin.Commands `embed:""`
+	Curl   curl.Commands   `embed:""`
 }
 
 // stopped is panicked with where kong wants to end the process, which only main may do.
