@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"ashlar.dev/platformctl/client"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/local"
 	"ashlar.dev/platformctl/output"
@@ -48,7 +49,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exit.Usage
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	err = command.Run(&output.Streams{In: stdin, Out: stdout, Err: stderr})
+	err = client.Explain(command.Run(&output.Streams{In: stdin, Out: stdout, Err: stderr}))
 	if err != nil && err.Error() != "" {
 		_, _ = fmt.Fprintf(stderr, "platformctl: %v\n", err)
 	}

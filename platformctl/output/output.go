@@ -4,6 +4,7 @@ package output
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -135,7 +136,7 @@ func write(out io.Writer, t Table) error {
 	for _, row := range append([][]string{t.Header}, t.Rows...) {
 		cells := make([]string, len(row))
 		for i, cell := range row {
-			cells[i] = clean(cell)
+			cells[i] = cmp.Or(Clean(cell), "-")
 		}
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
@@ -150,11 +151,8 @@ func write(out io.Writer, t Table) error {
 	return errors.Join(errs...)
 }
 
-// clean makes a cell out of text that may come from anybody: without what moves a terminal's cursor or changes its colors.
-func clean(text string) string {
-	if text == "" {
-		return "-"
-	}
+// Clean makes one line out of text that may come from anybody: without what moves a terminal's cursor or changes its colors.
+func Clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t' || r == '\r':
