@@ -20,6 +20,7 @@ require (
 	ashlar.dev/gen v0.0.0 // indirect
 	connectrpc.com/connect/v2 v2.0.2 // indirect
 	github.com/armon/go-metrics v0.4.1 // indirect
+	github.com/bufbuild/protocompile v0.14.1 // indirect
 	github.com/fatih/color v1.16.0 // indirect
 	github.com/go-viper/mapstructure/v2 v2.5.0 // indirect
 	github.com/goccy/go-yaml v1.19.2 // indirect

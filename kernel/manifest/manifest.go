@@ -1,6 +1,6 @@
 // Package manifest reads module.yaml, in which every service says what it is: its RPC services, what it depends on,
 // which permissions and roles it brings, and how the gateway treats it. It must not know any service, nor whether what
-// a manifest says of others is true: package kernel/access/schemacheck compares manifests with each other and with schemas.
+// a manifest says of others is true: package modulecheck compares manifests with each other and with schemas.
 package manifest
 
 import (
@@ -71,6 +71,11 @@ type RateLimit struct {
 	Requests uint32
 	Per      time.Duration
 	Burst    uint32
+}
+
+// Infrastructure returns the RPC services that every service serves beside those of its manifest; none lists them.
+func Infrastructure() []string {
+	return []string{"ashlar.kernel.v1.ManifestService", "grpc.health.v1.Health"}
 }
 
 // Place returns where in its file something is said: `version`, `permissions[2].id`, `roles[0].permissions[1]`,

@@ -159,6 +159,7 @@ var edits = map[string]edit{
 	"a service that is no name":             {"acme.notes.v1.NoteService]", "acme..NoteService]", `4:12: services[0]: "acme..NoteService" is not`, false},
 	"a service without a package":           {"acme.notes.v1.NoteService]", "NoteService]", `4:12: services[0]: "NoteService" is not`, false},
 	"a service twice":                       {"[acme.notes.v1.NoteService]", "[a.B, a.B]", `4:17: services[1]: "a.B" is there twice`, false},
+	"a service that all have":               {"[acme.notes.v1.NoteService]", "[grpc.health.v1.Health]", `4:12: services[0]: "grpc.health.v1.Health" is served by every service and listed by none`, true},
 	"a dependency on itself":                {"[identity >=1.2, authz]", "[notes]", `5:13: dependsOn[0]: notes depends on itself`, true},
 	"a dependency that is no name":          {"[identity >=1.2, authz]", "[Identity]", `5:13: dependsOn[0]: "Identity" does not begin with the name of a service`, false},
 	"a dependency twice":                    {"[identity >=1.2, authz]", "[authz, authz]", `5:20: dependsOn[1]: "authz" is there twice`, false},

@@ -3,6 +3,7 @@ package manifest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -105,6 +106,9 @@ func (d *document) services(v value) []string {
 	for _, item := range d.list(v, maxServices) {
 		name := d.text(item, serviceForm)
 		d.unique(seen, item, name)
+		if slices.Contains(Infrastructure(), name) {
+			d.fail(item, "%q is served by every service and listed by none", name)
+		}
 		services = append(services, name)
 	}
 	return services
@@ -195,10 +199,8 @@ func (d *document) roles(v value, m *Manifest) []Role {
 // known notes a pattern of this module that covers none of its permissions. Whether other modules declare what a role
 // names of them is not to be seen in one file.
 func (d *document) known(v value, pattern string, declared []string) {
-	for _, p := range declared {
-		if p == pattern {
-			return
-		}
+	if slices.Contains(declared, pattern) {
+		return
 	}
 	d.suggest(v, nearest.To(pattern, declared...), "%q matches no permission that this module declares", pattern)
 }

@@ -11,12 +11,13 @@ const (
 	Usage       = 2   // wrong flags, arguments or environment; nothing was done
 	InUse       = 3   // another `platformctl up` runs on the same home folder
 	NoConsul    = 4   // there is no Consul that answers, and none could be started
+	Invalid     = 5   // what was checked has faults; they were printed, each with its place
 	Interrupted = 130 // a signal ended it before its work was done (128 + SIGINT)
 )
 
 // Help explains the codes to a person.
 const Help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the home folder is in use by another `up`, " +
-	"4 no Consul, 130 interrupted before the work was done."
+	"4 no Consul, 5 what was checked has faults, 130 interrupted before the work was done."
 
 // Error is an error with an exit code.
 type Error struct {
