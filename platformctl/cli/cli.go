@@ -12,7 +12,9 @@ import (
 	"ashlar.dev/platformctl/client"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/local"
+	"ashlar.dev/platformctl/modules"
 	"ashlar.dev/platformctl/output"
+	"ashlar.dev/platformctl/permissions"
 )
 
 const description = "Runs and operates an Ashlar platform."
@@ -20,6 +22,9 @@ const description = "Runs and operates an Ashlar platform."
 // commands are all commands, by group.
 type commands struct {
 	local.Commands
+
+	Modules     modules.Commands     `cmd:"" help:"Check the manifests of modules in this repository."`
+	Permissions permissions.Commands `cmd:"" help:"Permissions that the modules of this repository declare, and constants for them."`
 }
 
 // stopped is panicked with where kong wants to end the process, which only main may do.

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"ashlar.dev/kernel/manifest"
+	"ashlar.dev/platformctl/repository"
 )
 
 const (
@@ -99,62 +100,37 @@ func isRoot(dir string) bool {
 
 // Open reads the services of a repository. All that is wrong with any of them is in the error.
 func Open(root string) (*Workspace, error) {
-	entries, err := os.ReadDir(filepath.Join(root, servicesFolder))
+	read, err := repository.Open(root)
 	if err != nil {
-		return nil, fmt.Errorf("list the services: %w", err)
-	}
-	w := &Workspace{Root: root}
-	var wrong []error
-	for _, entry := range entries {
-		if !entry.IsDir() || strings.HasPrefix(entry.Name(), ".") {
-			continue
-		}
-		service, err := read(filepath.Join(root, servicesFolder, entry.Name()))
-		switch {
-		case err != nil:
-			wrong = append(wrong, err)
-		case service != nil:
-			w.Services = append(w.Services, *service)
-		}
-	}
-	if err := errors.Join(wrong...); err != nil {
 		return nil, err
 	}
+	w := &Workspace{Root: root}
+	for _, m := range read.Manifests {
+		w.Services = append(w.Services, Service{Name: m.Name, Dir: filepath.Join(root, servicesFolder, m.Name), Manifest: m})
+	}
 	slices.SortFunc(w.Services, func(a, b Service) int { return strings.Compare(a.Name, b.Name) })
+	nameless, err := withoutManifest(root)
+	if err := errors.Join(append(nameless, err, read.Faults.Err())...); err != nil {
+		return nil, err
+	}
 	return w, nil
 }
 
-// read reads the service in a folder; nil where there is none.
-func read(dir string) (*Service, error) {
-	name := filepath.Base(dir)
-	shown := filepath.Join(servicesFolder, name, manifestFile)
-	content, err := os.ReadFile(filepath.Join(dir, manifestFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Stat(filepath.Join(dir, "cmd")); errors.Is(err, fs.ErrNotExist) {
-			return nil, nil // such as what git leaves of a service of another branch
+// withoutManifest returns an error for each folder with a program and no manifest. Other folders are no services: such as
+// what git leaves of a service of another branch.
+func withoutManifest(root string) ([]error, error) {
+	programs, err := filepath.Glob(filepath.Join(root, servicesFolder, "*", "cmd"))
+	if err != nil {
+		return nil, fmt.Errorf("list the services: %w", err)
+	}
+	var wrong []error
+	for _, program := range programs {
+		file := filepath.Join(filepath.Dir(program), manifestFile)
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			wrong = append(wrong, fmt.Errorf("%s is missing: every service says in it what it is", file))
 		}
-		return nil, fmt.Errorf("%s is missing: every service says in it what it is", shown)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read a service's manifest: %w", err)
-	}
-	m, err := parse(shown, content)
-	if err != nil {
-		return nil, err
-	}
-	if m.Name != name {
-		return nil, fmt.Errorf("%s: name is %s, and must be that of the folder and of the program, %s", shown, m.Name, name)
-	}
-	return &Service{Name: name, Dir: dir, Manifest: m}, nil
-}
-
-// parse reads a manifest; file is its name in errors.
-func parse(file string, content []byte) (*manifest.Manifest, error) {
-	m, err := manifest.Parse(content)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return m, nil
+	return wrong, nil
 }
 
 // Find returns the service of a name.
@@ -176,4 +152,10 @@ func (w *Workspace) Names() []string {
 }
 
 // DependsOn returns the names of the services that this one depends on.
-func (s Service) DependsOn() []string { return s.Manifest.DependsOn }
+func (s Service) DependsOn() []string {
+	names := make([]string, len(s.Manifest.DependsOn))
+	for i, d := range s.Manifest.DependsOn {
+		names[i] = d.Name
+	}
+	return names
+}

@@ -55,7 +55,6 @@ func TestAFolderIsAService(t *testing.T) {
 	t.Parallel()
 	root := repository(t, map[string]string{"notes": "identity", "identity": ""})
 	write(t, root, "services/README.md", "")
-	write(t, root, "services/.cache/module.yaml", "none")
 	write(t, root, "services/gone/ent/left.go", "package ent\n")
 	w, err := workspace.Open(root)
 	require.NoError(t, err)
@@ -76,7 +75,7 @@ func TestAllThatIsWrongIsSaidAtOnce(t *testing.T) {
 	write(t, root, "services/bills/cmd/bills/main.go", "package main\n")
 	_, err := workspace.Open(root)
 	for _, says := range []string{
-		"services/notes/module.yaml", `version "one"`, "services/orders/module.yaml: name is order", "services/bills/module.yaml is missing",
+		"services/notes/module.yaml:2:10: version", "the module order is in a folder of the name orders", "services/bills/module.yaml is missing",
 	} {
 		require.ErrorContains(t, err, says)
 	}
