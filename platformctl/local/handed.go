@@ -11,17 +11,23 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"ashlar.dev/platformctl/workspace"
 )
 
-// Databases returns the names of the services that have a database, in the order of their start.
-func Databases() []string {
+// Databases returns the names of the services of a workspace that have a database, each after those that it depends on.
+func Databases(w *workspace.Workspace) ([]string, error) {
+	list, err := programs(w)
+	if err != nil {
+		return nil, err
+	}
 	var names []string
-	for _, p := range platform {
+	for _, p := range list {
 		if p.database {
 			names = append(names, p.name)
 		}
 	}
-	return names
+	return names, nil
 }
 
 // Script is the file with the environment that up wrote for a program in a home folder; it says so where there is none.

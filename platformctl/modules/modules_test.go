@@ -86,7 +86,7 @@ func TestValidate(t *testing.T) {
 				require.Equal(t, tree.Result{Code: exit.OK, Out: "2 modules and their schemas are as they should be.\n"}, got)
 				return
 			}
-			require.Equal(t, exit.Findings, got.Code, got)
+			require.Equal(t, exit.Invalid, got.Code, got)
 			lines := strings.Split(strings.TrimSuffix(got.Out, "\n"), "\n")
 			require.Len(t, lines, len(test.says), got.Out)
 			for i, says := range test.says {
@@ -101,7 +101,7 @@ func TestValidateAsData(t *testing.T) {
 	t.Parallel()
 	root := tree.Write(t, tree.Edited(t, tree.NotesManifest, "[people]", "[peple]"))
 	got := tree.Run(t, "modules", "validate", "--root", root, "-o", "json")
-	require.Equal(t, exit.Findings, got.Code)
+	require.Equal(t, exit.Invalid, got.Code)
 	require.JSONEq(t, `[{"file": "services/notes/module.yaml", "line": 5, "column": 13,
 		"message": "notes depends on peple, and there is no such module", "suggestion": "people"}]`, got.Out)
 	require.Equal(t, tree.Result{Out: "[]\n"}, tree.Run(t, "modules", "validate", "--root", tree.Write(t, nil), "-o", "yaml"))
@@ -113,13 +113,13 @@ func TestValidateShowsTheFaultsOfSomeFiles(t *testing.T) {
 	at := func(name string) string { return filepath.Join(root, filepath.FromSlash(name)) }
 	for _, shown := range []string{"proto", tree.NotesSchema} {
 		got := tree.Run(t, "modules", "validate", "--root", root, at(shown))
-		require.Equal(t, exit.Findings, got.Code)
+		require.Equal(t, exit.Invalid, got.Code)
 		require.Equal(t, 1, strings.Count(got.Out, "\n"), got.Out)
 		require.Contains(t, got.Out, "proto/acme/notes/v1/note.proto:9:7")
 	}
 	require.Equal(t, 2, strings.Count(tree.Run(t, "modules", "validate", "--root", root, root).Out, "\n"))
 	require.Equal(t, exit.OK, tree.Run(t, "modules", "validate", "--root", root, at("services/people")).Code)
-	require.Equal(t, exit.Findings, tree.Run(t, "modules", "validate", "--root", root, at("services/people"), at("services/notes")).Code)
+	require.Equal(t, exit.Invalid, tree.Run(t, "modules", "validate", "--root", root, at("services/people"), at("services/notes")).Code)
 
 	require.Equal(t, tree.Result{Code: exit.Usage, Err: "platformctl: there is no file or folder " + at("services/poeple") + "\n"},
 		tree.Run(t, "modules", "validate", "--root", root, at("services/poeple")))

@@ -226,5 +226,5 @@ func report(out io.Writer, changes []change) error {
 			fmt.Fprintf(out, "%s: is missing\n", c.file)
 		}
 	}
-	return exit.With(exit.Findings, errors.New("generated constants differ from module.yaml: run `platformctl permissions generate`, or ./taskw gen"))
+	return exit.With(exit.Invalid, errors.New("generated constants differ from module.yaml: run `platformctl permissions generate`, or ./taskw gen"))
 }

@@ -83,14 +83,14 @@ func TestDriftIsFound(t *testing.T) {
 
 	before := read(t, root)
 	got := tree.Run(t, "permissions", "generate", "--root", root, "--check")
-	require.Equal(t, exit.Findings, got.Code)
+	require.Equal(t, exit.Invalid, got.Code)
 	require.Equal(t, "gen/go/permissions/notesperms/notesperms.go: differs\ngen/ts/src/permissions/people.ts: is missing\n"+
 		"gen/go/permissions/goneperms/goneperms.go: its service is gone\n", got.Out)
 	require.Contains(t, got.Err, "./taskw gen")
 	require.Equal(t, before, read(t, root), "checking writes nothing")
 
 	// One service has to do with its own files only.
-	require.Equal(t, exit.Findings, tree.Run(t, "permissions", "generate", "--root", root, "--check", "notes").Code)
+	require.Equal(t, exit.Invalid, tree.Run(t, "permissions", "generate", "--root", root, "--check", "notes").Code)
 	require.Equal(t, "changed gen/go/permissions/notesperms/notesperms.go\n", tree.Run(t, "permissions", "generate", "--root", root, "notes").Err)
 	require.Equal(t, exit.OK, tree.Run(t, "permissions", "generate", "--root", root, "--check", "notes").Code)
 	require.FileExists(t, gone)
@@ -132,7 +132,7 @@ func TestNothingIsGeneratedFromWhatIsWrong(t *testing.T) {
 			others[tree.NotesManifest] = strings.Replace(others[tree.NotesManifest], "notes.note.*, ", "notes.*, ", 1)
 			root := tree.Write(t, others)
 			got := tree.Run(t, "permissions", "generate", "--root", root)
-			require.Equal(t, exit.Findings, got.Code)
+			require.Equal(t, exit.Invalid, got.Code)
 			require.Contains(t, got.Out, test.says)
 			require.NoDirExists(t, filepath.Join(root, "gen"))
 		})
@@ -162,7 +162,7 @@ func TestList(t *testing.T) {
 	require.Equal(t, exit.Usage, tree.Run(t, "permissions", "list", "--root", root, "--module", "people2").Code)
 
 	broken := tree.Run(t, "permissions", "list", "--root", tree.Write(t, tree.Edited(t, tree.PeopleService, "version: 1.2.3", "")))
-	require.Equal(t, exit.Findings, broken.Code)
+	require.Equal(t, exit.Invalid, broken.Code)
 	require.Empty(t, broken.Out, "no half of a list")
 	require.Contains(t, broken.Err, "services/people/module.yaml:1:1")
 }
@@ -173,7 +173,7 @@ func TestCheck(t *testing.T) {
 		tree.Run(t, "permissions", "check", "--root", tree.Write(t, nil)))
 	root := tree.Write(t, tree.Edited(t, tree.NotesSchema, `permission: "notes.note.read"`, `permission: "notes.note.reed"`))
 	got := tree.Run(t, "permissions", "check", "--root", root)
-	require.Equal(t, exit.Findings, got.Code)
+	require.Equal(t, exit.Invalid, got.Code)
 	require.Contains(t, got.Out, `proto/acme/notes/v1/note.proto:9:7: acme.notes.v1.NoteService.GetNote: access rule: no module.yaml declares the permission "notes.note.reed"; did you mean "notes.note.read"?`)
 	require.Contains(t, got.Out, "services/notes/module.yaml:7:10: no RPC needs the permission notes.note.read")
 	require.Equal(t, "platformctl: 2 faults\n", got.Err)
