@@ -88,12 +88,12 @@ func (p *Platform) With(first, last lifecycle.Component) (*lifecycle.Group, erro
 func (p *Platform) fail(component string, err error) { p.group.Fail(component, err) }
 
 func (p *Platform) add(ctx context.Context, cfg Config, module service.Module) error {
-	name := module.Manifest.Name
+	name := module.Manifest().Name
 	own := cfg.Gateway.Config
 	own.ListenAddr, own.DatabaseURL, own.InstanceID = loopback, cfg.Database(name), ""
 	// One process has one listener for operations: the gateway's.
 	own.OpsAddr = ""
-	t, err := newTelemetry(ctx, cfg, name, module.Manifest.Version)
+	t, err := newTelemetry(ctx, cfg, name, module.Manifest().Version)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (p *Platform) add(ctx context.Context, cfg Config, module service.Module) e
 		return err
 	}
 	components := s.Components()
-	for _, dependency := range module.Manifest.DependsOn {
+	for _, dependency := range module.Manifest().DependsOn {
 		// In one group a service that waited for one that starts later would wait for ever.
 		components[0].After = append(components[0].After, service.Registration(dependency.Name))
 	}

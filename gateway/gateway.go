@@ -124,7 +124,7 @@ func (g *Gateway) Components() []lifecycle.Component {
 		{Name: "ops", Start: g.ops.Start, Stop: g.ops.Stop},
 		{Name: "routes", Start: g.look, Stop: g.learner.Stop, StartTimeout: g.cfg.DependencyTimeout},
 		{Name: "server", Start: g.serve, Stop: g.shutdown, StopTimeout: stopTimeout},
-		{Name: "registration", Start: g.register, Stop: g.deregister, StopTimeout: g.cfg.DrainTime + 3*time.Second},
+		g.membership().Component(),
 	})
 }
 
@@ -152,27 +152,12 @@ func (g *Gateway) serve(ctx context.Context) error {
 	return nil
 }
 
-func (g *Gateway) register(ctx context.Context) error {
-	address, err := service.Advertised(g.Address(), g.cfg.AdvertiseAddr)
-	if err != nil {
-		return err
+func (g *Gateway) membership() *service.Membership {
+	return &service.Membership{
+		Registrar: g.env.Registrar, Status: g.status, Log: g.telemetry.Log, Ops: g.ops,
+		Instance: discovery.Instance{ID: g.instance, Service: Name, Version: Version}, Bound: g.Address,
+		AdvertiseAddr: g.cfg.AdvertiseAddr, DrainTime: g.cfg.DrainTime,
 	}
-	g.status.SetReady(true)
-	err = g.env.Registrar.Register(ctx, discovery.Registration{
-		Instance: discovery.Instance{ID: g.instance, Service: Name, Address: address, Version: Version},
-		CheckURL: g.ops.CheckURL(),
-	})
-	if err != nil {
-		return err
-	}
-	g.telemetry.Log.InfoContext(ctx, "ready", "address", address, "version", Version)
-	return nil
-}
-
-// deregister leaves the registry and goes on serving for the drain time.
-func (g *Gateway) deregister(ctx context.Context) error {
-	g.status.Stop()
-	return service.Leave(ctx, g.env.Registrar, g.instance, g.cfg.DrainTime)
 }
 
 // shutdown takes no more requests and waits for those that are under way; streams, which may never end, are ended.

@@ -17,8 +17,8 @@ func (s *Service) awaitDependencies(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.DependencyTimeout)
 	defer cancel()
 	defer s.status.Wait("dependencies", "")
-	for i, dependency := range s.module.Manifest.DependsOn {
-		if err := s.awaitDependency(ctx, dependency, s.module.Manifest.DependsOn[i+1:]); err != nil {
+	for i, dependency := range s.manifest.DependsOn {
+		if err := s.awaitDependency(ctx, dependency, s.manifest.DependsOn[i+1:]); err != nil {
 			return err
 		}
 	}
@@ -53,6 +53,15 @@ func (s *Service) awaitDependency(ctx context.Context, dependency manifest.Depen
 		return nil
 	}
 	return missing(s.Name(), dependency, instances, s.cfg.DependencyTimeout, err)
+}
+
+// dependencies returns the names of the services that a manifest depends on.
+func dependencies(m *manifest.Manifest) []string {
+	names := make([]string, len(m.DependsOn))
+	for i, d := range m.DependsOn {
+		names[i] = d.Name
+	}
+	return names
 }
 
 // missing says for whom a service waited in vain, and what is there instead.

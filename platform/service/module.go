@@ -17,16 +17,16 @@ import (
 	"ashlar.dev/platform/trail"
 )
 
-// Module is what makes one service different from the others. The same value serves a process of its own, the process
-// that holds all services, and tests.
-type Module struct {
-	// Manifest is the service's module.yaml.
-	Manifest *manifest.Manifest
-	// Migrations holds the folders sqlite and postgres with the migrations of the service's database.
-	Migrations fs.FS
-	// New builds the service. It does no I/O and starts no goroutine: what runs, or has to be done before the service
-	// is ready, is a component of what it returns.
-	New func(*Host) (*Parts, error)
+// Module is what makes one service different from the others. A service implements it once; that serves a process of its
+// own (NewProcess), the process that holds all services, and tests.
+type Module interface {
+	// Manifest returns the service's module.yaml. It is the same value each time, and nobody changes it.
+	Manifest() *manifest.Manifest
+	// Migrations returns the folders sqlite and postgres with the migrations of the service's database.
+	Migrations() fs.FS
+	// Build builds the service, once per process. It does no I/O and starts no goroutine: what runs, or has to be done
+	// before the service is ready, is a component of what it returns.
+	Build(host *Host) (*Parts, error)
 }
 
 // Host is what a module finds when it is built.

@@ -10,7 +10,7 @@ import (
 
 // NewProcess puts together a service that has a process of its own: it is found in Consul, and finds others there.
 func NewProcess(cfg Config, module Module) (*lifecycle.Group, error) {
-	m := module.Manifest
+	m := module.Manifest()
 	return Process(cfg, m.Name, m.Version, func(cfg Config, env *Environment, t *telemetry.Telemetry, fail Fail) ([]lifecycle.Component, error) {
 		s, err := New(context.Background(), cfg, module, env, t, fail)
 		if err != nil {

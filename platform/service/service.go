@@ -22,6 +22,7 @@ import (
 	"ashlar.dev/kernel/health"
 	"ashlar.dev/kernel/id"
 	"ashlar.dev/kernel/lifecycle"
+	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/kernel/workload"
@@ -33,13 +34,11 @@ import (
 // outboxBatch is how many events are delivered at once.
 const outboxBatch = 100
 
-// deregisterTimeout bounds how long the registry may take to forget an instance that is going.
-const deregisterTimeout = 2 * time.Second
-
 // Service is one service, put together and not yet started.
 type Service struct {
 	cfg        Config
 	module     Module
+	manifest   *manifest.Manifest
 	env        *Environment
 	instance   string
 	status     *health.Status
@@ -59,14 +58,14 @@ type Service struct {
 // New puts a service together: no I/O, no goroutines. fail is told when the running service cannot go on.
 func New(ctx context.Context, cfg Config, module Module, env *Environment, t *telemetry.Telemetry, fail func(string, error)) (*Service, error) {
 	s := &Service{
-		cfg: cfg, module: module, env: env, fail: fail, instance: InstanceID(cfg, module.Manifest.Name),
+		cfg: cfg, module: module, env: env, fail: fail, manifest: module.Manifest(), instance: InstanceID(cfg, module.Manifest().Name),
 		status: health.NewStatus(), telemetry: t, log: t.Log,
 	}
 	if err := s.build(ctx); err != nil {
 		if s.db != nil {
 			err = errors.Join(err, s.db.Close())
 		}
-		return nil, fmt.Errorf("%s: %w", module.Manifest.Name, err)
+		return nil, fmt.Errorf("%s: %w", s.Name(), err)
 	}
 	return s, nil
 }
@@ -80,7 +79,7 @@ func InstanceID(cfg Config, service string) string {
 }
 
 func (s *Service) build(context.Context) error {
-	name := s.module.Manifest.Name
+	name := s.manifest.Name
 	clients, err := s.env.Clients(name, s.telemetry)
 	if err != nil {
 		return err
@@ -94,8 +93,8 @@ func (s *Service) build(context.Context) error {
 	record := trail.New(name, box, s.db.DB, s.log, s.telemetry.Metrics)
 	s.policy = policy.NewClient(clients)
 
-	s.parts, err = s.module.New(&Host{
-		Manifest: s.module.Manifest, Log: s.log, Metrics: s.telemetry.Metrics, Database: s.db,
+	s.parts, err = s.module.Build(&Host{
+		Manifest: s.manifest, Log: s.log, Metrics: s.telemetry.Metrics, Database: s.db,
 		Trail: record, Clients: clients, Key: s.env.Key,
 	})
 	if err != nil {
@@ -111,12 +110,12 @@ func (s *Service) build(context.Context) error {
 		return err
 	}
 	s.parts.Register(s.server.RPC)
-	kernelv1connect.RegisterManifestServiceHandler(s.server.RPC, newManifestHandler(s.module.Manifest, protoregistry.GlobalFiles))
-	s.status.Register(s.server.RPC, func(rpcService string) bool { return slices.Contains(s.module.Manifest.Services, rpcService) })
+	kernelv1connect.RegisterManifestServiceHandler(s.server.RPC, newManifestHandler(s.manifest, protoregistry.GlobalFiles))
+	s.status.Register(s.server.RPC, func(rpcService string) bool { return slices.Contains(s.manifest.Services, rpcService) })
 	if err := s.server.Seal(); err != nil {
 		return err
 	}
-	if err := served(s.server.RPC, s.module.Manifest.Services); err != nil {
+	if err := served(s.server.RPC, s.manifest.Services); err != nil {
 		return err
 	}
 	s.ops = NewOps(s.cfg.OpsAddr, s.log, s.status, s.telemetry)
@@ -142,10 +141,7 @@ func (s *Service) decider() access.Decider {
 func (s *Service) Components() []lifecycle.Component { return s.components }
 
 // Name returns the service's name.
-func (s *Service) Name() string { return s.module.Manifest.Name }
-
-// Registration returns the name of the component of a service whose start makes the service ready for others.
-func Registration(service string) string { return service + "/registration" }
+func (s *Service) Name() string { return s.manifest.Name }
 
 // Address is where the service serves RPCs; empty before it listens.
 func (s *Service) Address() string { return s.server.Address() }
@@ -169,9 +165,18 @@ func (s *Service) assemble() []lifecycle.Component {
 	}
 	chain = append(chain,
 		lifecycle.Component{Name: "server", Start: s.serve, Stop: s.shutdown, StopTimeout: 10 * time.Second},
-		lifecycle.Component{Name: "registration", Start: s.register, Stop: s.deregister, StopTimeout: s.cfg.DrainTime + 3*time.Second},
+		s.membership().Component(),
 	)
 	return lifecycle.Chain(s.Name(), s.env.Components, chain)
+}
+
+func (s *Service) membership() *Membership {
+	m := s.manifest
+	return &Membership{
+		Registrar: s.env.Registrar, Status: s.status, Log: s.log, Ops: s.ops,
+		Instance: discovery.Instance{ID: s.instance, Service: m.Name, Version: m.Version}, Bound: s.server.Address,
+		AdvertiseAddr: s.cfg.AdvertiseAddr, DependsOn: dependencies(m), DrainTime: s.cfg.DrainTime,
+	}
 }
 
 func (s *Service) openDatabase(ctx context.Context) error {
@@ -184,7 +189,7 @@ func (s *Service) openDatabase(ctx context.Context) error {
 		return err
 	}
 	s.status.Wait("database", "migrating "+s.db.String())
-	err := migrate.Apply(ctx, s.db, s.module.Migrations, s.log)
+	err := migrate.Apply(ctx, s.db, s.module.Migrations(), s.log)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("migrations were not applied within %s: look at what holds up the database, or raise ASHLAR_MIGRATION_TIMEOUT: %w", s.cfg.MigrationTimeout, err)
 	}
@@ -197,7 +202,7 @@ func (s *Service) registerModule() lifecycle.Component {
 		c.Start = func(ctx context.Context) error {
 			s.status.Wait("permissions", "registering with "+policy.Service)
 			defer s.status.Wait("permissions", "")
-			return s.policy.Register(ctx, s.module.Manifest, s.log)
+			return s.policy.Register(ctx, s.manifest, s.log)
 		}
 	}
 	c.Name = "permissions"
@@ -224,52 +229,6 @@ func (s *Service) shutdown(ctx context.Context) error {
 		s.env.Hub.Remove(s.Name())
 	}
 	return s.server.Shutdown(ctx)
-}
-
-func (s *Service) register(ctx context.Context) error {
-	address, err := Advertised(s.server.Address(), s.cfg.AdvertiseAddr)
-	if err != nil {
-		return err
-	}
-	s.status.SetReady(true)
-	err = s.env.Registrar.Register(ctx, discovery.Registration{
-		Instance: discovery.Instance{ID: s.instance, Service: s.Name(), Address: address, Version: s.module.Manifest.Version},
-		CheckURL: s.ops.CheckURL(),
-	})
-	if err != nil {
-		s.status.Stop()
-		// The registry may have got it all the same, and a component that has not started is not stopped.
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), deregisterTimeout)
-		defer cancel()
-		if left := s.env.Registrar.Deregister(bounded, s.instance); left != nil {
-			s.log.WarnContext(ctx, "cannot take back a registration that failed", "instance", s.instance, "error", left)
-		}
-		return err
-	}
-	s.log.InfoContext(ctx, "ready", "address", address, "version", s.module.Manifest.Version)
-	return nil
-}
-
-// deregister leaves the registry and then goes on serving for the drain time, so that callers notice before they are
-// turned away. A registry that cannot be reached must not keep the service from stopping.
-func (s *Service) deregister(ctx context.Context) error {
-	s.status.Stop()
-	return Leave(ctx, s.env.Registrar, s.instance, s.cfg.DrainTime)
-}
-
-// Leave deregisters an instance and waits for the drain time. Waiting is not cut short by a failed deregistration,
-// which is the result.
-func Leave(ctx context.Context, registrar discovery.Registrar, instance string, drain time.Duration) error {
-	bounded, cancel := context.WithTimeout(ctx, deregisterTimeout)
-	defer cancel()
-	err := registrar.Deregister(bounded, instance)
-	timer := time.NewTimer(drain)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	return err
 }
 
 // Advertised is the address under which others reach what is bound to an address: at a host, if one is given, else at the

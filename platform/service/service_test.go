@@ -45,7 +45,14 @@ func TestStartAndStop(t *testing.T) {
 	_, body = w.get("/metrics")
 	require.Contains(t, body, "go_goroutines")
 
-	require.Equal(t, []discovery.Instance{{ID: "notes_1", Service: "notes", Address: s.Address(), Version: "1.2.3"}}, w.instances("notes"))
+	require.Len(t, w.instances("notes"), 1)
+	instance := w.instances("notes")[0]
+	started, err := time.Parse(time.RFC3339, instance.Metadata[service.MetadataStarted])
+	require.NoError(t, err)
+	require.WithinDuration(t, time.Now(), started, patience)
+	require.Equal(t, discovery.Instance{ID: "notes_1", Service: "notes", Address: s.Address(), Version: "1.2.3", Metadata: map[string]string{
+		service.MetadataStarted: instance.Metadata[service.MetadataStarted], service.MetadataDependsOn: "identity,authz",
+	}}, instance)
 	_, err = w.client().LookupAccount(t.Context(), lookup)
 	require.NoError(t, err)
 	local, err := w.env.Clients("shop", w.telemetry)
@@ -115,7 +122,7 @@ func TestADependencyThatNeverComes(t *testing.T) {
 func TestItWaitsForTheVersionThatItNeeds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.module.Manifest.DependsOn = []manifest.Dependency{{Name: "identity", Requirement: ">= 1.2"}, {Name: "authz"}}
+	w.module.manifest.DependsOn = []manifest.Dependency{{Name: "identity", Requirement: ">= 1.2"}, {Name: "authz"}}
 	w.appear("authz")
 	w.appearAs("identity_1", "identity", "1.1.0")
 	w.appearAs("identity_2", "identity", "1.1.0")
@@ -137,7 +144,7 @@ func TestADependencyOfTheWrongVersion(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.cfg.DependencyTimeout = 300 * time.Millisecond
-	w.module.Manifest.DependsOn = []manifest.Dependency{{Name: "identity", Requirement: ">= 1.2"}}
+	w.module.manifest.DependsOn = []manifest.Dependency{{Name: "identity", Requirement: ">= 1.2"}}
 	w.appearAs("identity_1", "identity", "1.1.0")
 	w.appearAs("identity_2", "identity", "")
 	_, err := w.start()
@@ -323,19 +330,19 @@ func TestWhatDoesNotFitTogether(t *testing.T) {
 		says   string
 	}{
 		"a handler is missing": {func(w *world) {
-			w.module.Manifest.Services = append(w.module.Manifest.Services, "ashlar.identity.v1.UserService")
+			w.module.manifest.Services = append(w.module.manifest.Services, "ashlar.identity.v1.UserService")
 		}, "module.yaml names the RPC service ashlar.identity.v1.UserService, which has no handler"},
-		"a handler is not named": {func(w *world) { w.module.Manifest.Services = nil },
+		"a handler is not named": {func(w *world) { w.module.manifest.Services = nil },
 			"the RPC service ashlar.identity.v1.AccountService has a handler, and module.yaml does not name it"},
 		"a method without a rule": {func(w *world) {
-			w.module.New = func(*service.Host) (*service.Parts, error) {
+			w.module.build = func(*service.Host) (*service.Parts, error) {
 				return &service.Parts{Register: func(server *connect.Server) {
 					server.Register(connect.Method{Spec: connect.Spec{Procedure: "/acme.notes.v1.NoteService/Steal"}})
 				}}, nil
 			}
 		}, "/acme.notes.v1.NoteService/Steal has neither a protobuf schema nor an access rule"},
 		"the module itself fails": {func(w *world) {
-			w.module.New = func(*service.Host) (*service.Parts, error) { return nil, errors.New("no licence") }
+			w.module.build = func(*service.Host) (*service.Parts, error) { return nil, errors.New("no licence") }
 		}, "no licence"},
 		"no database":       {func(w *world) { w.cfg.DatabaseURL = "" }, "no database is configured"},
 		"a strange address": {func(w *world) { w.cfg.DatabaseURL = "mysql://root:hunter2@host/db" }, `start with "mysql"`},
@@ -406,8 +413,8 @@ func TestAModuleThatBringsItsOwnDecider(t *testing.T) {
 	w := newWorld(t)
 	w.appear("identity", "authz")
 	own := false
-	build := w.module.New
-	w.module.New = func(host *service.Host) (*service.Parts, error) {
+	build := w.module.build
+	w.module.build = func(host *service.Host) (*service.Parts, error) {
 		parts, err := build(host)
 		parts.RegisterModule = lifecycle.Component{Name: "whatever", Start: func(context.Context) error { own = true; return nil }}
 		return parts, err

@@ -52,6 +52,18 @@ CREATE TABLE outbox_events (id integer PRIMARY KEY AUTOINCREMENT, event_id text 
 CREATE TABLE outbox_leases (id text NOT NULL PRIMARY KEY, holder text NOT NULL, expires_at integer NOT NULL);
 `)}}
 
+// notes is the module under test.
+type notes struct {
+	manifest *manifest.Manifest
+	build    func(*service.Host) (*service.Parts, error)
+}
+
+func (n *notes) Manifest() *manifest.Manifest { return n.manifest }
+
+func (n *notes) Migrations() fs.FS { return migrations }
+
+func (n *notes) Build(host *service.Host) (*service.Parts, error) { return n.build(host) }
+
 // accounts is the handler of the module under test.
 type accounts struct {
 	identityv1connect.UnimplementedAccountServiceHandler
@@ -87,7 +99,7 @@ type world struct {
 	env        *service.Environment
 	telemetry  *telemetry.Telemetry
 	cfg        service.Config
-	module     service.Module
+	module     *notes
 	handler    accounts
 	authz      authz
 	components []lifecycle.Component
@@ -108,7 +120,7 @@ func newWorld(t *testing.T) *world {
 		ListenAddr: "127.0.0.1:0", OpsAddr: freeAddress(t), DatabaseURL: dbtest.SQLiteURL(t), DependencyTimeout: patience, DrainTime: time.Millisecond,
 		InstanceID: "notes_1",
 	}
-	w.module = service.Module{Manifest: manifest.MustParse([]byte(moduleYAML)), Migrations: migrations, New: func(*service.Host) (*service.Parts, error) {
+	w.module = &notes{manifest: manifest.MustParse([]byte(moduleYAML)), build: func(*service.Host) (*service.Parts, error) {
 		return &service.Parts{Components: w.components, Register: func(server *connect.Server) {
 			identityv1connect.RegisterAccountServiceHandler(server, w.handler)
 		}}, nil

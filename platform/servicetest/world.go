@@ -86,7 +86,7 @@ func (w *World) Start(module service.Module, database config.Secret) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	t, err := telemetry.New(ctx, telemetry.Config{LogLevel: slog.LevelWarn, LogFormat: "text"},
-		telemetry.Process{Service: module.Manifest.Name}, w.t.Output())
+		telemetry.Process{Service: module.Manifest().Name}, w.t.Output())
 	require.NoError(w.t, err)
 	s, err := service.New(ctx, service.Config{
 		ListenAddr: "127.0.0.1:0", DatabaseURL: database, DependencyTimeout: timeout, DrainTime: time.Millisecond,

@@ -4,6 +4,8 @@ package auth
 import (
 	"context"
 	_ "embed" // module.yaml
+	"io/fs"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -41,17 +43,22 @@ type settings struct {
 
 // Module returns what makes the service.
 func Module(cfg Config) service.Module {
-	return module(cfg, settings{clock: time.Now, passwords: password.DefaultParams})
+	return module{cfg, settings{clock: time.Now, passwords: password.DefaultParams}}
 }
 
-func module(cfg Config, set settings) service.Module {
-	return service.Module{
-		Manifest: manifest.MustParse(moduleYAML), Migrations: migrations.FS,
-		New: func(host *service.Host) (*service.Parts, error) { return build(cfg, set, host) },
-	}
+var parsed = sync.OnceValue(func() *manifest.Manifest { return manifest.MustParse(moduleYAML) })
+
+type module struct {
+	cfg Config
+	set settings
 }
 
-func build(cfg Config, set settings, host *service.Host) (*service.Parts, error) {
+func (module) Manifest() *manifest.Manifest { return parsed() }
+
+func (module) Migrations() fs.FS { return migrations.FS }
+
+func (m module) Build(host *service.Host) (*service.Parts, error) {
+	cfg, set := m.cfg, m.set
 	admin, err := cfg.checkAdmin()
 	if err != nil {
 		return nil, err

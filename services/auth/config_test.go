@@ -51,7 +51,7 @@ func TestAHalfConfigurationIsSaidBeforeTheStart(t *testing.T) {
 		"both":        {Config{AdminEmail: ada, AdminPassword: secret, AdminPasswordFile: "file"}, "both set"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Module(test.cfg).New(&service.Host{Key: workload.NewClusterKey()})
+			_, err := Module(test.cfg).Build(&service.Host{Key: workload.NewClusterKey()})
 			require.ErrorContains(t, err, test.says)
 			assert.NotContains(t, err.Error(), secret)
 		})

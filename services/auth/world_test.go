@@ -70,7 +70,7 @@ func (w *world) start(cfg Config) (stop func(), err error) {
 	tel, err := telemetry.New(ctx, telemetry.Config{}, telemetry.Process{Service: "auth"}, io.Discard)
 	require.NoError(w.t, err)
 	set := settings{clock: w.clock, passwords: password.Params{Memory: 64, Passes: 1, Threads: 1}}
-	s, err := service.New(ctx, cfg.Config, module(cfg, set), w.env, tel, func(component string, err error) {
+	s, err := service.New(ctx, cfg.Config, module{cfg, set}, w.env, tel, func(component string, err error) {
 		w.t.Errorf("%s: %v", component, err)
 	})
 	if err != nil {

@@ -3,6 +3,8 @@ package identity
 
 import (
 	_ "embed" // module.yaml
+	"io/fs"
+	"sync"
 
 	"connectrpc.com/connect/v2"
 
@@ -19,11 +21,17 @@ import (
 var moduleYAML []byte
 
 // Module returns what makes the service.
-func Module() service.Module {
-	return service.Module{Manifest: manifest.MustParse(moduleYAML), Migrations: migrations.FS, New: build}
-}
+func Module() service.Module { return module{} }
 
-func build(host *service.Host) (*service.Parts, error) {
+var parsed = sync.OnceValue(func() *manifest.Manifest { return manifest.MustParse(moduleYAML) })
+
+type module struct{}
+
+func (module) Manifest() *manifest.Manifest { return parsed() }
+
+func (module) Migrations() fs.FS { return migrations.FS }
+
+func (module) Build(host *service.Host) (*service.Parts, error) {
 	s := store.New(host.Database, host.Trail)
 	roles := api.NewRoles(host.Clients)
 	return &service.Parts{Register: func(server *connect.Server) {

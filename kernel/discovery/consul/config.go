@@ -38,6 +38,7 @@ const (
 	deregisterAfter = time.Minute     // of failing checks; Consul looks about every 30 s
 
 	blockFor       = 30 * time.Second       // one blocking query
+	answerAfterAll = 2 * time.Second        // what an answer may take that nobody waits for any more
 	answerWithin   = 10 * time.Second       // what an answer may take beyond blocking; an agent holds a query for 7 s when there is no leader
 	settleTime     = 5 * time.Second        // longer than maxBackoff with its jitter and one check interval
 	minBackoff     = 100 * time.Millisecond // after a failed query

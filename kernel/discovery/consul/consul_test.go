@@ -3,9 +3,12 @@ package consul_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -487,3 +490,54 @@ func (l *logged) String() string {
 	defer l.mu.Unlock()
 	return l.text.String()
 }
+
+// A process that is told to end while it registers: the agent carries out what it was sent, so that must not be later than
+// what takes it back.
+func TestARegistrationOnItsWayIsNotCalledBack(t *testing.T) {
+	agent := consultest.Start(t)
+	target, err := url.Parse("http://" + agent.Addr)
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	arrived, goOn := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/v1/agent/service/register" {
+			close(arrived)
+			<-goOn
+			req = req.WithContext(context.WithoutCancel(req.Context())) // the agent does not notice who hangs up
+		}
+		proxy.ServeHTTP(w, req)
+	}))
+	defer server.Close()
+	registry := open(t, server.URL, nil)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	registered := make(chan error, 1)
+	go func() {
+		registered <- registry.Register(ctx, discovery.Registration{Instance: instance("orders", "orders-1")})
+	}()
+	<-arrived
+	cancel()
+	close(goOn)
+	require.NoError(t, <-registered, "it is there")
+	require.NoError(t, registry.Deregister(t.Context(), "orders-1"))
+	await(t, open(t, agent.Addr, nil).Instances("orders"), ids())
+}
+
+// An agent that does not answer is not waited for once nobody wants the registration any more.
+func TestARegistrationThatIsNotAnswered(t *testing.T) {
+	arrived := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body) // only then the server sees that the other side has gone
+		close(arrived)
+		<-req.Context().Done()
+	}))
+	defer server.Close()
+	registry := open(t, server.URL, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-arrived; cancel() }()
+	begun := time.Now()
+	require.ErrorIs(t, registry.Register(ctx, discovery.Registration{Instance: instance("orders", "orders-1")}), context.Canceled)
+	require.Less(t, time.Since(begun), answerTooLate)
+}
+
+const answerTooLate = 8 * time.Second // less than an answer may take that somebody waits for

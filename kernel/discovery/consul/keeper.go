@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/hashicorp/consul/api"
 	"golang.org/x/time/rate"
@@ -46,7 +47,7 @@ func (r *Registry) Register(ctx context.Context, registration discovery.Registra
 			return err
 		}
 	}
-	if err := r.put(ctx, definition); err != nil {
+	if err := r.announce(ctx, definition); err != nil {
 		return err
 	}
 
@@ -123,6 +124,21 @@ func (r *Registry) release(ctx context.Context, id string) (service string, err 
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
+}
+
+// announce puts a new registration. Once the request is on its way it is not called back when ctx ends: the agent may carry
+// it out all the same, after whatever is sent to take it back. The answer is waited for, for a moment.
+func (r *Registry) announce(ctx context.Context, definition *api.AgentServiceRegistration) error {
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(answerAfterAll):
+			cancel()
+		case <-sending.Done():
+		}
+	})()
+	return r.put(sending, definition)
 }
 
 // put registers with the agent.

@@ -14,5 +14,5 @@ func main() {
 }
 
 func graph(cfg auth.Config) fx.Option {
-	return fx.Options(fx.Supply(cfg.Config, auth.Module(cfg)), fx.Provide(service.NewProcess))
+	return fx.Options(fx.Supply(cfg, cfg.Config), fx.Provide(auth.Module, service.NewProcess))
 }

@@ -14,5 +14,5 @@ func main() {
 }
 
 func graph(cfg service.Config) fx.Option {
-	return fx.Options(fx.Supply(cfg, identity.Module()), fx.Provide(service.NewProcess))
+	return fx.Options(fx.Supply(cfg), fx.Provide(identity.Module, service.NewProcess))
 }

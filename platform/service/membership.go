@@ -1,0 +1,98 @@
+package service
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"ashlar.dev/kernel/discovery"
+	"ashlar.dev/kernel/health"
+	"ashlar.dev/kernel/lifecycle"
+)
+
+// Leaving the registry has its own time, whatever is left of the caller's.
+const (
+	deregisterTimeout = 2 * time.Second
+	leaveTimeout      = deregisterTimeout + time.Second
+)
+
+// What an instance says about itself in the registry, beside what discovery.Instance has, for those who look at it.
+const (
+	// MetadataStarted is when the instance became ready: RFC 3339, UTC.
+	MetadataStarted = "started"
+	// MetadataDependsOn is what its manifest depends on, separated by commas.
+	MetadataDependsOn = "dependsOn"
+)
+
+// Membership is the place of a process in the registry: it joins last, when it can serve, and leaves first.
+type Membership struct {
+	Registrar discovery.Registrar
+	Status    *health.Status
+	Log       *slog.Logger
+	Ops       *Ops
+	// Instance is what is registered; its address is asked for when the process listens.
+	Instance discovery.Instance
+	Bound    func() string
+	// AdvertiseAddr is the host under which others reach the process; see Advertised.
+	AdvertiseAddr string
+	DependsOn     []string
+	// DrainTime is how long the process goes on serving after it has left, so that callers notice before they are
+	// turned away.
+	DrainTime time.Duration
+}
+
+// Component returns what joins and leaves. It comes after everything that calls need.
+func (m *Membership) Component() lifecycle.Component {
+	return lifecycle.Component{Name: registration, Start: m.join, Stop: m.leave, StopTimeout: m.DrainTime + leaveTimeout}
+}
+
+const registration = "registration"
+
+// Registration returns the name of the component of a service whose start makes the service ready for others.
+func Registration(service string) string { return service + "/" + registration }
+
+func (m *Membership) join(ctx context.Context) error {
+	address, err := Advertised(m.Bound(), m.AdvertiseAddr)
+	if err != nil {
+		return err
+	}
+	m.Status.SetReady(true)
+	instance := m.Instance
+	instance.Address = address
+	instance.Metadata = map[string]string{MetadataStarted: time.Now().UTC().Format(time.RFC3339)}
+	if len(m.DependsOn) > 0 {
+		instance.Metadata[MetadataDependsOn] = strings.Join(m.DependsOn, ",")
+	}
+	err = m.Registrar.Register(ctx, discovery.Registration{Instance: instance, CheckURL: m.Ops.CheckURL()})
+	if err != nil {
+		m.Status.Stop()
+		// The registry may have got it all the same, and a component that has not started is not stopped.
+		if left := m.deregister(context.WithoutCancel(ctx)); left != nil {
+			m.Log.WarnContext(ctx, "cannot take back a registration that failed", "instance", instance.ID, "error", left)
+		}
+		return err
+	}
+	m.Log.InfoContext(ctx, "ready", "address", address, "version", instance.Version)
+	return nil
+}
+
+// leave deregisters and waits for the drain time. A registry that cannot be reached must not keep the process from
+// stopping, and waiting is not cut short by a failed deregistration, which is the result.
+func (m *Membership) leave(ctx context.Context) error {
+	m.Status.Stop()
+	err := m.deregister(ctx)
+	timer := time.NewTimer(m.DrainTime)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return err
+}
+
+func (m *Membership) deregister(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, deregisterTimeout)
+	defer cancel()
+	return m.Registrar.Deregister(ctx, m.Instance.ID)
+}
