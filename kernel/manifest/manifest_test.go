@@ -230,10 +230,10 @@ func TestFilesThatAreNoManifestAtAll(t *testing.T) {
 
 func TestAllFaultsAreToldAtOnceInTheirOrder(t *testing.T) {
 	t.Parallel()
-	_, err := parse("services: [x]\nnmae: notes\nversion: one\nname: Notes\nrole: []\nnames: []\n")
+	_, err := parse("services: [x]\nmane: notes\nversion: one\nname: Notes\nrole: []\nnames: []\n")
 	require.EqualError(t, err, strings.Join([]string{
 		`dir/module.yaml:1:12: services[0]: "x" is not as it should be: want a fully-qualified name such as acme.notes.v1.NoteService`,
-		`dir/module.yaml:2:1: unknown key "nmae"; did you mean "name"?`,
+		`dir/module.yaml:2:1: unknown key "mane"; did you mean "name"?`,
 		`dir/module.yaml:3:10: version: "one" is not as it should be: want a semantic version such as 1.0.0`,
 		`dir/module.yaml:4:7: name: "Notes" is not as it should be: want lower-case letters and digits, beginning with a letter, at most 40`,
 		`dir/module.yaml:5:1: unknown key "role"; did you mean "roles"?`,

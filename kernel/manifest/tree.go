@@ -38,7 +38,7 @@ func ReadTree(root fs.FS) ([]*Manifest, finding.List, error) {
 			continue
 		}
 		if folder := path.Base(path.Dir(file)); folder != m.Name {
-			found.Add(m.Place("name"), "the module %s is in a folder of the name %s: they must be the same", m.Name, folder)
+			found.Addf(m.Place("name"), "the module %s is in a folder of the name %s: they must be the same", m.Name, folder)
 			continue
 		}
 		manifests = append(manifests, m)

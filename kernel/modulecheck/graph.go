@@ -24,7 +24,7 @@ func Manifests(manifests []*manifest.Manifest) finding.List {
 		for i, name := range m.Services {
 			at := m.Place(index("services", i))
 			if other, twice := listed[name]; twice {
-				found.Add(at, "the RPC service %s is listed by %s already", name, other.Name)
+				found.Addf(at, "the RPC service %s is listed by %s already", name, other.Name)
 			}
 			listed[name] = m
 		}
@@ -41,7 +41,7 @@ func unique(manifests []*manifest.Manifest, found *finding.List) map[string]*man
 	byName := map[string]*manifest.Manifest{}
 	for _, m := range manifests {
 		if other, twice := byName[m.Name]; twice {
-			found.Add(m.Place("name"), "the module %s is there twice: see %s", m.Name, other.Place("name"))
+			found.Addf(m.Place("name"), "the module %s is there twice: see %s", m.Name, other.Place("name"))
 			continue
 		}
 		byName[m.Name] = m
@@ -55,9 +55,9 @@ func dependencies(m *manifest.Manifest, byName map[string]*manifest.Manifest, fo
 		other, ok := byName[d.Name]
 		switch {
 		case !ok:
-			found.Suggest(at, nearest.To(d.Name, names(byName)...), "%s depends on %s, and there is no such module", m.Name, d.Name)
+			found.Suggestf(at, nearest.To(d.Name, names(byName)...), "%s depends on %s, and there is no such module", m.Name, d.Name)
 		case !d.Requirement.Allows(other.Version):
-			found.Add(at, "%s depends on %s, which has version %s here", m.Name, d, other.Version)
+			found.Addf(at, "%s depends on %s, which has version %s here", m.Name, d, other.Version)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func roles(m *manifest.Manifest, patterns []string, found *finding.List) {
 			if pattern == "*" || strings.HasPrefix(pattern, m.Name+".") || slices.Contains(patterns, pattern) {
 				continue
 			}
-			found.Suggest(m.Place(index(index("roles", i)+".permissions", j)), nearest.To(pattern, patterns...),
+			found.Suggestf(m.Place(index(index("roles", i)+".permissions", j)), nearest.To(pattern, patterns...),
 				"the role %s has %q, which matches no permission of any module", role.Name, pattern)
 		}
 	}
@@ -95,7 +95,7 @@ func cycles(manifests []*manifest.Manifest, byName map[string]*manifest.Manifest
 		for i, d := range m.DependsOn {
 			if start := slices.Index(path, d.Name); start >= 0 && d.Name != m.Name {
 				circle := append(slices.Clone(path[start:]), d.Name)
-				found.Add(m.Place(index("dependsOn", i)), "modules depend on each other in a circle: %s", strings.Join(circle, " -> "))
+				found.Addf(m.Place(index("dependsOn", i)), "modules depend on each other in a circle: %s", strings.Join(circle, " -> "))
 				continue
 			}
 			if next, ok := byName[d.Name]; ok && !done[d.Name] {

@@ -15,15 +15,12 @@ import (
 	"ashlar.dev/kernel/manifest"
 )
 
-// Location is the flag of commands that work on a source tree.
-type Location struct {
-	Root string `help:"Folder of the repository: the one that holds services/ and proto/." default:"." placeholder:"DIR"`
-}
-
 const protoFolder = "proto"
 
 // Repository is a source tree.
 type Repository struct {
+	// Root is its root folder.
+	Root string
 	fsys fs.FS
 	// Manifests are those of all services whose module.yaml could be read, in the order of their names.
 	Manifests []*manifest.Manifest
@@ -33,11 +30,11 @@ type Repository struct {
 
 // Open reads all manifests of a tree.
 func Open(root string) (*Repository, error) {
-	r := &Repository{fsys: os.DirFS(root)}
+	r := &Repository{Root: root, fsys: os.DirFS(root)}
 	var err error
 	r.Manifests, r.Faults, err = manifest.ReadTree(r.fsys)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no folder %s: run it in the root of the repository, or name it with --root", filepath.Join(root, manifest.ServicesFolder))
+		return nil, fmt.Errorf("there is no folder %s", filepath.Join(root, manifest.ServicesFolder))
 	}
 	return r, err
 }
