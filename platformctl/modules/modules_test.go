@@ -171,3 +171,19 @@ func TestThisRepository(t *testing.T) {
 		require.Equal(t, manifest.Schema(), published)
 	}
 }
+
+// What the documentation shows is a good manifest, and its mistakes are where it says.
+func TestTheExampleInTheDocumentation(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/modules.md")
+	require.NoError(t, err)
+	_, rest, ok := strings.Cut(string(page), "```yaml\n")
+	require.True(t, ok)
+	example, _, _ := strings.Cut(rest, "```")
+	_, err = manifest.Parse("services/notes/module.yaml", []byte(example))
+	require.NoError(t, err)
+	_, err = manifest.Parse("services/notes/module.yaml", []byte(strings.NewReplacer("services:", "servces:", "notes.note.*", "notes.notes.*").Replace(example)))
+	for line := range strings.Lines(err.Error() + "\n") {
+		require.Contains(t, string(page), "    "+line)
+	}
+}
