@@ -215,13 +215,15 @@ func TestGoodAndBadFiles(t *testing.T) {
 func TestFilesThatAreNoManifestAtAll(t *testing.T) {
 	t.Parallel()
 	for text, says := range map[string]string{
-		"":                               "dir/module.yaml: the file says nothing",
-		"# nothing\n":                    "dir/module.yaml: the file says nothing",
-		"null":                           "dir/module.yaml:1:1: want a mapping of keys to values, not nothing",
-		"notes":                          "dir/module.yaml:1:1: want a mapping of keys to values, not a text",
-		"- a":                            "dir/module.yaml:1:1: want a mapping of keys to values, not a list",
-		"&a {name: *a}":                  "dir/module.yaml:1:1: want a mapping of keys to values, not an anchor or alias, of which a manifest has none",
-		"#" + strings.Repeat("x", 1<<20): "dir/module.yaml: the file has 1048577 bytes, more than 1048576",
+		"":                                    "dir/module.yaml: the file says nothing",
+		"# nothing\n":                         "dir/module.yaml: the file says nothing",
+		"null":                                "dir/module.yaml:1:1: want a mapping of keys to values, not nothing",
+		"notes":                               "dir/module.yaml:1:1: want a mapping of keys to values, not a text",
+		"- a":                                 "dir/module.yaml:1:1: want a mapping of keys to values, not a list",
+		"&a {name: *a}":                       "dir/module.yaml:1:1: want a mapping of keys to values, not an anchor or alias, of which a manifest has none",
+		"#" + strings.Repeat("x", 256<<10):    "dir/module.yaml: the file has 262145 bytes, more than 262144",
+		"a: " + strings.Repeat("[", 1<<14):    "dir/module.yaml:1:20: no manifest has more than 16 levels",
+		"a: " + strings.Repeat("{b: ", 1<<13): "dir/module.yaml:1:68: no manifest has more than 16 levels",
 	} {
 		_, err := parse(text)
 		require.ErrorContains(t, err, says)

@@ -8,14 +8,20 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 
 	"ashlar.dev/kernel/finding"
 	"ashlar.dev/kernel/nearest"
 )
 
-// maxBytes bounds a module.yaml; the largest in the field has a few kilobytes.
-const maxBytes = 1 << 20
+// What the parser takes. A manifest has a few kilobytes and four levels; deep nesting takes it time that grows with the
+// square of the depth.
+const (
+	maxBytes = 256 << 10
+	maxDepth = 16
+)
 
 // Parse reads a module.yaml; file is its name in errors. It is strict: unknown keys, keys without a value, anchors, aliases
 // and tags are faults. All faults of the file are in the error, which is a finding.List, in the order of their places.
@@ -44,8 +50,13 @@ func (d *document) parse(data []byte) *Manifest {
 		d.findings.Addf(whole, "the file has %d bytes, more than %d", len(data), maxBytes)
 		return nil
 	}
+	tokens := lexer.Tokenize(string(data))
+	if deep := tooDeep(tokens); deep != nil {
+		d.findings.Addf(d.placeOf(deep), "no manifest has more than %d levels", maxDepth)
+		return nil
+	}
 	// The parser would stop at the first key that is there twice; object finds all.
-	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		if fault, ok := errors.AsType[yaml.Error](err); ok {
 			d.findings.Addf(d.placeOf(fault.GetToken()), "no YAML: %s", fault.GetMessage())
@@ -70,6 +81,24 @@ func (d *document) parse(data []byte) *Manifest {
 		return nil
 	}
 	return d.manifest(value{"", body})
+}
+
+// tooDeep returns the first bracket that is too many; nil where there is none.
+func tooDeep(tokens token.Tokens) *token.Token {
+	depth := 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			depth++
+		case token.SequenceEndType, token.MappingEndType:
+			depth--
+		default:
+		}
+		if depth > maxDepth {
+			return t
+		}
+	}
+	return nil
 }
 
 func (d *document) manifest(v value) *Manifest {
