@@ -92,8 +92,9 @@ func (l *Loader) build(ctx context.Context, cfg Config, modules map[string]servi
 func (l *Loader) add(ctx context.Context, cfg Config, p manifest.Position, module service.Module) ([]lifecycle.Component, error) {
 	name := p.Manifest.Name
 	own := cfg.Service(name)
+	own.InstanceID = service.InstanceID(own, name)
 	t, err := telemetry.New(ctx, own.Config, telemetry.Process{
-		Service: name, Version: p.Manifest.Version, InstanceID: service.InstanceID(own, name),
+		Service: name, Version: p.Manifest.Version, InstanceID: own.InstanceID,
 	}, cfg.Out)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
