@@ -16,6 +16,7 @@ import (
 	"ashlar.dev/kernel/workload"
 	"ashlar.dev/platform/loader"
 	"ashlar.dev/platform/service"
+	"ashlar.dev/platform/trail"
 	"ashlar.dev/services/audit"
 	"ashlar.dev/services/auth"
 	"ashlar.dev/services/authz"
@@ -67,12 +68,15 @@ func New(ctx context.Context, cfg Config, more ...service.Module) (*Platform, er
 	return p, err
 }
 
-// NewServices puts the named services together with those that they depend on, of the core services and a team's own,
-// without the gateway.
+// NewServices puts the named services together with those that they depend on, of the core services and a team's own, and
+// with audit, to which all deliver; without the gateway.
 func NewServices(ctx context.Context, cfg Config, more []service.Module, wanted ...string) (*Platform, error) {
 	p, t, err := newPlatform(ctx, cfg)
 	if err != nil {
 		return nil, err
+	}
+	if len(wanted) > 0 {
+		wanted = append(slices.Clone(wanted), trail.Service)
 	}
 	p.Loader, err = loader.New(ctx, p.loading(cfg, t, nil), modules(cfg, more), wanted...)
 	return p, err
