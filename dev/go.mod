@@ -8,7 +8,9 @@ require (
 	ashlar.dev/kernel v0.0.0
 	ashlar.dev/platform v0.0.0
 	github.com/alecthomas/kong v1.17.0
+	github.com/stretchr/testify v1.12.1
 	go.uber.org/fx v1.24.0
+	go.uber.org/goleak v1.3.0
 )
 
 require (

@@ -138,3 +138,5 @@ func median(times []time.Duration) time.Duration {
 	sorted := slices.Sorted(slices.Values(times))
 	return sorted[len(sorted)/2].Round(time.Millisecond)
 }
+
+func TestExample(t *testing.T) { testYourService(t) }
