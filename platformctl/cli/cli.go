@@ -9,18 +9,23 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"ashlar.dev/platformctl/client"
+	"ashlar.dev/platformctl/curl"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/local"
 	"ashlar.dev/platformctl/modules"
 	"ashlar.dev/platformctl/output"
 	"ashlar.dev/platformctl/permissions"
+	"ashlar.dev/platformctl/signin"
 )
 
 const description = "Runs and operates an Ashlar platform."
 
 // commands are all commands, by group.
 type commands struct {
-	local.Commands
+	Local  local.Commands  `embed:""`
+	Signin signin.Commands `embed:""`
+	Curl   curl.Commands   `embed:""`
 
 	Modules     modules.Commands     `cmd:"" help:"Check the manifests of modules in this repository."`
 	Permissions permissions.Commands `cmd:"" help:"Permissions that the modules of this repository declare, and constants for them."`
@@ -53,7 +58,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exit.Usage
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	err = command.Run(&output.Streams{In: stdin, Out: stdout, Err: stderr})
+	err = client.Explain(command.Run(&output.Streams{In: stdin, Out: stdout, Err: stderr}))
 	if err != nil && err.Error() != "" {
 		_, _ = fmt.Fprintf(stderr, "platformctl: %v\n", err)
 	}

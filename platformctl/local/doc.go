@@ -13,6 +13,6 @@
 //
 // Only the owner can read any of it. No secret is in a process's arguments: services get the names of files.
 //
-// The package knows the platform's own processes by name (see platform.go) and nothing of what they do: it asks Consul
-// and their /readyz. It starts processes on Unix only.
+// Which services there are the workspace says; the few that have a place of their own are in platform.go. The package
+// knows nothing of what they do: it asks Consul and their /readyz. It starts processes on Unix only.
 package local

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,8 +22,10 @@ func (p *running) awaitRoutes(ctx context.Context) error {
 	client := &http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
-	for _, program := range platform {
-		for program.rpc != "" && !routed(ctx, client, address, program.rpc) {
+	for _, program := range p.programs {
+		known := func(rpc string) bool { return routed(ctx, client, address, rpc) }
+		// Of an RPC service that only other services may call the gateway knows nothing.
+		for len(program.rpcs) > 0 && !slices.ContainsFunc(program.rpcs, known) {
 			select {
 			case <-process.done:
 				return fmt.Errorf("gateway ended (%s); its log is %s", process.ended(), gateway.log)

@@ -44,12 +44,12 @@ func (r *session) prepare(ctx context.Context, bin string) (*running, error) {
 		return nil, err
 	}
 	p.notices() // at once: what is not followed may be why a start fails
-	ports, err := freePorts(ctx, len(platform))
+	ports, err := freePorts(ctx, len(r.programs))
 	if err != nil {
 		return nil, err
 	}
 	names := []string{"consul"}
-	for _, program := range platform {
+	for _, program := range r.programs {
 		names = append(names, program.name)
 	}
 	for _, name := range names {
@@ -79,7 +79,7 @@ func (r *session) prepare(ctx context.Context, bin string) (*running, error) {
 		inherited: r.inherited, consulAddr: address, gatewayAddr: r.GatewayAddr, clusterKey: key, admin: p.admin, home: r.home,
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for i, program := range platform {
+	for i, program := range r.programs {
 		p.services = append(p.services, &unit{
 			name: program.name, log: logFile(r.home, program.name),
 			kind: &service{

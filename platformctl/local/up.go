@@ -13,11 +13,13 @@ import (
 	"ashlar.dev/platform/home"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/output"
+	"ashlar.dev/platformctl/workspace"
 )
 
 // Up is the command that runs a platform.
 type Up struct {
 	homeFlag
+	workspace.Flag
 
 	Detach       bool          `short:"d" help:"Go to the background when everything is ready; platformctl down ends it."`
 	NoRestart    bool          `help:"Leave a process that has died down, instead of starting it again after 1s, 2s, 4s … 30s."`
@@ -47,7 +49,15 @@ Ctrl-C stops everything in order; a second Ctrl-C kills it.`
 // Run implements the command. It returns when everything has stopped, or, in the background, is ready.
 func (u *Up) Run(ctx context.Context, streams *output.Streams) error {
 	inherited := parseEnviron(os.Environ())
-	if err := checkEnviron(inherited); err != nil {
+	w, err := u.Open()
+	if err != nil {
+		return err
+	}
+	list, err := programs(w)
+	if err != nil {
+		return err
+	}
+	if err := checkEnviron(inherited, list); err != nil {
 		return err
 	}
 	if u.Detach {
@@ -75,7 +85,7 @@ func (u *Up) Run(ctx context.Context, streams *output.Streams) error {
 		announce = background.ready
 	}
 	r := &session{
-		Up: u, home: h, out: out, inherited: inherited, announce: announce,
+		Up: u, home: h, out: out, inherited: inherited, announce: announce, programs: list,
 		supervisor: &supervisor{
 			out: out, spawner: newSpawner(), restart: !u.NoRestart, patience: u.StopTimeout, hurry: hurry,
 		},
@@ -96,6 +106,7 @@ type session struct {
 	home       *home.Home
 	out        *console
 	inherited  map[string]string
+	programs   []program
 	supervisor *supervisor
 	announce   func() error // that everything is ready
 	begun      time.Time
@@ -104,7 +115,7 @@ type session struct {
 // run runs the platform until ctx ends.
 func (r *session) run(ctx context.Context) error {
 	r.begun = time.Now()
-	bin, err := r.programs()
+	bin, err := r.findPrograms()
 	if err != nil {
 		return err
 	}
@@ -126,26 +137,30 @@ func (r *session) run(ctx context.Context) error {
 	return err
 }
 
-// programs returns the folder of the platform's programs, which must all be there.
-func (r *session) programs() (string, error) {
-	bin := r.Bin
-	if bin == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return "", fmt.Errorf("find the platform's programs: %w; name their folder with --bin", err)
-		}
-		bin = filepath.Dir(self)
-	}
-	bin, err := filepath.Abs(bin)
+// findPrograms returns the folder of the platform's programs, which must all be there.
+func (r *session) findPrograms() (string, error) {
+	bin, err := programsFolder(r.Bin)
 	if err != nil {
 		return "", err
 	}
-	for _, p := range platform {
+	for _, p := range r.programs {
 		if _, err := exec.LookPath(filepath.Join(bin, p.name)); err != nil {
 			return "", fmt.Errorf("the program of the service %s is missing: %w; `./taskw up` builds it, --bin names another folder", p.name, err)
 		}
 	}
 	return bin, nil
+}
+
+// programsFolder is the folder of the platform's programs: the named one, or that of platformctl.
+func programsFolder(named string) (string, error) {
+	if named != "" {
+		return filepath.Abs(named)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find the platform's programs: %w; name their folder with --bin", err)
+	}
+	return filepath.Dir(self), nil
 }
 
 // checkAddress finds out whether the gateway will be able to listen on an address.
