@@ -29,4 +29,5 @@ func testYourService(t *testing.T) {
 
 func Example() {
 	_ = testYourService // in a team's own files its name is TestYourService
+	// Output:
 }

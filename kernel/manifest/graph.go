@@ -151,14 +151,14 @@ func (g *graph) circles() {
 
 // unwritten says which steps of a circle are in no manifest.
 func (g *graph) unwritten(circle []string) string {
-	said := ""
+	var said strings.Builder
 	for i, name := range circle[1:] {
 		from := g.byName[circle[i]]
 		if !slices.ContainsFunc(from.DependsOn, func(d Dependency) bool { return d.Name == name }) {
-			said += fmt.Sprintf(" (%s needs %s, as every module does)", from.Name, name)
+			fmt.Fprintf(&said, " (%s needs %s, as every module does)", from.Name, name)
 		}
 	}
-	return said
+	return said.String()
 }
 
 // way returns the shortest way from one module to another by at least one dependency, both ends included, and nil where
