@@ -14,6 +14,7 @@ const (
 	gatewayName = "gateway"
 	auditName   = "audit"
 	authName    = "auth"
+	authzName   = "authz"
 )
 
 // program is one of the platform's own processes.
@@ -52,6 +53,53 @@ func programs(w *workspace.Workspace) ([]program, error) {
 		list = append(list, p)
 	}
 	return append(list, program{name: gatewayName, gateway: true}), nil
+}
+
+// closure returns the names of programs together with all that they depend on.
+func closure(list []program, names []string) []string {
+	found := slices.Clone(names)
+	for i := 0; i < len(found); i++ {
+		for _, p := range list {
+			if p.name != found[i] {
+				continue
+			}
+			for _, d := range p.dependsOn {
+				if !slices.Contains(found, d) {
+					found = append(found, d)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// core are the services that every other needs, whether it says so or not: for the keys of access tokens, for decisions
+// and for the record.
+var core = []string{auditName, authName, authzName}
+
+// needed returns the names of the programs that have to run for these: all that they and the core services depend on,
+// and the gateway. No names mean all programs.
+func needed(list []program, names []string) ([]string, error) {
+	all := make([]string, len(list))
+	for i, p := range list {
+		all[i] = p.name
+	}
+	if len(names) == 0 {
+		return all, nil
+	}
+	for _, name := range names {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("%w %q; there are: %s", errUnknownUnit, name, strings.Join(all, ", "))
+		}
+	}
+	there := func(name string) bool { return slices.Contains(all, name) }
+	wanted := append(slices.Clone(names), gatewayName)
+	for _, name := range core {
+		if there(name) && !slices.Contains(wanted, name) {
+			wanted = append(wanted, name)
+		}
+	}
+	return closure(list, wanted), nil
 }
 
 // databaseVariable names the environment variable with the address of a service's database.
