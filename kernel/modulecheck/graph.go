@@ -1,6 +1,7 @@
 package modulecheck
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -13,8 +14,7 @@ import (
 // that is not there, on a version that it has not, or in a circle, and roles that name what no module declares. The
 // findings are in the order of their places.
 func Manifests(manifests []*manifest.Manifest) finding.List {
-	var found finding.List
-	byName := unique(manifests, &found)
+	found := unresolved(manifests)
 	listed := map[string]*manifest.Manifest{}
 	var patterns []string
 	for _, m := range manifests {
@@ -28,47 +28,17 @@ func Manifests(manifests []*manifest.Manifest) finding.List {
 			}
 			listed[name] = m
 		}
-		dependencies(m, byName, &found)
 		roles(m, patterns, &found)
 	}
-	cycles(manifests, byName, &found)
 	found.Sort()
 	return found
 }
 
-// unique returns the manifests by name.
-func unique(manifests []*manifest.Manifest, found *finding.List) map[string]*manifest.Manifest {
-	byName := map[string]*manifest.Manifest{}
-	for _, m := range manifests {
-		if other, twice := byName[m.Name]; twice {
-			found.Add(m.Place("name"), "the module %s is there twice: see %s", m.Name, other.Place("name"))
-			continue
-		}
-		byName[m.Name] = m
-	}
-	return byName
-}
-
-func dependencies(m *manifest.Manifest, byName map[string]*manifest.Manifest, found *finding.List) {
-	for i, d := range m.DependsOn {
-		at := m.Place(index("dependsOn", i))
-		other, ok := byName[d.Name]
-		switch {
-		case !ok:
-			found.Suggest(at, nearest.To(d.Name, names(byName)...), "%s depends on %s, and there is no such module", m.Name, d.Name)
-		case !d.Requirement.Allows(other.Version):
-			found.Add(at, "%s depends on %s, which has version %s here", m.Name, d, other.Version)
-		}
-	}
-}
-
-func names(byName map[string]*manifest.Manifest) []string {
-	names := make([]string, 0, len(byName))
-	for name := range byName {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+// unresolved returns why there is no order in which the modules could start.
+func unresolved(manifests []*manifest.Manifest) finding.List {
+	_, err := manifest.Resolve(manifests, manifest.Rules{})
+	found, _ := errors.AsType[finding.List](err) // Resolve returns no other
+	return found
 }
 
 // roles looks at what roles name of other modules; each module's own was looked at when its manifest was read.
@@ -80,34 +50,6 @@ func roles(m *manifest.Manifest, patterns []string, found *finding.List) {
 			}
 			found.Suggest(m.Place(index(index("roles", i)+".permissions", j)), nearest.To(pattern, patterns...),
 				"the role %s has %q, which matches no permission of any module", role.Name, pattern)
-		}
-	}
-}
-
-// cycles finds dependencies that lead back to where they began. Of circles that share modules, one may be found only when
-// another is mended.
-func cycles(manifests []*manifest.Manifest, byName map[string]*manifest.Manifest, found *finding.List) {
-	done := map[string]bool{}
-	var path []string
-	var visit func(m *manifest.Manifest)
-	visit = func(m *manifest.Manifest) {
-		path = append(path, m.Name)
-		for i, d := range m.DependsOn {
-			if start := slices.Index(path, d.Name); start >= 0 && d.Name != m.Name {
-				circle := append(slices.Clone(path[start:]), d.Name)
-				found.Add(m.Place(index("dependsOn", i)), "modules depend on each other in a circle: %s", strings.Join(circle, " -> "))
-				continue
-			}
-			if next, ok := byName[d.Name]; ok && !done[d.Name] {
-				visit(next)
-			}
-		}
-		path = path[:len(path)-1]
-		done[m.Name] = true
-	}
-	for _, m := range manifests {
-		if !done[m.Name] {
-			visit(m)
 		}
 	}
 }

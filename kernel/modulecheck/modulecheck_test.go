@@ -243,8 +243,8 @@ func TestCirclesSayTheirPath(t *testing.T) {
 		manifests = append(manifests, m)
 	}
 	require.EqualError(t, modulecheck.Manifests(manifests), strings.Join([]string{
-		"c.yaml:3:16: modules depend on each other in a circle: b -> c -> b",
-		"d.yaml:3:13: modules depend on each other in a circle: b -> c -> d -> b",
+		"b.yaml:3:13: modules depend on each other in a circle: b -> c -> b",
+		"d.yaml:3:13: modules depend on each other in a circle: d -> b -> c -> d",
 	}, "\n"))
 }
 

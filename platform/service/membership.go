@@ -47,7 +47,14 @@ func (m *Membership) Component() lifecycle.Component {
 	return lifecycle.Component{Name: registration, Start: m.join, Stop: m.leave, StopTimeout: m.DrainTime + leaveTimeout}
 }
 
-const registration = "registration"
+const (
+	registration = "registration"
+	relay        = "outbox"
+)
+
+// Entry returns the name of the component of a service before which it needs no other service, and after which, while it
+// stops, it needs none any more.
+func Entry(service string) string { return service + "/" + relay }
 
 // Registration returns the name of the component of a service whose start makes the service ready for others.
 func Registration(service string) string { return service + "/" + registration }
