@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/platformctl/workspace"
 )
 
@@ -32,9 +33,16 @@ type program struct {
 // so that no new call comes in; then each before those that it depends on; audit last, so that the others can still
 // deliver their events when they drain. The gateway is the last one.
 func programs(w *workspace.Workspace) ([]program, error) {
-	order, err := w.Order()
+	// That every service needs authz, its manifest need not say.
+	positions, err := manifest.Resolve(w.Manifests(), manifest.Rules{Needed: []string{authzName}})
 	if err != nil {
 		return nil, err
+	}
+	order := make([]string, len(positions))
+	after := map[string][]string{}
+	for i, p := range positions {
+		order[i] = p.Manifest.Name
+		after[p.Manifest.Name] = p.After
 	}
 	if i := slices.Index(order, auditName); i > 0 {
 		order = append([]string{auditName}, slices.Delete(order, i, i+1)...)
@@ -46,7 +54,7 @@ func programs(w *workspace.Workspace) ([]program, error) {
 		}
 		service, _ := w.Find(name)
 		// A service that has no tables of its own has the one for its events.
-		p := program{name: name, database: true, admin: name == authName, dependsOn: service.DependsOn()}
+		p := program{name: name, database: true, admin: name == authName, dependsOn: after[name]}
 		if service.Manifest.Gateway.Expose {
 			p.rpcs = service.Manifest.Services
 		}
@@ -73,9 +81,9 @@ func closure(list []program, names []string) []string {
 	return found
 }
 
-// core are the services that every other needs, whether it says so or not: for the keys of access tokens, for decisions
-// and for the record.
-var core = []string{auditName, authName, authzName}
+// core are services that every other needs while it runs, whether it says so or not: for the record, and for the keys of
+// access tokens.
+var core = []string{auditName, authName}
 
 // needed returns the names of the programs that have to run for these: all that they and the core services depend on,
 // and the gateway. No names mean all programs.
