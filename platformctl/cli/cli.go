@@ -15,6 +15,7 @@ import (
 	"ashlar.dev/platformctl/modules"
 	"ashlar.dev/platformctl/output"
 	"ashlar.dev/platformctl/permissions"
+	"ashlar.dev/platformctl/services"
 )
 
 const description = "Runs and operates an Ashlar platform."
@@ -23,6 +24,7 @@ const description = "Runs and operates an Ashlar platform."
 type commands struct {
 	local.Commands
 
+	Services    services.Commands    `cmd:"" help:"See the services of a running platform; start, stop and restart those on this machine."`
 	Modules     modules.Commands     `cmd:"" help:"Check the manifests of modules in this repository."`
 	Permissions permissions.Commands `cmd:"" help:"Permissions that the modules of this repository declare, and constants for them."`
 }
