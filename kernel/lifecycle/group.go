@@ -110,7 +110,7 @@ func (g *Group) Start(ctx context.Context) error {
 		return nil
 	case len(failures) == 0:
 		// Somebody asked for the end; why each has failed is in that.
-		failures = append(abandoned, fmt.Errorf("start: %w", context.Cause(ctx)))
+		failures = append([]error{fmt.Errorf("start: %w", context.Cause(ctx))}, abandoned...)
 	default:
 		for _, err := range abandoned {
 			failures = append(failures, errors.New(err.Error())) // it failed because another one did, so it does not count

@@ -92,8 +92,9 @@ func (l *Loader) build(ctx context.Context, cfg Config, modules map[string]servi
 func (l *Loader) add(ctx context.Context, cfg Config, p manifest.Position, module service.Module) ([]lifecycle.Component, error) {
 	name := p.Manifest.Name
 	own := cfg.Service(name)
+	own.InstanceID = service.InstanceID(own, name)
 	t, err := telemetry.New(ctx, own.Config, telemetry.Process{
-		Service: name, Version: p.Manifest.Version, InstanceID: service.InstanceID(own, name),
+		Service: name, Version: p.Manifest.Version, InstanceID: own.InstanceID,
 	}, cfg.Out)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -103,14 +104,7 @@ func (l *Loader) add(ctx context.Context, cfg Config, p manifest.Position, modul
 		return nil, err
 	}
 	l.services = append(l.services, s)
-	components := slices.Clone(s.Components())
-	entry := slices.IndexFunc(components, func(c lifecycle.Component) bool { return c.Name == service.Entry(name) })
-	after := slices.Clone(components[entry].After)
-	for _, before := range p.After {
-		after = append(after, service.Registration(before))
-	}
-	components[entry].After = after
-	return components, nil
+	return l.order(p, s.Components()), nil
 }
 
 // Services returns the services in the order of their names within that of their ranks.

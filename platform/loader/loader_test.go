@@ -210,3 +210,22 @@ func TestOneComponentOfAProcess(t *testing.T) {
 	require.NoError(t, group.Stop(context.Background()))
 	require.Empty(t, w.registered())
 }
+
+// What services record is delivered before they stop, and of the first ones to start, too.
+func TestEventsAreDelivered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "notes")
+	for name, fake := range w.fakes {
+		fake.work.Start = func(context.Context) error { return w.record(name, "early") }
+	}
+	w.fakes["notes"].work.Stop = func(context.Context) error { return w.record("notes", "last") }
+	l := w.mustLoad()
+	require.NoError(t, l.Start(t.Context()))
+	for name := range w.fakes {
+		require.NoError(t, w.record(name, "late"))
+	}
+	require.NoError(t, l.Stop(context.Background()))
+	require.ElementsMatch(t, []string{
+		"authz early", "audit early", "notes early", "authz late", "audit late", "notes late", "notes last",
+	}, w.ingest.delivered)
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ashlar.dev/kernel/lifecycle"
+	"ashlar.dev/platform/service"
 )
 
 // State is what has become of a part while everything was to start.
@@ -117,18 +118,22 @@ func (p *Part) start(steps []lifecycle.Step, components int, begun time.Time) {
 	done := 0
 	for _, s := range steps {
 		p.BusyMs += milliseconds(s.Took)
-		switch {
-		case s.Err != nil:
-			p.State, p.Component, p.Error = Failed, s.Component, s.Err.Error()
-			if s.GivenUp {
-				p.State = GivenUp
-			}
-		case s.Done:
+		if s.Done && s.Err == nil {
 			done++
+			// A service is ready when it has registered; other parts are when all of them has started.
+			if s.Component == service.Registration(p.Name) || p.State != Ready && done == components {
+				p.State, p.ReadyMs = Ready, milliseconds(s.Begun.Add(s.Took).Sub(begun))
+			}
 		}
 	}
-	if last := steps[len(steps)-1]; done == components {
-		p.State, p.ReadyMs = Ready, milliseconds(last.Begun.Add(last.Took).Sub(begun))
+	for _, s := range steps {
+		if s.Err == nil {
+			continue
+		}
+		p.State, p.Component, p.Error = Failed, s.Component, s.Err.Error()
+		if s.GivenUp {
+			p.State = GivenUp
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"ashlar.dev/gen/go/ashlar/audit/v1/auditv1connect"
 	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
 	"ashlar.dev/gen/go/ashlar/authz/v1/authzv1connect"
+	"ashlar.dev/kernel/audit"
 	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/kernel/workload"
@@ -66,13 +67,15 @@ type module struct {
 	work     lifecycle.Component
 	register func(*connect.Server)
 	fails    error // to build
+	host     *service.Host
 }
 
 func (m *module) Manifest() *manifest.Manifest { return m.manifest }
 
 func (m *module) Migrations() fs.FS { return migrations }
 
-func (m *module) Build(*service.Host) (*service.Parts, error) {
+func (m *module) Build(host *service.Host) (*service.Parts, error) {
+	m.host = host
 	parts := &service.Parts{Register: m.register, Components: []lifecycle.Component{m.work}}
 	if m.manifest.Name == "authz" {
 		parts.RegisterModule = lifecycle.Component{Start: func(context.Context) error { return nil }}
@@ -90,20 +93,21 @@ type world struct {
 	modules []service.Module
 	fakes   map[string]*module
 	failed  chan string
+	ingest  *ingest
 }
 
 // newWorld returns a world with stand-ins for authz and audit, and modules that are written as `name: dependency, …`.
 func newWorld(t *testing.T, lines ...string) *world {
 	t.Helper()
 	w := &world{
-		T: t, diary: &diary{}, env: service.NewLocalEnvironment(workload.NewClusterKey()), fakes: map[string]*module{}, failed: make(chan string, 1),
+		T: t, diary: &diary{}, env: service.NewLocalEnvironment(workload.NewClusterKey()), fakes: map[string]*module{}, failed: make(chan string, 1), ingest: &ingest{},
 		cfg: service.Config{ListenAddr: "127.0.0.1:0", DatabaseURL: "sqlite::memory:", DependencyTimeout: patience, MigrationTimeout: patience, DrainTime: time.Millisecond},
 	}
 	for _, line := range append([]string{"authz", "audit: authz"}, lines...) {
 		w.add(line)
 	}
 	w.fakes["authz"].register = func(s *connect.Server) { authzv1connect.RegisterPolicyServiceHandler(s, policy{}) }
-	w.fakes["audit"].register = func(s *connect.Server) { auditv1connect.RegisterIngestServiceHandler(s, ingest{}) }
+	w.fakes["audit"].register = func(s *connect.Server) { auditv1connect.RegisterIngestServiceHandler(s, w.ingest) }
 	return w
 }
 
@@ -168,8 +172,22 @@ func (policy) RegisterModule(context.Context, *authzv1.RegisterModuleRequest) (*
 // ingest stands in for audit.
 type ingest struct {
 	auditv1connect.UnimplementedIngestServiceHandler
+
+	mu        sync.Mutex
+	delivered []string // service and action
 }
 
-func (ingest) AppendEvents(context.Context, *auditv1.AppendEventsRequest) (*auditv1.AppendEventsResponse, error) {
+func (i *ingest) AppendEvents(_ context.Context, req *auditv1.AppendEventsRequest) (*auditv1.AppendEventsResponse, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, e := range req.GetEvents() {
+		i.delivered = append(i.delivered, e.GetService()+" "+e.GetAction())
+	}
 	return &auditv1.AppendEventsResponse{}, nil
+}
+
+// record has a service put an event into its outbox.
+func (w *world) record(name, action string) error {
+	host := w.fakes[name].host
+	return host.Trail.Append(context.Background(), host.Database.DB, audit.Change{Action: action})
 }

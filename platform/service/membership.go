@@ -40,13 +40,17 @@ func (m *Membership) Component() lifecycle.Component {
 }
 
 const (
-	registration = "registration"
-	relay        = "outbox"
+	registration   = "registration"
+	relay          = "outbox"
+	dependenciesOf = "dependencies"
 )
 
-// Entry returns the name of the component of a service before which it needs no other service, and after which, while it
-// stops, it needs none any more.
-func Entry(service string) string { return service + "/" + relay }
+// Outbox returns the name of the component of a service that delivers its events to audit. It needs the service's database,
+// and nothing of the service comes to harm where it starts late.
+func Outbox(service string) string { return service + "/" + relay }
+
+// Dependencies returns the name of the component of a service before which it needs no other service to be there.
+func Dependencies(service string) string { return service + "/" + dependenciesOf }
 
 // Registration returns the name of the component of a service whose start makes the service ready for others.
 func Registration(service string) string { return service + "/" + registration }

@@ -160,7 +160,7 @@ func (s *Service) assemble() []lifecycle.Component {
 		{Name: "ops", Start: s.ops.Start, Stop: s.ops.Stop},
 		{Name: "database", Start: s.openDatabase, StartTimeout: s.cfg.DependencyTimeout + s.cfg.MigrationTimeout},
 		{Name: relay, Start: s.relay.Start, Stop: s.relay.Stop},
-		{Name: "dependencies", Start: s.awaitDependencies, StartTimeout: s.cfg.DependencyTimeout + time.Second},
+		{Name: dependenciesOf, Start: s.awaitDependencies, StartTimeout: s.cfg.DependencyTimeout + time.Second},
 		s.registerModule(),
 	}
 	for _, c := range s.parts.Components {
