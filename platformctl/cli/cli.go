@@ -10,19 +10,23 @@ import (
 	"github.com/alecthomas/kong"
 
 	"ashlar.dev/platformctl/client"
+	"ashlar.dev/platformctl/curl"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/local"
 	"ashlar.dev/platformctl/modules"
 	"ashlar.dev/platformctl/output"
 	"ashlar.dev/platformctl/permissions"
 	"ashlar.dev/platformctl/services"
+	"ashlar.dev/platformctl/signin"
 )
 
 const description = "Runs and operates an Ashlar platform."
 
 // commands are all commands, by group.
 type commands struct {
-	local.Commands
+	Local  local.Commands  `embed:""`
+	Signin signin.Commands `embed:""`
+	Curl   curl.Commands   `embed:""`
 
 	Services    services.Commands    `cmd:"" help:"See the services of a running platform; start, stop and restart those on this machine."`
 	Modules     modules.Commands     `cmd:"" help:"Check the manifests of modules in this repository."`

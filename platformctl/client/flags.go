@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"ashlar.dev/kernel/config"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/profile"
 )
@@ -41,8 +40,24 @@ type Flags struct {
 	Timeout  time.Duration `help:"How long a call may take; 0 sets no limit. Streams have none." default:"30s" group:"Whom and where to call"`
 }
 
-// Connect returns a connection to the gateway, as whoever is signed in there. It makes no call.
-func (f *Flags) Connect(context.Context) (*Connection, error) {
+// Connect returns a connection to the gateway, as the owner of the token in the environment, or else as whoever is signed
+// in there. It makes no call.
+func (f *Flags) Connect(ctx context.Context) (*Connection, error) {
+	token := os.Getenv(TokenVariable)
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, exit.With(exit.Usage, errors.New(TokenVariable+" is not a token: it holds spaces or other characters that none has"))
+	}
+	c, err := f.ConnectProfile(ctx)
+	if err == nil && token != "" {
+		c.profile.UserID, c.profile.Email = "", ""
+		c.tokens = fixed(token)
+	}
+	return c, err
+}
+
+// ConnectProfile returns a connection to the gateway as whoever is signed in there, whatever the environment says. It
+// makes no call.
+func (f *Flags) ConnectProfile(context.Context) (*Connection, error) {
 	store, err := f.Store()
 	if err != nil {
 		return nil, err
@@ -55,25 +70,12 @@ func (f *Flags) Connect(context.Context) (*Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := func() *profile.Profile {
+	if p.Gateway != address {
 		// A token is for the gateway that gave it: another one must not get it.
-		if p.Gateway != address {
-			return &profile.Profile{Name: p.Name, Gateway: address}
-		}
-		return p
-	}()
-	c := &Connection{gateway: address, timeout: f.Timeout, http: newHTTPClient()}
-	switch token := os.Getenv(TokenVariable); {
-	case token != "":
-		if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return nil, exit.With(exit.Usage, errors.New(TokenVariable+" is not a token: it holds spaces or other characters that none has"))
-		}
-		own.UserID, own.Email = "", ""
-		c.tokens = fixed(config.Secret(token))
-	default:
-		c.tokens = &kept{store: store, name: p.Name, gateway: address, refresh: c.refresh}
+		p = &profile.Profile{Name: p.Name, Gateway: address}
 	}
-	c.profile = own
+	c := &Connection{gateway: address, profile: p, timeout: f.Timeout, http: newHTTPClient()}
+	c.tokens = &kept{store: store, name: p.Name, gateway: address, refresh: c.refresh}
 	return c, nil
 }
 

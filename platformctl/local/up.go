@@ -151,15 +151,7 @@ func (r *session) run(ctx context.Context) error {
 
 // findPrograms returns the folder of the platform's programs. Those that are to be started must be there.
 func (r *session) findPrograms() (string, error) {
-	bin := r.Bin
-	if bin == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return "", fmt.Errorf("find the platform's programs: %w; name their folder with --bin", err)
-		}
-		bin = filepath.Dir(self)
-	}
-	bin, err := filepath.Abs(bin)
+	bin, err := ProgramsFolder(r.Bin)
 	if err != nil {
 		return "", err
 	}
@@ -177,6 +169,18 @@ func checkProgram(service, path string) error {
 		return fmt.Errorf("the program of the service %s is missing: %w; `./taskw build` builds it, --bin names another folder", service, err)
 	}
 	return nil
+}
+
+// ProgramsFolder is the folder of the platform's programs: the named one, or that of platformctl.
+func ProgramsFolder(named string) (string, error) {
+	if named != "" {
+		return filepath.Abs(named)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find the platform's programs: %w; name their folder with --bin", err)
+	}
+	return filepath.Dir(self), nil
 }
 
 // checkAddress finds out whether the gateway will be able to listen on an address.

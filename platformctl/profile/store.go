@@ -13,7 +13,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/google/renameio/v2"
+
+	"ashlar.dev/platform/home"
 )
 
 const (
@@ -145,7 +146,7 @@ func (s *Store) Update(ctx context.Context, name string, change func(*Profile) e
 	if bytes.Equal(before, after) {
 		return nil
 	}
-	if err := renameio.WriteFile(s.path(name), append(after, '\n'), fileMode, renameio.WithTempDir(s.dir)); err != nil {
+	if err := home.WriteFile(s.path(name), string(after)+"\n"); err != nil {
 		return fmt.Errorf("profile %s: %w", name, err)
 	}
 	return nil
