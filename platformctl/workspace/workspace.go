@@ -161,6 +161,15 @@ func (w *Workspace) Names() []string {
 	return names
 }
 
+// Manifests returns the manifests of all services.
+func (w *Workspace) Manifests() []*manifest.Manifest {
+	all := make([]*manifest.Manifest, len(w.Services))
+	for i, s := range w.Services {
+		all[i] = s.Manifest
+	}
+	return all
+}
+
 // DependsOn returns the names of the services that this one depends on.
 func (s Service) DependsOn() []string {
 	names := make([]string, len(s.Manifest.DependsOn))
