@@ -9,16 +9,19 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"ashlar.dev/platformctl/client"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/local"
 	"ashlar.dev/platformctl/output"
+	"ashlar.dev/platformctl/signin"
 )
 
 const description = "Runs and operates an Ashlar platform."
 
 // commands are all commands, by group.
 type commands struct {
-	local.Commands
+	Local  local.Commands  `embed:""`
+	Signin signin.Commands `embed:""`
 }
 
 // stopped is panicked with where kong wants to end the process, which only main may do.
@@ -48,7 +51,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exit.Usage
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	err = command.Run(&output.Streams{In: stdin, Out: stdout, Err: stderr})
+	err = client.Explain(command.Run(&output.Streams{In: stdin, Out: stdout, Err: stderr}))
 	if err != nil && err.Error() != "" {
 		_, _ = fmt.Fprintf(stderr, "platformctl: %v\n", err)
 	}

@@ -128,15 +128,7 @@ func (r *session) run(ctx context.Context) error {
 
 // programs returns the folder of the platform's programs, which must all be there.
 func (r *session) programs() (string, error) {
-	bin := r.Bin
-	if bin == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return "", fmt.Errorf("find the platform's programs: %w; name their folder with --bin", err)
-		}
-		bin = filepath.Dir(self)
-	}
-	bin, err := filepath.Abs(bin)
+	bin, err := programsFolder(r.Bin)
 	if err != nil {
 		return "", err
 	}
@@ -146,6 +138,18 @@ func (r *session) programs() (string, error) {
 		}
 	}
 	return bin, nil
+}
+
+// programsFolder is the folder of the platform's programs: the named one, or that of platformctl.
+func programsFolder(named string) (string, error) {
+	if named != "" {
+		return filepath.Abs(named)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find the platform's programs: %w; name their folder with --bin", err)
+	}
+	return filepath.Dir(self), nil
 }
 
 // checkAddress finds out whether the gateway will be able to listen on an address.

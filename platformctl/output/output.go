@@ -4,6 +4,7 @@ package output
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,11 +13,13 @@ import (
 	"reflect"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/term"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 const yamlIndent = 2
@@ -135,7 +138,7 @@ func write(out io.Writer, t Table) error {
 	for _, row := range append([][]string{t.Header}, t.Rows...) {
 		cells := make([]string, len(row))
 		for i, cell := range row {
-			cells[i] = clean(cell)
+			cells[i] = cmp.Or(Clean(cell), "-")
 		}
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
@@ -150,11 +153,8 @@ func write(out io.Writer, t Table) error {
 	return errors.Join(errs...)
 }
 
-// clean makes a cell out of text that may come from anybody: without what moves a terminal's cursor or changes its colors.
-func clean(text string) string {
-	if text == "" {
-		return "-"
-	}
+// Clean makes one line out of text that may come from anybody: without what moves a terminal's cursor or changes its colors.
+func Clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t' || r == '\r':
@@ -164,6 +164,14 @@ func clean(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// Time makes a cell out of a time; empty where it is not set.
+func Time(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return ""
+	}
+	return t.AsTime().Format(time.RFC3339)
 }
 
 // IsTerminal tells whether a person sees what is written; only then are there colors and progress.
