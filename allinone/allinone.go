@@ -104,7 +104,7 @@ func (p *Platform) add(ctx context.Context, cfg Config, module service.Module) e
 	components := s.Components()
 	for _, dependency := range module.Manifest().DependsOn {
 		// In one group a service that waited for one that starts later would wait for ever.
-		components[0].After = append(components[0].After, service.Registration(dependency))
+		components[0].After = append(components[0].After, service.Registration(dependency.Name))
 	}
 	p.components = append(p.components, components...)
 	return nil

@@ -10,16 +10,32 @@ import (
 	"time"
 )
 
-// Group is a set of components that start and stop together. Start and Stop are called once each, Stop also after a
-// Start that failed; Fail and Failed may be called from any goroutine.
+// Group is a set of components that start and stop together: each starts as soon as those that it comes after have
+// started, side by side with those that it has no order with, and stops as soon as those that come after it have stopped.
+// Start and Stop are called once each, Stop also after a Start that failed; the other methods may be called from any
+// goroutine.
 type Group struct {
 	components []Component
 	log        *slog.Logger
-	started    []Component
+
+	mu            sync.Mutex
+	started       map[string]bool
+	starts, stops []Step
 
 	failOnce sync.Once
 	failed   chan struct{}
 	failure  error
+}
+
+// Step is the start or the stop of one component.
+type Step struct {
+	Component string
+	Begun     time.Time
+	// Took is zero while it is under way.
+	Took time.Duration
+	// Done tells that it has ended; Err is then what went wrong.
+	Done bool
+	Err  error
 }
 
 // NewGroup returns a group of components in the order of their dependencies; for its errors see Order.
@@ -28,56 +44,135 @@ func NewGroup(log *slog.Logger, components ...Component) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Group{components: ordered, log: log, failed: make(chan struct{})}, nil
+	return &Group{components: ordered, log: log, started: map[string]bool{}, failed: make(chan struct{})}, nil
 }
 
-// Components returns the components in the order in which they start.
+// Components returns the components in an order in which they could start one after the other.
 func (g *Group) Components() []Component { return g.components }
 
-// Start starts the components one after the other, each with a budget of its own. When one fails, those that had
-// started are stopped, and the error names the one that failed.
+// Starts and Stops return what has begun so far, in the order in which it began.
+func (g *Group) Starts() []Step { return g.steps(&g.starts) }
+
+// Stops is like Starts.
+func (g *Group) Stops() []Step { return g.steps(&g.stops) }
+
+func (g *Group) steps(of *[]Step) []Step {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(*of)
+}
+
+// begin notes that a step has begun, and returns what notes its end.
+func (g *Group) begin(steps *[]Step, component string) func(error) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i, begun := len(*steps), time.Now()
+	*steps = append(*steps, Step{Component: component, Begun: begun})
+	return func(err error) time.Duration {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		step := &(*steps)[i]
+		step.Took, step.Done, step.Err = time.Since(begun), true, err
+		if steps == &g.starts && err == nil {
+			g.started[component] = true
+		}
+		return step.Took
+	}
+}
+
+// Start starts the components, each with a budget of its own. When one fails, or ctx ends, those that are starting get a
+// context that has ended, no other is started, and those that had started are stopped. The error names the one that
+// failed, and says what the others were at that were given up.
 func (g *Group) Start(ctx context.Context) error {
-	for _, c := range g.components {
-		if err := g.StartComponent(ctx, c); err != nil {
-			return errors.Join(err, g.Stop(context.WithoutCancel(ctx)))
+	starting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var failures, abandoned []error
+	walk(g.components, func(c Component) []string { return c.After }, func(c Component) (on bool, note func()) {
+		if starting.Err() != nil {
+			return false, func() {}
+		}
+		begun := time.Now()
+		err := g.StartComponent(starting, c)
+		return err == nil, func() {
+			switch {
+			case err == nil:
+			case starting.Err() == nil:
+				failures = append(failures, err)
+				cancel()
+			default:
+				abandoned = append(abandoned, fmt.Errorf("given up after %s: %w", time.Since(begun).Round(time.Millisecond), err))
+			}
+		}
+	})
+	switch {
+	case len(failures) == 0 && len(abandoned) == 0 && g.complete():
+		return nil
+	case len(failures) == 0:
+		// Somebody asked for the end; why each has failed is in that.
+		failures = append(abandoned, fmt.Errorf("start: %w", context.Cause(ctx)))
+	default:
+		for _, err := range abandoned {
+			failures = append(failures, errors.New(err.Error())) // it failed because another one did, so it does not count
 		}
 	}
-	return nil
+	return errors.Join(append(failures, g.Stop(context.WithoutCancel(ctx)))...)
+}
+
+func (g *Group) complete() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.started) == len(g.components)
 }
 
 // StartComponent starts one component; it is for adapters that start components themselves, in the order of Components.
 func (g *Group) StartComponent(ctx context.Context, c Component) error {
-	begun := time.Now()
+	end := g.begin(&g.starts, c.Name)
+	var err error
 	if c.Start != nil {
-		ctx, cancel := context.WithTimeout(ctx, or(c.StartTimeout, DefaultStartTimeout))
+		ctx, cancel := context.WithTimeout(ctx, c.startTimeout())
 		defer cancel()
-		if err := c.Start(ctx); err != nil {
-			return fmt.Errorf("start %s: %w", c.Name, err)
+		if err = c.Start(ctx); err != nil {
+			err = fmt.Errorf("start %s: %w", c.Name, err)
 		}
 	}
-	g.log.DebugContext(ctx, "started", "component", c.Name, "took", time.Since(begun))
-	g.started = append(g.started, c)
-	return nil
+	took := end(err)
+	if err == nil {
+		g.log.DebugContext(ctx, "started", "component", c.Name, "took", took)
+	}
+	return err
 }
 
-// Stop stops the components that had started, in reverse order, each with a fresh budget of its own whatever ctx's
-// deadline: one that hangs or fails keeps no other from stopping. It returns all their errors.
+// Stop stops the components that had started, each as soon as those that come after it have stopped or used up their
+// budgets, and with a fresh budget of its own whatever ctx's deadline: one that hangs or fails keeps no other from
+// stopping, and delays only those that it came after. It returns all their errors.
 func (g *Group) Stop(ctx context.Context) error {
-	var errs []error
-	for _, c := range slices.Backward(g.started) {
-		errs = append(errs, g.StopComponent(ctx, c))
+	g.mu.Lock()
+	running := slices.DeleteFunc(slices.Clone(g.components), func(c Component) bool { return !g.started[c.Name] })
+	clear(g.started)
+	g.mu.Unlock()
+	slices.Reverse(running)
+	later := map[string][]string{}
+	for _, c := range running {
+		for _, before := range c.After {
+			later[before] = append(later[before], c.Name)
+		}
 	}
-	g.started = nil
+	var errs []error
+	walk(running, func(c Component) []string { return later[c.Name] }, func(c Component) (bool, func()) {
+		err := g.StopComponent(ctx, c)
+		return true, func() { errs = append(errs, err) }
+	})
 	return errors.Join(errs...)
 }
 
 // StopComponent stops one component; it is for adapters that stop components themselves, in reverse order.
 func (g *Group) StopComponent(ctx context.Context, c Component) error {
+	end := g.begin(&g.stops, c.Name)
 	if c.Stop == nil {
+		end(nil)
 		return nil
 	}
-	begun := time.Now()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), or(c.StopTimeout, DefaultStopTimeout))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.stopTimeout())
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- c.Stop(ctx) }()
@@ -89,11 +184,42 @@ func (g *Group) StopComponent(ctx context.Context, c Component) error {
 	}
 	if err != nil {
 		err = fmt.Errorf("stop %s: %w", c.Name, err)
+		end(err)
 		g.log.WarnContext(ctx, "did not stop cleanly", "component", c.Name, "error", err)
 		return err
 	}
-	g.log.DebugContext(ctx, "stopped", "component", c.Name, "took", time.Since(begun))
+	g.log.DebugContext(ctx, "stopped", "component", c.Name, "took", end(nil))
 	return nil
+}
+
+// Component returns the group as one component of another. Its budgets are what the longest way through the group may
+// take.
+func (g *Group) Component(name string) Component {
+	later := map[string][]string{}
+	for _, c := range g.components {
+		for _, before := range c.After {
+			later[before] = append(later[before], c.Name)
+		}
+	}
+	longest := map[string]time.Duration{}
+	var start, back time.Duration
+	for _, c := range g.components {
+		for _, before := range c.After {
+			longest[c.Name] = max(longest[c.Name], longest[before])
+		}
+		longest[c.Name] += c.startTimeout()
+		start = max(start, longest[c.Name])
+	}
+	clear(longest)
+	for _, c := range slices.Backward(g.components) {
+		for _, after := range later[c.Name] {
+			longest[c.Name] = max(longest[c.Name], longest[after])
+		}
+		longest[c.Name] += c.stopTimeout()
+		back = max(back, longest[c.Name])
+	}
+	// A start that fails at its very end takes all back that it has made.
+	return Component{Name: name, Start: g.Start, Stop: g.Stop, StartTimeout: start + back, StopTimeout: back + time.Second}
 }
 
 // Fail reports that a running component cannot go on. The first report counts.
@@ -109,10 +235,3 @@ func (g *Group) Failed() <-chan struct{} { return g.failed }
 
 // Failure returns what was reported to Fail. It must only be called after Failed is closed.
 func (g *Group) Failure() error { return g.failure }
-
-func or(d, fallback time.Duration) time.Duration {
-	if d > 0 {
-		return d
-	}
-	return fallback
-}

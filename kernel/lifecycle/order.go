@@ -1,5 +1,5 @@
-// Package lifecycle starts the components of a process in the order of their dependencies and stops them in reverse.
-// Components are plain values; the package fxadapter beside it hangs them into an fx application.
+// Package lifecycle starts the components of a process in the order of their dependencies, those without an order between
+// them side by side, and stops them in reverse. Components are plain values; the package fxadapter beside it hangs them into an fx application.
 package lifecycle
 
 import (
@@ -16,8 +16,9 @@ const (
 	DefaultStopTimeout  = 5 * time.Second
 )
 
-// Component is one part of a process. Start returns when the component can be used; what runs on runs on a goroutine
-// of its own, until Stop. Each of the two may be nil.
+// Component is one part of a process. Start returns when the component can be used, or soon after its context has ended;
+// what runs on runs on a goroutine of its own, until Stop. Each of the two may be nil. What has not started is not stopped:
+// a Start that fails puts away itself what it has made.
 type Component struct {
 	Name string
 	// After names the components that must have started before this one, and that stop after it.
@@ -26,6 +27,17 @@ type Component struct {
 	Stop  func(ctx context.Context) error
 	// StartTimeout and StopTimeout bound the two; 0 means the defaults.
 	StartTimeout, StopTimeout time.Duration
+}
+
+func (c Component) startTimeout() time.Duration { return or(c.StartTimeout, DefaultStartTimeout) }
+
+func (c Component) stopTimeout() time.Duration { return or(c.StopTimeout, DefaultStopTimeout) }
+
+func or(d, fallback time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return fallback
 }
 
 // Chain makes components start one after the other, and all of them after others that are there already. Their names get

@@ -78,12 +78,9 @@ func served(server *connect.Server, named []string) error {
 		delete(registered, name)
 	}
 	for name := range registered {
-		if !slices.Contains(infrastructure, name) {
+		if !slices.Contains(manifest.Infrastructure(), name) {
 			return fmt.Errorf("the RPC service %s has a handler, and module.yaml does not name it", name)
 		}
 	}
 	return nil
 }
-
-// infrastructure is what every service serves beside the RPC services of its manifest.
-var infrastructure = []string{"ashlar.kernel.v1.ManifestService", "grpc.health.v1.Health"}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -176,7 +175,7 @@ func (s *Service) membership() *Membership {
 	return &Membership{
 		Registrar: s.env.Registrar, Status: s.status, Log: s.log, Ops: s.ops,
 		Instance: discovery.Instance{ID: s.instance, Service: m.Name, Version: m.Version}, Bound: s.server.Address,
-		AdvertiseAddr: s.cfg.AdvertiseAddr, DependsOn: m.DependsOn, DrainTime: s.cfg.DrainTime,
+		AdvertiseAddr: s.cfg.AdvertiseAddr, DependsOn: dependencies(m), DrainTime: s.cfg.DrainTime,
 	}
 }
 
@@ -195,26 +194,6 @@ func (s *Service) openDatabase(ctx context.Context) error {
 		return fmt.Errorf("migrations were not applied within %s: look at what holds up the database, or raise ASHLAR_MIGRATION_TIMEOUT: %w", s.cfg.MigrationTimeout, err)
 	}
 	return err
-}
-
-// awaitDependencies waits until each service that this one depends on has an instance that can serve.
-func (s *Service) awaitDependencies(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.DependencyTimeout)
-	defer cancel()
-	for i, name := range s.manifest.DependsOn {
-		watch := s.env.Directory.Instances(name)
-		s.status.Wait("dependencies", "waiting for "+strings.Join(s.manifest.DependsOn[i:], ", "))
-		if instances, known, _ := watch.Get(); known && len(instances) == 0 {
-			s.log.InfoContext(ctx, "waiting for a service that this one depends on", "dependency", name)
-		}
-		_, err := watch.Wait(ctx, func(instances []discovery.Instance) bool { return len(instances) > 0 })
-		if err != nil {
-			return fmt.Errorf("waited %s for %s, which %s depends on, and no instance of it is ready: start it, or raise ASHLAR_DEPENDENCY_TIMEOUT: %w",
-				s.cfg.DependencyTimeout, name, s.Name(), err)
-		}
-	}
-	s.status.Wait("dependencies", "")
-	return nil
 }
 
 func (s *Service) registerModule() lifecycle.Component {

@@ -21,6 +21,7 @@ import (
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/discovery"
 	"ashlar.dev/kernel/lifecycle"
+	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/kernel/workload"
@@ -115,6 +116,40 @@ func TestADependencyThatNeverComes(t *testing.T) {
 	require.Contains(t, w.steps, "-notes/connections", "what had started is stopped")
 	require.NotContains(t, w.steps, "+notes/server")
 	require.Empty(t, w.instances("notes"))
+}
+
+// An instance that is there is not enough: it must be of a version that will do.
+func TestItWaitsForTheVersionThatItNeeds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.module.manifest.DependsOn = []manifest.Dependency{{Name: "identity", Requirement: ">= 1.2"}, {Name: "authz"}}
+	w.appear("authz")
+	w.appearAs("identity_1", "identity", "1.1.0")
+	w.appearAs("identity_2", "identity", "1.1.0")
+	started := make(chan error, 1)
+	go func() {
+		_, err := w.start()
+		started <- err
+	}()
+	w.until(503, "dependencies: waiting for identity >= 1.2 (there is only version 1.1.0), authz")
+	require.Contains(t, w.logs.String(), `dependency="identity >= 1.2" versions=[1.1.0]`)
+	w.appearAs("identity_3", "identity", "1.3.0-rc.1")
+	w.until(503, "dependencies: waiting for identity >= 1.2 (there is only version 1.1.0, 1.3.0-rc.1), authz")
+	w.appearAs("identity_4", "identity", "1.2.0")
+	require.NoError(t, <-started)
+	w.until(200, "ready")
+}
+
+func TestADependencyOfTheWrongVersion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.DependencyTimeout = 300 * time.Millisecond
+	w.module.manifest.DependsOn = []manifest.Dependency{{Name: "identity", Requirement: ">= 1.2"}}
+	w.appearAs("identity_1", "identity", "1.1.0")
+	w.appearAs("identity_2", "identity", "")
+	_, err := w.start()
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "waited 300ms for identity >= 1.2, which notes depends on, and of identity there is only version 1.1.0, unknown: start a version that will do")
 }
 
 // A service becomes visible to others when it can serve them, and not before.

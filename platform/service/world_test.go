@@ -144,10 +144,16 @@ func freeAddress(t *testing.T) string {
 func (w *world) appear(names ...string) {
 	w.Helper()
 	for _, name := range names {
-		require.NoError(w, w.env.Registrar.Register(w.Context(), discovery.Registration{
-			Instance: discovery.Instance{ID: name + "_1", Service: name, Address: "127.0.0.1:1"},
-		}))
+		w.appearAs(name+"_1", name, "")
 	}
+}
+
+// appearAs says that an instance of some version is there.
+func (w *world) appearAs(id, name, version string) {
+	w.Helper()
+	require.NoError(w, w.env.Registrar.Register(w.Context(), discovery.Registration{
+		Instance: discovery.Instance{ID: id, Service: name, Address: "127.0.0.1:1", Version: version},
+	}))
 }
 
 // build puts the service together.

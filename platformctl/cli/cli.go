@@ -12,7 +12,9 @@ import (
 	"ashlar.dev/platformctl/client"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/local"
+	"ashlar.dev/platformctl/modules"
 	"ashlar.dev/platformctl/output"
+	"ashlar.dev/platformctl/permissions"
 	"ashlar.dev/platformctl/signin"
 )
 
@@ -20,8 +22,10 @@ const description = "Runs and operates an Ashlar platform."
 
 // commands are all commands, by group.
 type commands struct {
-	Local  local.Commands  `embed:""`
-	Signin signin.Commands `embed:""`
+	Local       local.Commands       `embed:""`
+	Signin      signin.Commands      `embed:""`
+	Modules     modules.Commands     `cmd:"" help:"Check the manifests of modules in this repository."`
+	Permissions permissions.Commands `cmd:"" help:"Permissions that the modules of this repository declare, and constants for them."`
 }
 
 // stopped is panicked with where kong wants to end the process, which only main may do.

@@ -16,6 +16,7 @@ import (
 	"ashlar.dev/services/audit/migrations"
 )
 
+//go:generate go run ashlar.dev/platformctl/cmd/platformctl permissions generate --root ../.. audit
 //go:embed module.yaml
 var moduleYAML []byte
 

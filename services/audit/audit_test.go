@@ -20,6 +20,7 @@ import (
 	"ashlar.dev/ent/database/dbtest"
 	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
 	"ashlar.dev/gen/go/ashlar/audit/v1/auditv1connect"
+	"ashlar.dev/gen/go/permissions/auditperms"
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/rpcerror"
@@ -30,7 +31,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // permission is what reading needs.
-const permission = "audit.event.read"
+const permission = string(auditperms.EventRead)
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 

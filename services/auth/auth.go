@@ -22,6 +22,7 @@ import (
 	"ashlar.dev/services/auth/migrations"
 )
 
+//go:generate go run ashlar.dev/platformctl/cmd/platformctl permissions generate --root ../.. auth
 //go:embed module.yaml
 var moduleYAML []byte
 

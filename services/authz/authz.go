@@ -18,6 +18,7 @@ import (
 	"ashlar.dev/services/authz/migrations"
 )
 
+//go:generate go run ashlar.dev/platformctl/cmd/platformctl permissions generate --root ../.. authz
 //go:embed module.yaml
 var moduleYAML []byte
 

@@ -15,6 +15,7 @@ import (
 	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
 	"ashlar.dev/gen/go/ashlar/authz/v1/authzv1connect"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
+	"ashlar.dev/gen/go/permissions/authzperms"
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/platform/servicetest"
@@ -28,6 +29,8 @@ const (
 	ada  = "usr_ada"
 	bob  = "usr_bob"
 	acme = "org_acme"
+
+	admin = string(authzperms.RoleAdmin)
 )
 
 func TestGrantsDecideAndNobodyGivesWhatTheyDoNotHave(t *testing.T) { dbtest.EachURL(t, grants) }
@@ -56,8 +59,8 @@ func grants(t *testing.T, database config.Secret) {
 	require.True(t, check(t, w, bob, "notes.note.write", acme))
 	require.False(t, check(t, w, bob, "notes.note.write", "org_other"), "a grant counts where it was made")
 	require.False(t, check(t, w, bob, "notes.note.write", ""))
-	require.False(t, check(t, w, bob, "authz.grant.create", acme))
-	_, err = adas.GrantRole(ctx, &authzv1.GrantRoleRequest{UserId: bob, Role: "authz.admin", OrganizationId: acme})
+	require.False(t, check(t, w, bob, string(authzperms.GrantCreate), acme))
+	_, err = adas.GrantRole(ctx, &authzv1.GrantRoleRequest{UserId: bob, Role: admin, OrganizationId: acme})
 	require.Equal(t, "ROLE_EXCEEDS_CALLER", rpcerror.Reason(err))
 	_, err = adas.GrantRole(ctx, &authzv1.GrantRoleRequest{UserId: bob, Role: "no.such", OrganizationId: acme})
 	require.Equal(t, connect.CodeNotFound, connect.CodeOf(err))
@@ -82,7 +85,7 @@ func TestRolesThatPeopleMake(t *testing.T) { dbtest.EachURL(t, roles) }
 func roles(t *testing.T, database config.Secret) {
 	ctx, w := context.Background(), start(t, database)
 	register(t, w, []string{"notes.note.read", "notes.note.write"}, nil)
-	ensureEverywhere(t, w, root, "authz.admin")
+	ensureEverywhere(t, w, root, admin)
 	roots := authzv1connect.NewRoleServiceClient(w.As(root, "authz"))
 
 	reader := &authzv1.CreateRoleRequest{OrganizationId: acme, Name: "reader", Permissions: []string{"notes.note.read"}}
@@ -110,7 +113,7 @@ func roles(t *testing.T, database config.Secret) {
 	require.False(t, check(t, w, bob, "notes.note.read", acme))
 	require.True(t, check(t, w, bob, "notes.note.write", acme))
 	_, err = roots.UpdateRole(ctx, &authzv1.UpdateRoleRequest{
-		Role: &authzv1.Role{Name: "authz.admin", Description: "x"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description"}},
+		Role: &authzv1.Role{Name: admin, Description: "x"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"description"}},
 	})
 	require.Equal(t, "ROLE_OF_MODULE", rpcerror.Reason(err))
 
@@ -123,7 +126,7 @@ func roles(t *testing.T, database config.Secret) {
 		}
 		token = page.GetNextPageToken()
 	}
-	require.Equal(t, []string{"authz.admin", "notes.granter", "reader"}, names)
+	require.Equal(t, []string{admin, "notes.granter", "reader"}, names)
 
 	long := strings.Repeat("ä", 500)
 	described, err := roots.UpdateRole(ctx, &authzv1.UpdateRoleRequest{
@@ -147,7 +150,7 @@ func TestNobodyTakesWhatTheyDoNotHave(t *testing.T) { dbtest.EachURL(t, takes) }
 func takes(t *testing.T, database config.Secret) {
 	ctx, w := context.Background(), start(t, database)
 	register(t, w, []string{"notes.note.read"}, map[string][]string{"notes.keeper": {"authz.role.*", "authz.grant.*"}})
-	ensureEverywhere(t, w, root, "authz.admin")
+	ensureEverywhere(t, w, root, admin)
 	ensure(t, w, ada, "notes.keeper")
 	rootGrants, rootRoles := authzv1connect.NewGrantServiceClient(w.As(root, "authz")), authzv1connect.NewRoleServiceClient(w.As(root, "authz"))
 	adaGrants, adaRoles := authzv1connect.NewGrantServiceClient(w.As(ada, "authz")), authzv1connect.NewRoleServiceClient(w.As(ada, "authz"))
@@ -161,7 +164,7 @@ func takes(t *testing.T, database config.Secret) {
 	const exceeds = "ROLE_EXCEEDS_CALLER"
 	_, err = adaGrants.RevokeRole(ctx, &authzv1.RevokeRoleRequest{UserId: bob, Role: "reader", OrganizationId: acme})
 	require.Equal(t, exceeds, rpcerror.Reason(err))
-	for _, change := range []*authzv1.Role{{Description: "x"}, {Permissions: []string{"authz.role.read"}}} {
+	for _, change := range []*authzv1.Role{{Description: "x"}, {Permissions: []string{string(authzperms.RoleRead)}}} {
 		change.OrganizationId, change.Name = acme, "reader"
 		mask := "description"
 		if change.GetPermissions() != nil {
@@ -178,7 +181,7 @@ func takes(t *testing.T, database config.Secret) {
 	_, err = policy.RevokeGrants(ctx, &authzv1.RevokeGrantsRequest{UserId: bob, OrganizationId: acme})
 	require.Equal(t, exceeds, rpcerror.Reason(err))
 	require.True(t, check(t, w, bob, "notes.note.read", acme))
-	require.True(t, check(t, w, bob, "authz.role.read", acme), "what Ada could have taken stays, too")
+	require.True(t, check(t, w, bob, string(authzperms.RoleRead), acme), "what Ada could have taken stays, too")
 	bobs := authzv1connect.NewPolicyServiceClient(w.AsServiceFor(bob, "identity", "authz"))
 	_, err = bobs.RevokeGrants(ctx, &authzv1.RevokeGrantsRequest{UserId: bob, OrganizationId: acme})
 	require.NoError(t, err, "everybody holds what they hold")
@@ -210,7 +213,7 @@ func TestARoleThatTooManyHoldIsNotDeleted(t *testing.T) {
 	url := dbtest.SQLiteURL(t)
 	ctx, w := context.Background(), start(t, url)
 	register(t, w, []string{"notes.note.read"}, nil)
-	ensureEverywhere(t, w, root, "authz.admin")
+	ensureEverywhere(t, w, root, admin)
 	roles, grants := authzv1connect.NewRoleServiceClient(w.As(root, "authz")), authzv1connect.NewGrantServiceClient(w.As(root, "authz"))
 	_, err := roles.CreateRole(ctx, &authzv1.CreateRoleRequest{OrganizationId: acme, Name: "reader", Permissions: []string{"notes.note.read"}})
 	require.NoError(t, err)
@@ -266,9 +269,9 @@ func ownRoles(t *testing.T, database config.Secret) {
 		"its own":                             {"notes", "notes.editor", acme, ""},
 		"its own, everywhere":                 {"notes", "notes.editor", "", ""},
 		"another's":                           {"identity", "notes.editor", acme, "FOREIGN_MODULE"},
-		"the administrator's":                 {"notes", "authz.admin", "", "FOREIGN_MODULE"},
-		"the administrator's, by auth":        {"auth", "authz.admin", "", ""},
-		"the administrator's of one, by auth": {"auth", "authz.admin", acme, "FOREIGN_MODULE"},
+		"the administrator's":                 {"notes", admin, "", "FOREIGN_MODULE"},
+		"the administrator's, by auth":        {"auth", admin, "", ""},
+		"the administrator's of one, by auth": {"auth", admin, acme, "FOREIGN_MODULE"},
 		"another's, by auth":                  {"auth", "notes.editor", "", "FOREIGN_MODULE"},
 		"one that does not exist":             {"notes", "notes.none", "", "ROLE_NOT_FOUND"},
 	} {
@@ -302,8 +305,8 @@ func modules(t *testing.T, database config.Secret) {
 
 	for name, req := range map[string]*authzv1.RegisterModuleRequest{
 		"another module": {Module: "authz"},
-		"permission":     {Module: "notes", Permissions: []*kernelv1.Permission{{Id: "authz.role.create"}}},
-		"role":           {Module: "notes", Roles: []*kernelv1.Role{{Name: "authz.admin"}}},
+		"permission":     {Module: "notes", Permissions: []*kernelv1.Permission{{Id: string(authzperms.RoleCreate)}}},
+		"role":           {Module: "notes", Roles: []*kernelv1.Role{{Name: admin}}},
 	} {
 		_, err = policy.RegisterModule(ctx, req)
 		require.Equal(t, "FOREIGN_MODULE", rpcerror.Reason(err), name)
@@ -347,7 +350,7 @@ func ensureIn(t *testing.T, w *servicetest.World, userID, role, organization str
 	t.Helper()
 	// The module whose role it is, but for the administrator's.
 	module, _, _ := strings.Cut(role, ".")
-	if role == "authz.admin" {
+	if role == admin {
 		module = "auth"
 	}
 	_, err := authzv1connect.NewPolicyServiceClient(w.AsService(module, "authz")).EnsureGrant(context.Background(),

@@ -16,6 +16,7 @@ import (
 	"ashlar.dev/services/identity/migrations"
 )
 
+//go:generate go run ashlar.dev/platformctl/cmd/platformctl permissions generate --root ../.. identity
 //go:embed module.yaml
 var moduleYAML []byte
 

@@ -13,6 +13,7 @@ import (
 	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
 	identityv1 "ashlar.dev/gen/go/ashlar/identity/v1"
 	"ashlar.dev/gen/go/ashlar/identity/v1/identityv1connect"
+	"ashlar.dev/gen/go/permissions/identityperms"
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/platform/servicetest"
@@ -33,7 +34,7 @@ func organizations(t *testing.T, database config.Secret) {
 	require.NoError(t, err)
 	acme := created.GetOrganization().GetId()
 	require.Equal(t, acme, again.GetOrganization().GetId())
-	require.True(t, w.Holds("usr_ada", "identity.owner", acme))
+	require.True(t, w.Holds("usr_ada", string(identityperms.RoleOwner), acme))
 
 	// Another person is refused, by name of the permission, and the refusal is on the record.
 	rename := &identityv1.UpdateOrganizationRequest{
@@ -43,21 +44,21 @@ func organizations(t *testing.T, database config.Secret) {
 	_, err = bob.UpdateOrganization(ctx, rename)
 	require.Equal(t, connect.CodePermissionDenied, connect.CodeOf(err))
 	require.Equal(t, rpcerror.ReasonPermissionDenied, rpcerror.Reason(err))
-	require.Equal(t, "identity.organization.update", rpcerror.Info(err).GetMetadata()["permission"])
+	require.EqualValues(t, identityperms.OrganizationUpdate, rpcerror.Info(err).GetMetadata()["permission"])
 	denied := w.AwaitEvent(servicetest.Action("access.deny"))
 	require.Equal(t, "usr_bob", denied.GetActor().GetId())
 	require.Equal(t, auditv1.Outcome_OUTCOME_DENIED, denied.GetOutcome())
 	require.Equal(t, acme, denied.GetOrganizationId())
 
-	w.Allow("usr_bob", "identity.organization.update", acme)
+	w.Allow("usr_bob", string(identityperms.OrganizationUpdate), acme)
 	renamed, err := bob.UpdateOrganization(ctx, rename)
 	require.NoError(t, err)
 	require.Equal(t, "Apex", renamed.GetOrganization().GetDisplayName())
 	require.Equal(t, "usr_bob", w.AwaitEvent(servicetest.Action("organization.update")).GetActor().GetId())
 
 	// Members.
-	for _, permission := range []string{"identity.member.add", "identity.member.remove", "identity.member.read"} {
-		w.Allow("usr_ada", permission, acme)
+	for _, permission := range []identityperms.Permission{identityperms.MemberAdd, identityperms.MemberRemove, identityperms.MemberRead} {
+		w.Allow("usr_ada", string(permission), acme)
 	}
 	accounts := identityv1connect.NewAccountServiceClient(w.AsService("auth", "identity"))
 	_, err = accounts.RegisterAccount(ctx, &identityv1.RegisterAccountRequest{UserId: "usr_bob", Email: "bob@example.com", DisplayName: "Bob"})
@@ -108,7 +109,7 @@ func organizations(t *testing.T, database config.Secret) {
 	require.NoError(t, err)
 	require.Len(t, members.GetMembers(), 2)
 
-	w.Allow("usr_ada", "identity.member.remove", "org_none")
+	w.Allow("usr_ada", string(identityperms.MemberRemove), "org_none")
 	w.Allow("usr_bob", "role:any", "org_none")
 	_, err = ada.RemoveMember(ctx, &identityv1.RemoveMemberRequest{OrganizationId: "org_none", UserId: "usr_bob"})
 	require.Equal(t, "ORGANIZATION_NOT_FOUND", rpcerror.Reason(err))

@@ -14,6 +14,7 @@ import (
 	authv1 "ashlar.dev/gen/go/ashlar/auth/v1"
 	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
 	"ashlar.dev/gen/go/ashlar/authz/v1/authzv1connect"
+	"ashlar.dev/gen/go/permissions/authzperms"
 	"ashlar.dev/kernel/authn"
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/rpc"
@@ -24,7 +25,7 @@ import (
 
 const (
 	// adminRole is authz's role that may do everything.
-	adminRole = "authz.admin"
+	adminRole = string(authzperms.RoleAdmin)
 	adminName = "Administrator"
 )
 

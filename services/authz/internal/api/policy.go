@@ -8,6 +8,7 @@ import (
 	"connectrpc.com/connect/v2"
 
 	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
+	"ashlar.dev/gen/go/permissions/authzperms"
 	"ashlar.dev/kernel/authn"
 	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/kernel/rpcerror"
@@ -95,7 +96,7 @@ func (h *Policy) EnsureGrant(ctx context.Context, req *authzv1.EnsureGrantReques
 // account, gives it the platform.
 const (
 	administratorService = "auth"
-	administratorRole    = "authz.admin"
+	administratorRole    = string(authzperms.RoleAdmin)
 )
 
 // mayEnsure tells whether a service may give people a module's role in an organization.

@@ -5,13 +5,14 @@ import (
 
 	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
 	"ashlar.dev/gen/go/ashlar/authz/v1/authzv1connect"
+	"ashlar.dev/gen/go/permissions/identityperms"
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/platform/policy"
 )
 
-// ownerRole is what the creator of an organization holds in it; module.yaml declares it.
-const ownerRole = "identity.owner"
+// ownerRole is what the creator of an organization holds in it.
+const ownerRole = string(identityperms.RoleOwner)
 
 // Roles gives and takes the roles that follow from membership.
 type Roles struct {

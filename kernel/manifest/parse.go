@@ -1,0 +1,275 @@
+package manifest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"ashlar.dev/kernel/finding"
+	"ashlar.dev/kernel/nearest"
+)
+
+// maxBytes bounds a module.yaml; the largest in the field has a few kilobytes.
+const maxBytes = 1 << 20
+
+// Parse reads a module.yaml; file is its name in errors. It is strict: unknown keys, keys without a value, anchors, aliases
+// and tags are faults. All faults of the file are in the error, which is a finding.List, in the order of their places.
+func Parse(file string, data []byte) (*Manifest, error) {
+	d := &document{file: file, places: map[string]finding.Place{}}
+	m := d.parse(data)
+	d.findings.Sort()
+	if err := d.findings.Err(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// MustParse is Parse for a module.yaml that is embedded in the binary; it panics where Parse fails.
+func MustParse(data []byte) *Manifest {
+	m, err := Parse("module.yaml", data)
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+func (d *document) parse(data []byte) *Manifest {
+	whole := finding.Place{File: d.file}
+	if len(data) > maxBytes {
+		d.findings.Add(whole, "the file has %d bytes, more than %d", len(data), maxBytes)
+		return nil
+	}
+	// The parser would stop at the first key that is there twice; object finds all.
+	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		if fault, ok := errors.AsType[yaml.Error](err); ok {
+			d.findings.Add(d.placeOf(fault.GetToken()), "no YAML: %s", fault.GetMessage())
+		} else {
+			d.findings.Add(whole, "no YAML: %v", err)
+		}
+		return nil
+	}
+	var body ast.Node
+	for _, doc := range file.Docs {
+		switch {
+		case doc.Body == nil:
+		case body != nil:
+			d.findings.Add(d.place(doc.Body), "a manifest is one YAML document, and here begins another")
+			return nil
+		default:
+			body = doc.Body
+		}
+	}
+	if body == nil {
+		d.findings.Add(whole, "the file says nothing: a manifest has at least a name and a version")
+		return nil
+	}
+	return d.manifest(value{"", body})
+}
+
+func (d *document) manifest(v value) *Manifest {
+	d.places[""] = d.place(v.node)
+	fields := d.object(v, "name", "version", "description", "services", "dependsOn", "database", "permissions", "roles", "gateway")
+	d.required(v, fields, "name", "version")
+	m := &Manifest{
+		Name:        d.text(fields["name"], nameForm),
+		Version:     d.text(fields["version"], versionForm),
+		Description: d.text(fields["description"], descriptionForm),
+		file:        d.file,
+		places:      d.places,
+	}
+	m.Services = d.services(fields["services"])
+	m.DependsOn = d.dependencies(fields["dependsOn"], m.Name)
+	m.Database = d.database(fields["database"])
+	m.Permissions = d.permissions(fields["permissions"], m.Name)
+	m.Roles = d.roles(fields["roles"], m)
+	m.Gateway = d.gateway(fields["gateway"])
+	return m
+}
+
+// unique notes an item that is in a list for the second time.
+func (d *document) unique(seen map[string]bool, v value, item string) {
+	if item != "" && seen[item] {
+		d.fail(v, "%q is there twice", item)
+	}
+	seen[item] = true
+}
+
+func (d *document) services(v value) []string {
+	var services []string
+	seen := map[string]bool{}
+	for _, item := range d.list(v, maxServices) {
+		name := d.text(item, serviceForm)
+		d.unique(seen, item, name)
+		if slices.Contains(Infrastructure(), name) {
+			d.fail(item, "%q is served by every service and listed by none", name)
+		}
+		services = append(services, name)
+	}
+	return services
+}
+
+func (d *document) dependencies(v value, self string) []Dependency {
+	var dependencies []Dependency
+	seen := map[string]bool{}
+	for _, item := range d.list(v, maxDependencies) {
+		text, ok := d.plain(item, dependencyForm.want)
+		if !ok {
+			continue
+		}
+		dependency, err := ParseDependency(text)
+		if err != nil {
+			d.fail(item, "%v", err)
+			continue
+		}
+		if dependency.Name == self {
+			d.fail(item, "%s depends on itself", self)
+		}
+		d.unique(seen, item, dependency.Name)
+		dependencies = append(dependencies, dependency)
+	}
+	return dependencies
+}
+
+func (d *document) database(v value) Database {
+	fields := d.object(v, "schema")
+	d.required(v, fields, "schema")
+	return Database{Schema: d.text(fields["schema"], schemaForm)}
+}
+
+func (d *document) permissions(v value, module string) []Permission {
+	var permissions []Permission
+	seen := map[string]bool{}
+	for _, item := range d.list(v, maxPermissions) {
+		fields := d.object(item, "id", "description", "checkedBy")
+		d.required(item, fields, "id", "description")
+		permission := Permission{
+			ID:          d.text(fields["id"], permissionForm),
+			Description: d.text(fields["description"], descriptionForm),
+			CheckedBy:   CheckedBy(d.word(fields["checkedBy"], string(ByCode))),
+		}
+		d.own(fields["id"], permission.ID, module)
+		d.unique(seen, fields["id"], permission.ID)
+		permissions = append(permissions, permission)
+	}
+	return permissions
+}
+
+// own notes a permission or role that does not begin with the module's name.
+func (d *document) own(v value, id, module string) {
+	if id == "" || module == "" || strings.HasPrefix(id, module+".") {
+		return
+	}
+	_, rest, _ := strings.Cut(id, ".")
+	d.suggest(v, module+"."+rest, "%q does not belong to this module: want %s.%s", id, module, rest)
+}
+
+func (d *document) roles(v value, m *Manifest) []Role {
+	var roles []Role
+	seen := map[string]bool{}
+	declared := Patterns(m.Permissions)
+	for _, item := range d.list(v, maxRoles) {
+		fields := d.object(item, "name", "description", "permissions")
+		d.required(item, fields, "name", "permissions")
+		role := Role{
+			Name:        d.text(fields["name"], roleForm),
+			Description: d.text(fields["description"], descriptionForm),
+		}
+		d.own(fields["name"], role.Name, m.Name)
+		d.unique(seen, fields["name"], role.Name)
+		has := map[string]bool{}
+		for _, p := range d.list(fields["permissions"], maxRolePermissions) {
+			pattern := d.text(p, patternForm)
+			d.unique(has, p, pattern)
+			role.Permissions = append(role.Permissions, pattern)
+			if strings.HasPrefix(pattern, m.Name+".") && m.Name != "" {
+				d.known(p, pattern, declared)
+			}
+		}
+		roles = append(roles, role)
+	}
+	return roles
+}
+
+// known notes a pattern of this module that covers none of its permissions. Whether other modules declare what a role
+// names of them is not to be seen in one file.
+func (d *document) known(v value, pattern string, declared []string) {
+	if slices.Contains(declared, pattern) {
+		return
+	}
+	d.suggest(v, nearest.To(pattern, declared...), "%q matches no permission that this module declares", pattern)
+}
+
+// Patterns returns the permissions and all patterns of them that name their module.
+func Patterns(permissions []Permission) []string {
+	var patterns []string
+	seen := map[string]bool{}
+	add := func(pattern string) {
+		if !seen[pattern] {
+			seen[pattern] = true
+			patterns = append(patterns, pattern)
+		}
+	}
+	for _, p := range permissions {
+		parts := strings.Split(p.ID, ".")
+		if len(parts) != 3 {
+			continue
+		}
+		add(p.ID)
+		add(parts[0] + "." + parts[1] + ".*")
+		add(parts[0] + ".*")
+	}
+	return patterns
+}
+
+func (d *document) gateway(v value) Gateway {
+	fields := d.object(v, "expose", "timeout", "rateLimit", "aliases")
+	return Gateway{
+		Expose:    d.flag(fields["expose"]),
+		Timeout:   d.duration(fields["timeout"]),
+		RateLimit: d.rateLimit(fields["rateLimit"]),
+		Aliases:   d.aliases(fields["aliases"]),
+	}
+}
+
+func (d *document) rateLimit(v value) *RateLimit {
+	if !v.there() {
+		return nil
+	}
+	fields := d.object(v, "requests", "per", "burst")
+	d.required(v, fields, "requests", "per", "burst")
+	return &RateLimit{Requests: d.count(fields["requests"]), Per: d.duration(fields["per"]), Burst: d.count(fields["burst"])}
+}
+
+func (d *document) aliases(v value) map[string]string {
+	pairs := d.pairs(v)
+	if len(pairs) == 0 {
+		return nil
+	}
+	if len(pairs) > maxAliases {
+		d.fail(v, "has %d paths, more than %d", len(pairs), maxAliases)
+		return nil
+	}
+	aliases := map[string]string{}
+	for _, pair := range pairs {
+		path, ok := d.key(pair)
+		if !ok {
+			continue
+		}
+		if !aliasForm.matches(path) {
+			d.fail(value{v.path, pair.Key}, "%q is not as it should be: want %s", shortened(path), aliasForm.want)
+		}
+		if _, twice := aliases[path]; twice {
+			d.fail(value{v.path, pair.Key}, "the path %q is there twice", path)
+		}
+		target := value{fmt.Sprintf("%s[%s]", v.path, path), pair.Value}
+		d.places[target.path] = d.place(target.node)
+		aliases[path] = d.text(target, procedureForm)
+	}
+	return aliases
+}

@@ -1,0 +1,15 @@
+package modules
+
+import (
+	"ashlar.dev/kernel/manifest"
+	"ashlar.dev/platformctl/output"
+)
+
+// Schema prints the JSON schema.
+type Schema struct{}
+
+// Run runs the command.
+func (*Schema) Run(streams *output.Streams) error {
+	_, err := streams.Out.Write(manifest.Schema())
+	return err
+}

@@ -1,0 +1,42 @@
+package permissions
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"ashlar.dev/kernel/modulecheck"
+	"ashlar.dev/platformctl/findings"
+	"ashlar.dev/platformctl/output"
+	"ashlar.dev/platformctl/repository"
+)
+
+// Check compares access rules with manifests.
+type Check struct {
+	repository.Location
+	output.Flag
+}
+
+// Help is the long help.
+func (*Check) Help() string {
+	return "Each RPC must have an access rule, each permission in a rule must be declared in a module.yaml, and each declared " +
+		"permission must be needed by an RPC, unless it says `checkedBy: code`. `platformctl modules validate` checks this and more."
+}
+
+// Run runs the command.
+func (c *Check) Run(ctx context.Context, streams *output.Streams) error {
+	repo, err := repository.Open(c.Root)
+	if err != nil {
+		return err
+	}
+	schemas, faults, err := repo.Schemas(ctx)
+	if err != nil {
+		return err
+	}
+	found := slices.Concat(repo.Faults, faults)
+	if len(found) == 0 {
+		found = slices.Concat(modulecheck.Rules(repo.Manifests, schemas), modulecheck.Declarations(repo.Manifests, schemas))
+	}
+	found.Sort()
+	return findings.Show(c.Flag, streams.Out, found, fmt.Sprintf("The access rules of all RPCs agree with the manifests of %d modules.", len(repo.Manifests)))
+}
