@@ -30,7 +30,7 @@ const (
 // Repository is a source tree.
 type Repository struct {
 	fsys fs.FS
-	// Manifests are those of all services whose module.yaml could be read, by the names of their folders.
+	// Manifests are those of all services whose module.yaml could be read, in the order of their names.
 	Manifests []*manifest.Manifest
 	// Faults is what is wrong with the others.
 	Faults finding.List
@@ -39,20 +39,17 @@ type Repository struct {
 // Open reads all manifests of a tree.
 func Open(root string) (*Repository, error) {
 	r := &Repository{fsys: os.DirFS(root)}
-	folders, err := fs.ReadDir(r.fsys, servicesFolder)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := fs.Stat(r.fsys, servicesFolder); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no folder %s: run it in the root of the repository, or name it with --root", filepath.Join(root, servicesFolder))
+	} else if err != nil {
+		return nil, err
 	}
+	files, err := fs.Glob(r.fsys, path.Join(servicesFolder, "*", manifestName))
 	if err != nil {
 		return nil, err
 	}
-	for _, folder := range folders {
-		file := path.Join(servicesFolder, folder.Name(), manifestName)
-		err := r.read(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
+	for _, file := range files {
+		if err := r.read(file); err != nil {
 			return nil, err
 		}
 	}

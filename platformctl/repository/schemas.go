@@ -35,19 +35,17 @@ func (r *Repository) Schemas(ctx context.Context) (schemas *modulecheck.Schemas,
 		return nil, nil, err
 	}
 	compiler := protocompile.Compiler{
-		Resolver: protocompile.WithStandardImports(protocompile.CompositeResolver{
-			&protocompile.SourceResolver{Accessor: r.source(protoFolder)},
-			protocompile.ResolverFunc(linked),
-			&protocompile.SourceResolver{Accessor: r.source(importedFolder)},
-		}),
+		Resolver:       protocompile.WithStandardImports(protocompile.ResolverFunc(r.resolve)),
 		SourceInfoMode: protocompile.SourceInfoExtraOptionLocations,
 		Reporter: reporter.NewReporter(func(fault reporter.ErrorWithPos) error {
-			at := fault.GetPosition()
-			faults.Add(finding.Place{File: path.Join(protoFolder, at.Filename), Line: at.Line, Column: at.Col}, "%v", fault.Unwrap())
+			note(&faults, fault)
 			return nil // go on: the others are wanted, too
 		}, nil),
 	}
 	files, err := compiler.Compile(ctx, own...)
+	if fault, ok := errors.AsType[reporter.ErrorWithPos](err); ok && len(faults) == 0 {
+		note(&faults, fault) // an import is not reported otherwise
+	}
 	if len(faults) > 0 {
 		faults.Sort()
 		return nil, faults, nil
@@ -62,6 +60,24 @@ func (r *Repository) Schemas(ctx context.Context) (schemas *modulecheck.Schemas,
 	}
 	schemas, err = modulecheck.ReadSchemas(set, protoFolder, func(path string) bool { return slices.Contains(own, path) })
 	return schemas, nil, err
+}
+
+func note(faults *finding.List, fault reporter.ErrorWithPos) {
+	at := fault.GetPosition()
+	faults.Add(finding.Place{File: path.Join(protoFolder, at.Filename), Line: at.Line, Column: at.Col}, "%v", fault.Unwrap())
+}
+
+// resolve finds a schema: ours, one that is linked in, or one that was exported.
+func (r *Repository) resolve(file string) (protocompile.SearchResult, error) {
+	found, err := protocompile.CompositeResolver{
+		&protocompile.SourceResolver{Accessor: r.source(protoFolder)},
+		protocompile.ResolverFunc(linked),
+		&protocompile.SourceResolver{Accessor: r.source(importedFolder)},
+	}.FindFileByPath(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("there is no schema %s in %s, nor in %s, where `task gen` puts those of others", file, protoFolder, importedFolder)
+	}
+	return found, err
 }
 
 // add puts a file into a set, after those that it imports.
