@@ -15,6 +15,7 @@ import (
 	"ashlar.dev/platformctl/modules"
 	"ashlar.dev/platformctl/output"
 	"ashlar.dev/platformctl/permissions"
+	"ashlar.dev/platformctl/scaffold"
 	"ashlar.dev/platformctl/signin"
 )
 
@@ -23,6 +24,7 @@ const description = "Runs and operates an Ashlar platform."
 // commands are all commands, by group.
 type commands struct {
 	Local       local.Commands       `embed:""`
+	Scaffold    scaffold.Commands    `embed:""`
 	Signin      signin.Commands      `embed:""`
 	Modules     modules.Commands     `cmd:"" help:"Check the manifests of modules in this repository."`
 	Permissions permissions.Commands `cmd:"" help:"Permissions that the modules of this repository declare, and constants for them."`
