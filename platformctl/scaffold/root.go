@@ -43,11 +43,12 @@ func (n names) checkFree(root string) error {
 		}
 	}
 	// The package, wherever it is; and folders that differ in case only are one on some machines.
-	return filepath.WalkDir(filepath.Join(root, "proto"), func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || filepath.Ext(name) != ".proto" {
+	tree := os.DirFS(root)
+	return fs.WalkDir(tree, "proto", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || path.Ext(name) != ".proto" {
 			return err
 		}
-		text, err := os.ReadFile(name)
+		text, err := fs.ReadFile(tree, name)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -41,8 +42,8 @@ func write(ctx context.Context, root string, folders []string, fresh, changed fi
 		}
 	}
 	if err := w.move(folders, changed); err != nil {
-		for i := len(w.undo) - 1; i >= 0; i-- {
-			err = errors.Join(err, w.undo[i]())
+		for _, undo := range slices.Backward(w.undo) {
+			err = errors.Join(err, undo())
 		}
 		return fmt.Errorf("nothing was written: %w", err)
 	}
