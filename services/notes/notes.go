@@ -1,4 +1,4 @@
-// Package notes is the service that manages notes.
+// Package notes is the service that keeps notes, which people share, search and watch.
 package notes
 
 import (
@@ -9,9 +9,11 @@ import (
 	"connectrpc.com/connect/v2"
 
 	"ashlar.dev/gen/go/acme/notes/v1/notesv1connect"
+	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/platform/service"
 	"ashlar.dev/services/notes/internal/api"
+	"ashlar.dev/services/notes/internal/feed"
 	"ashlar.dev/services/notes/internal/store"
 	"ashlar.dev/services/notes/migrations"
 )
@@ -32,8 +34,11 @@ func (module) Manifest() *manifest.Manifest { return parsed() }
 func (module) Migrations() fs.FS { return migrations.FS }
 
 func (module) Build(host *service.Host) (*service.Parts, error) {
-	s := store.New(host.Database, host.Trail)
-	return &service.Parts{Register: func(server *connect.Server) {
-		notesv1connect.RegisterNoteServiceHandler(server, api.NewNotes(s))
-	}}, nil
+	changes := feed.New(host.Log)
+	s := store.New(host.Database, host.Trail, changes.Wake)
+	notes := api.NewNotes(s, api.NewPeople(host.Clients), host.Decider, changes, host.Draining)
+	return &service.Parts{
+		Register:   func(server *connect.Server) { notesv1connect.RegisterNoteServiceHandler(server, notes) },
+		Components: []lifecycle.Component{changes.Component(s)},
+	}, nil
 }

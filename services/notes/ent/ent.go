@@ -9,9 +9,11 @@ import (
 	"reflect"
 	"sync"
 
+	"ashlar.dev/services/notes/ent/change"
 	"ashlar.dev/services/notes/ent/note"
 	"ashlar.dev/services/notes/ent/outboxevent"
 	"ashlar.dev/services/notes/ent/outboxlease"
+	"ashlar.dev/services/notes/ent/share"
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -75,9 +77,11 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
+			change.Table:      change.ValidColumn,
 			note.Table:        note.ValidColumn,
 			outboxevent.Table: outboxevent.ValidColumn,
 			outboxlease.Table: outboxlease.ValidColumn,
+			share.Table:       share.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

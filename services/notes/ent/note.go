@@ -24,17 +24,38 @@ type Note struct {
 	UpdatedAt time.Time `json:"updated_at,omitempty"`
 	// OrganizationID holds the value of the "organization_id" field.
 	OrganizationID string `json:"organization_id,omitempty"`
-	// DisplayName holds the value of the "display_name" field.
-	DisplayName string `json:"display_name,omitempty"`
-	// Description holds the value of the "description" field.
-	Description string `json:"description,omitempty"`
-	// CreatedBy holds the value of the "created_by" field.
-	CreatedBy string `json:"created_by,omitempty"`
+	// Title holds the value of the "title" field.
+	Title string `json:"title,omitempty"`
+	// Body holds the value of the "body" field.
+	Body string `json:"body,omitempty"`
+	// OwnerID holds the value of the "owner_id" field.
+	OwnerID string `json:"owner_id,omitempty"`
 	// Grows with each change.
 	Version int64 `json:"version,omitempty"`
 	// Where and by whom it was created, and under which request_id.
-	RequestKey   *string `json:"request_key,omitempty"`
+	RequestKey *string `json:"request_key,omitempty"`
+	// Edges holds the relations/edges for other nodes in the graph.
+	// The values are being populated by the NoteQuery when eager-loading is set.
+	Edges        NoteEdges `json:"edges"`
 	selectValues sql.SelectValues
+}
+
+// NoteEdges holds the relations/edges for other nodes in the graph.
+type NoteEdges struct {
+	// Shares holds the value of the shares edge.
+	Shares []*Share `json:"shares,omitempty"`
+	// loadedTypes holds the information for reporting if a
+	// type was loaded (or requested) in eager-loading or not.
+	loadedTypes [1]bool
+}
+
+// SharesOrErr returns the Shares value or an error if the edge
+// was not loaded in eager-loading.
+func (e NoteEdges) SharesOrErr() ([]*Share, error) {
+	if e.loadedTypes[0] {
+		return e.Shares, nil
+	}
+	return nil, &NotLoadedError{edge: "shares"}
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -44,7 +65,7 @@ func (*Note) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case note.FieldVersion:
 			values[i] = new(sql.NullInt64)
-		case note.FieldID, note.FieldOrganizationID, note.FieldDisplayName, note.FieldDescription, note.FieldCreatedBy, note.FieldRequestKey:
+		case note.FieldID, note.FieldOrganizationID, note.FieldTitle, note.FieldBody, note.FieldOwnerID, note.FieldRequestKey:
 			values[i] = new(sql.NullString)
 		case note.FieldCreatedAt, note.FieldUpdatedAt:
 			values[i] = new(sql.NullTime)
@@ -87,23 +108,23 @@ func (_m *Note) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.OrganizationID = value.String
 			}
-		case note.FieldDisplayName:
+		case note.FieldTitle:
 			if value, ok := values[i].(*sql.NullString); !ok {
-				return fmt.Errorf("unexpected type %T for field display_name", values[i])
+				return fmt.Errorf("unexpected type %T for field title", values[i])
 			} else if value.Valid {
-				_m.DisplayName = value.String
+				_m.Title = value.String
 			}
-		case note.FieldDescription:
+		case note.FieldBody:
 			if value, ok := values[i].(*sql.NullString); !ok {
-				return fmt.Errorf("unexpected type %T for field description", values[i])
+				return fmt.Errorf("unexpected type %T for field body", values[i])
 			} else if value.Valid {
-				_m.Description = value.String
+				_m.Body = value.String
 			}
-		case note.FieldCreatedBy:
+		case note.FieldOwnerID:
 			if value, ok := values[i].(*sql.NullString); !ok {
-				return fmt.Errorf("unexpected type %T for field created_by", values[i])
+				return fmt.Errorf("unexpected type %T for field owner_id", values[i])
 			} else if value.Valid {
-				_m.CreatedBy = value.String
+				_m.OwnerID = value.String
 			}
 		case note.FieldVersion:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
@@ -129,6 +150,11 @@ func (_m *Note) assignValues(columns []string, values []any) error {
 // This includes values selected through modifiers, order, etc.
 func (_m *Note) Value(name string) (ent.Value, error) {
 	return _m.selectValues.Get(name)
+}
+
+// QueryShares queries the "shares" edge of the Note entity.
+func (_m *Note) QueryShares() *ShareQuery {
+	return NewNoteClient(_m.config).QueryShares(_m)
 }
 
 // Update returns a builder for updating this Note.
@@ -163,14 +189,14 @@ func (_m *Note) String() string {
 	builder.WriteString("organization_id=")
 	builder.WriteString(_m.OrganizationID)
 	builder.WriteString(", ")
-	builder.WriteString("display_name=")
-	builder.WriteString(_m.DisplayName)
+	builder.WriteString("title=")
+	builder.WriteString(_m.Title)
 	builder.WriteString(", ")
-	builder.WriteString("description=")
-	builder.WriteString(_m.Description)
+	builder.WriteString("body=")
+	builder.WriteString(_m.Body)
 	builder.WriteString(", ")
-	builder.WriteString("created_by=")
-	builder.WriteString(_m.CreatedBy)
+	builder.WriteString("owner_id=")
+	builder.WriteString(_m.OwnerID)
 	builder.WriteString(", ")
 	builder.WriteString("version=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Version))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ashlar.dev/services/notes/ent/note"
+	"ashlar.dev/services/notes/ent/share"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -57,21 +58,21 @@ func (_c *NoteCreate) SetOrganizationID(v string) *NoteCreate {
 	return _c
 }
 
-// SetDisplayName sets the "display_name" field.
-func (_c *NoteCreate) SetDisplayName(v string) *NoteCreate {
-	_c.mutation.SetDisplayName(v)
+// SetTitle sets the "title" field.
+func (_c *NoteCreate) SetTitle(v string) *NoteCreate {
+	_c.mutation.SetTitle(v)
 	return _c
 }
 
-// SetDescription sets the "description" field.
-func (_c *NoteCreate) SetDescription(v string) *NoteCreate {
-	_c.mutation.SetDescription(v)
+// SetBody sets the "body" field.
+func (_c *NoteCreate) SetBody(v string) *NoteCreate {
+	_c.mutation.SetBody(v)
 	return _c
 }
 
-// SetCreatedBy sets the "created_by" field.
-func (_c *NoteCreate) SetCreatedBy(v string) *NoteCreate {
-	_c.mutation.SetCreatedBy(v)
+// SetOwnerID sets the "owner_id" field.
+func (_c *NoteCreate) SetOwnerID(v string) *NoteCreate {
+	_c.mutation.SetOwnerID(v)
 	return _c
 }
 
@@ -107,6 +108,21 @@ func (_c *NoteCreate) SetNillableRequestKey(v *string) *NoteCreate {
 func (_c *NoteCreate) SetID(v string) *NoteCreate {
 	_c.mutation.SetID(v)
 	return _c
+}
+
+// AddShareIDs adds the "shares" edge to the Share entity by IDs.
+func (_c *NoteCreate) AddShareIDs(ids ...string) *NoteCreate {
+	_c.mutation.AddShareIDs(ids...)
+	return _c
+}
+
+// AddShares adds the "shares" edges to the Share entity.
+func (_c *NoteCreate) AddShares(v ...*Share) *NoteCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddShareIDs(ids...)
 }
 
 // Mutation returns the NoteMutation object of the builder.
@@ -174,28 +190,28 @@ func (_c *NoteCreate) check() error {
 			return &ValidationError{Name: "organization_id", err: fmt.Errorf(`ent: validator failed for field "Note.organization_id": %w`, err)}
 		}
 	}
-	if _, ok := _c.mutation.DisplayName(); !ok {
-		return &ValidationError{Name: "display_name", err: errors.New(`ent: missing required field "Note.display_name"`)}
+	if _, ok := _c.mutation.Title(); !ok {
+		return &ValidationError{Name: "title", err: errors.New(`ent: missing required field "Note.title"`)}
 	}
-	if v, ok := _c.mutation.DisplayName(); ok {
-		if err := note.DisplayNameValidator(v); err != nil {
-			return &ValidationError{Name: "display_name", err: fmt.Errorf(`ent: validator failed for field "Note.display_name": %w`, err)}
+	if v, ok := _c.mutation.Title(); ok {
+		if err := note.TitleValidator(v); err != nil {
+			return &ValidationError{Name: "title", err: fmt.Errorf(`ent: validator failed for field "Note.title": %w`, err)}
 		}
 	}
-	if _, ok := _c.mutation.Description(); !ok {
-		return &ValidationError{Name: "description", err: errors.New(`ent: missing required field "Note.description"`)}
+	if _, ok := _c.mutation.Body(); !ok {
+		return &ValidationError{Name: "body", err: errors.New(`ent: missing required field "Note.body"`)}
 	}
-	if v, ok := _c.mutation.Description(); ok {
-		if err := note.DescriptionValidator(v); err != nil {
-			return &ValidationError{Name: "description", err: fmt.Errorf(`ent: validator failed for field "Note.description": %w`, err)}
+	if v, ok := _c.mutation.Body(); ok {
+		if err := note.BodyValidator(v); err != nil {
+			return &ValidationError{Name: "body", err: fmt.Errorf(`ent: validator failed for field "Note.body": %w`, err)}
 		}
 	}
-	if _, ok := _c.mutation.CreatedBy(); !ok {
-		return &ValidationError{Name: "created_by", err: errors.New(`ent: missing required field "Note.created_by"`)}
+	if _, ok := _c.mutation.OwnerID(); !ok {
+		return &ValidationError{Name: "owner_id", err: errors.New(`ent: missing required field "Note.owner_id"`)}
 	}
-	if v, ok := _c.mutation.CreatedBy(); ok {
-		if err := note.CreatedByValidator(v); err != nil {
-			return &ValidationError{Name: "created_by", err: fmt.Errorf(`ent: validator failed for field "Note.created_by": %w`, err)}
+	if v, ok := _c.mutation.OwnerID(); ok {
+		if err := note.OwnerIDValidator(v); err != nil {
+			return &ValidationError{Name: "owner_id", err: fmt.Errorf(`ent: validator failed for field "Note.owner_id": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.Version(); !ok {
@@ -259,17 +275,17 @@ func (_c *NoteCreate) createSpec() (*Note, *sqlgraph.CreateSpec) {
 		_spec.SetField(note.FieldOrganizationID, field.TypeString, value)
 		_node.OrganizationID = value
 	}
-	if value, ok := _c.mutation.DisplayName(); ok {
-		_spec.SetField(note.FieldDisplayName, field.TypeString, value)
-		_node.DisplayName = value
+	if value, ok := _c.mutation.Title(); ok {
+		_spec.SetField(note.FieldTitle, field.TypeString, value)
+		_node.Title = value
 	}
-	if value, ok := _c.mutation.Description(); ok {
-		_spec.SetField(note.FieldDescription, field.TypeString, value)
-		_node.Description = value
+	if value, ok := _c.mutation.Body(); ok {
+		_spec.SetField(note.FieldBody, field.TypeString, value)
+		_node.Body = value
 	}
-	if value, ok := _c.mutation.CreatedBy(); ok {
-		_spec.SetField(note.FieldCreatedBy, field.TypeString, value)
-		_node.CreatedBy = value
+	if value, ok := _c.mutation.OwnerID(); ok {
+		_spec.SetField(note.FieldOwnerID, field.TypeString, value)
+		_node.OwnerID = value
 	}
 	if value, ok := _c.mutation.Version(); ok {
 		_spec.SetField(note.FieldVersion, field.TypeInt64, value)
@@ -278,6 +294,22 @@ func (_c *NoteCreate) createSpec() (*Note, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.RequestKey(); ok {
 		_spec.SetField(note.FieldRequestKey, field.TypeString, value)
 		_node.RequestKey = &value
+	}
+	if nodes := _c.mutation.SharesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   note.SharesTable,
+			Columns: []string{note.SharesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(share.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
 	}
 	return _node, _spec
 }
@@ -343,27 +375,27 @@ func (u *NoteUpsert) UpdateUpdatedAt() *NoteUpsert {
 	return u
 }
 
-// SetDisplayName sets the "display_name" field.
-func (u *NoteUpsert) SetDisplayName(v string) *NoteUpsert {
-	u.Set(note.FieldDisplayName, v)
+// SetTitle sets the "title" field.
+func (u *NoteUpsert) SetTitle(v string) *NoteUpsert {
+	u.Set(note.FieldTitle, v)
 	return u
 }
 
-// UpdateDisplayName sets the "display_name" field to the value that was provided on create.
-func (u *NoteUpsert) UpdateDisplayName() *NoteUpsert {
-	u.SetExcluded(note.FieldDisplayName)
+// UpdateTitle sets the "title" field to the value that was provided on create.
+func (u *NoteUpsert) UpdateTitle() *NoteUpsert {
+	u.SetExcluded(note.FieldTitle)
 	return u
 }
 
-// SetDescription sets the "description" field.
-func (u *NoteUpsert) SetDescription(v string) *NoteUpsert {
-	u.Set(note.FieldDescription, v)
+// SetBody sets the "body" field.
+func (u *NoteUpsert) SetBody(v string) *NoteUpsert {
+	u.Set(note.FieldBody, v)
 	return u
 }
 
-// UpdateDescription sets the "description" field to the value that was provided on create.
-func (u *NoteUpsert) UpdateDescription() *NoteUpsert {
-	u.SetExcluded(note.FieldDescription)
+// UpdateBody sets the "body" field to the value that was provided on create.
+func (u *NoteUpsert) UpdateBody() *NoteUpsert {
+	u.SetExcluded(note.FieldBody)
 	return u
 }
 
@@ -408,8 +440,8 @@ func (u *NoteUpsertOne) UpdateNewValues() *NoteUpsertOne {
 		if _, exists := u.create.mutation.OrganizationID(); exists {
 			s.SetIgnore(note.FieldOrganizationID)
 		}
-		if _, exists := u.create.mutation.CreatedBy(); exists {
-			s.SetIgnore(note.FieldCreatedBy)
+		if _, exists := u.create.mutation.OwnerID(); exists {
+			s.SetIgnore(note.FieldOwnerID)
 		}
 		if _, exists := u.create.mutation.RequestKey(); exists {
 			s.SetIgnore(note.FieldRequestKey)
@@ -459,31 +491,31 @@ func (u *NoteUpsertOne) UpdateUpdatedAt() *NoteUpsertOne {
 	})
 }
 
-// SetDisplayName sets the "display_name" field.
-func (u *NoteUpsertOne) SetDisplayName(v string) *NoteUpsertOne {
+// SetTitle sets the "title" field.
+func (u *NoteUpsertOne) SetTitle(v string) *NoteUpsertOne {
 	return u.Update(func(s *NoteUpsert) {
-		s.SetDisplayName(v)
+		s.SetTitle(v)
 	})
 }
 
-// UpdateDisplayName sets the "display_name" field to the value that was provided on create.
-func (u *NoteUpsertOne) UpdateDisplayName() *NoteUpsertOne {
+// UpdateTitle sets the "title" field to the value that was provided on create.
+func (u *NoteUpsertOne) UpdateTitle() *NoteUpsertOne {
 	return u.Update(func(s *NoteUpsert) {
-		s.UpdateDisplayName()
+		s.UpdateTitle()
 	})
 }
 
-// SetDescription sets the "description" field.
-func (u *NoteUpsertOne) SetDescription(v string) *NoteUpsertOne {
+// SetBody sets the "body" field.
+func (u *NoteUpsertOne) SetBody(v string) *NoteUpsertOne {
 	return u.Update(func(s *NoteUpsert) {
-		s.SetDescription(v)
+		s.SetBody(v)
 	})
 }
 
-// UpdateDescription sets the "description" field to the value that was provided on create.
-func (u *NoteUpsertOne) UpdateDescription() *NoteUpsertOne {
+// UpdateBody sets the "body" field to the value that was provided on create.
+func (u *NoteUpsertOne) UpdateBody() *NoteUpsertOne {
 	return u.Update(func(s *NoteUpsert) {
-		s.UpdateDescription()
+		s.UpdateBody()
 	})
 }
 
@@ -697,8 +729,8 @@ func (u *NoteUpsertBulk) UpdateNewValues() *NoteUpsertBulk {
 			if _, exists := b.mutation.OrganizationID(); exists {
 				s.SetIgnore(note.FieldOrganizationID)
 			}
-			if _, exists := b.mutation.CreatedBy(); exists {
-				s.SetIgnore(note.FieldCreatedBy)
+			if _, exists := b.mutation.OwnerID(); exists {
+				s.SetIgnore(note.FieldOwnerID)
 			}
 			if _, exists := b.mutation.RequestKey(); exists {
 				s.SetIgnore(note.FieldRequestKey)
@@ -749,31 +781,31 @@ func (u *NoteUpsertBulk) UpdateUpdatedAt() *NoteUpsertBulk {
 	})
 }
 
-// SetDisplayName sets the "display_name" field.
-func (u *NoteUpsertBulk) SetDisplayName(v string) *NoteUpsertBulk {
+// SetTitle sets the "title" field.
+func (u *NoteUpsertBulk) SetTitle(v string) *NoteUpsertBulk {
 	return u.Update(func(s *NoteUpsert) {
-		s.SetDisplayName(v)
+		s.SetTitle(v)
 	})
 }
 
-// UpdateDisplayName sets the "display_name" field to the value that was provided on create.
-func (u *NoteUpsertBulk) UpdateDisplayName() *NoteUpsertBulk {
+// UpdateTitle sets the "title" field to the value that was provided on create.
+func (u *NoteUpsertBulk) UpdateTitle() *NoteUpsertBulk {
 	return u.Update(func(s *NoteUpsert) {
-		s.UpdateDisplayName()
+		s.UpdateTitle()
 	})
 }
 
-// SetDescription sets the "description" field.
-func (u *NoteUpsertBulk) SetDescription(v string) *NoteUpsertBulk {
+// SetBody sets the "body" field.
+func (u *NoteUpsertBulk) SetBody(v string) *NoteUpsertBulk {
 	return u.Update(func(s *NoteUpsert) {
-		s.SetDescription(v)
+		s.SetBody(v)
 	})
 }
 
-// UpdateDescription sets the "description" field to the value that was provided on create.
-func (u *NoteUpsertBulk) UpdateDescription() *NoteUpsertBulk {
+// UpdateBody sets the "body" field to the value that was provided on create.
+func (u *NoteUpsertBulk) UpdateBody() *NoteUpsertBulk {
 	return u.Update(func(s *NoteUpsert) {
-		s.UpdateDescription()
+		s.UpdateBody()
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"ashlar.dev/services/notes/ent/note"
 	"ashlar.dev/services/notes/ent/predicate"
+	"ashlar.dev/services/notes/ent/share"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
@@ -34,30 +35,30 @@ func (_u *NoteUpdate) SetUpdatedAt(v time.Time) *NoteUpdate {
 	return _u
 }
 
-// SetDisplayName sets the "display_name" field.
-func (_u *NoteUpdate) SetDisplayName(v string) *NoteUpdate {
-	_u.mutation.SetDisplayName(v)
+// SetTitle sets the "title" field.
+func (_u *NoteUpdate) SetTitle(v string) *NoteUpdate {
+	_u.mutation.SetTitle(v)
 	return _u
 }
 
-// SetNillableDisplayName sets the "display_name" field if the given value is not nil.
-func (_u *NoteUpdate) SetNillableDisplayName(v *string) *NoteUpdate {
+// SetNillableTitle sets the "title" field if the given value is not nil.
+func (_u *NoteUpdate) SetNillableTitle(v *string) *NoteUpdate {
 	if v != nil {
-		_u.SetDisplayName(*v)
+		_u.SetTitle(*v)
 	}
 	return _u
 }
 
-// SetDescription sets the "description" field.
-func (_u *NoteUpdate) SetDescription(v string) *NoteUpdate {
-	_u.mutation.SetDescription(v)
+// SetBody sets the "body" field.
+func (_u *NoteUpdate) SetBody(v string) *NoteUpdate {
+	_u.mutation.SetBody(v)
 	return _u
 }
 
-// SetNillableDescription sets the "description" field if the given value is not nil.
-func (_u *NoteUpdate) SetNillableDescription(v *string) *NoteUpdate {
+// SetNillableBody sets the "body" field if the given value is not nil.
+func (_u *NoteUpdate) SetNillableBody(v *string) *NoteUpdate {
 	if v != nil {
-		_u.SetDescription(*v)
+		_u.SetBody(*v)
 	}
 	return _u
 }
@@ -83,9 +84,45 @@ func (_u *NoteUpdate) AddVersion(v int64) *NoteUpdate {
 	return _u
 }
 
+// AddShareIDs adds the "shares" edge to the Share entity by IDs.
+func (_u *NoteUpdate) AddShareIDs(ids ...string) *NoteUpdate {
+	_u.mutation.AddShareIDs(ids...)
+	return _u
+}
+
+// AddShares adds the "shares" edges to the Share entity.
+func (_u *NoteUpdate) AddShares(v ...*Share) *NoteUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddShareIDs(ids...)
+}
+
 // Mutation returns the NoteMutation object of the builder.
 func (_u *NoteUpdate) Mutation() *NoteMutation {
 	return _u.mutation
+}
+
+// ClearShares clears all "shares" edges to the Share entity.
+func (_u *NoteUpdate) ClearShares() *NoteUpdate {
+	_u.mutation.ClearShares()
+	return _u
+}
+
+// RemoveShareIDs removes the "shares" edge to Share entities by IDs.
+func (_u *NoteUpdate) RemoveShareIDs(ids ...string) *NoteUpdate {
+	_u.mutation.RemoveShareIDs(ids...)
+	return _u
+}
+
+// RemoveShares removes "shares" edges to Share entities.
+func (_u *NoteUpdate) RemoveShares(v ...*Share) *NoteUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveShareIDs(ids...)
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -126,14 +163,14 @@ func (_u *NoteUpdate) defaults() {
 
 // check runs all checks and user-defined validators on the builder.
 func (_u *NoteUpdate) check() error {
-	if v, ok := _u.mutation.DisplayName(); ok {
-		if err := note.DisplayNameValidator(v); err != nil {
-			return &ValidationError{Name: "display_name", err: fmt.Errorf(`ent: validator failed for field "Note.display_name": %w`, err)}
+	if v, ok := _u.mutation.Title(); ok {
+		if err := note.TitleValidator(v); err != nil {
+			return &ValidationError{Name: "title", err: fmt.Errorf(`ent: validator failed for field "Note.title": %w`, err)}
 		}
 	}
-	if v, ok := _u.mutation.Description(); ok {
-		if err := note.DescriptionValidator(v); err != nil {
-			return &ValidationError{Name: "description", err: fmt.Errorf(`ent: validator failed for field "Note.description": %w`, err)}
+	if v, ok := _u.mutation.Body(); ok {
+		if err := note.BodyValidator(v); err != nil {
+			return &ValidationError{Name: "body", err: fmt.Errorf(`ent: validator failed for field "Note.body": %w`, err)}
 		}
 	}
 	return nil
@@ -154,11 +191,11 @@ func (_u *NoteUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(note.FieldUpdatedAt, field.TypeTime, value)
 	}
-	if value, ok := _u.mutation.DisplayName(); ok {
-		_spec.SetField(note.FieldDisplayName, field.TypeString, value)
+	if value, ok := _u.mutation.Title(); ok {
+		_spec.SetField(note.FieldTitle, field.TypeString, value)
 	}
-	if value, ok := _u.mutation.Description(); ok {
-		_spec.SetField(note.FieldDescription, field.TypeString, value)
+	if value, ok := _u.mutation.Body(); ok {
+		_spec.SetField(note.FieldBody, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.Version(); ok {
 		_spec.SetField(note.FieldVersion, field.TypeInt64, value)
@@ -168,6 +205,51 @@ func (_u *NoteUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.RequestKeyCleared() {
 		_spec.ClearField(note.FieldRequestKey, field.TypeString)
+	}
+	if _u.mutation.SharesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   note.SharesTable,
+			Columns: []string{note.SharesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(share.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedSharesIDs(); len(nodes) > 0 && !_u.mutation.SharesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   note.SharesTable,
+			Columns: []string{note.SharesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(share.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SharesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   note.SharesTable,
+			Columns: []string{note.SharesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(share.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -195,30 +277,30 @@ func (_u *NoteUpdateOne) SetUpdatedAt(v time.Time) *NoteUpdateOne {
 	return _u
 }
 
-// SetDisplayName sets the "display_name" field.
-func (_u *NoteUpdateOne) SetDisplayName(v string) *NoteUpdateOne {
-	_u.mutation.SetDisplayName(v)
+// SetTitle sets the "title" field.
+func (_u *NoteUpdateOne) SetTitle(v string) *NoteUpdateOne {
+	_u.mutation.SetTitle(v)
 	return _u
 }
 
-// SetNillableDisplayName sets the "display_name" field if the given value is not nil.
-func (_u *NoteUpdateOne) SetNillableDisplayName(v *string) *NoteUpdateOne {
+// SetNillableTitle sets the "title" field if the given value is not nil.
+func (_u *NoteUpdateOne) SetNillableTitle(v *string) *NoteUpdateOne {
 	if v != nil {
-		_u.SetDisplayName(*v)
+		_u.SetTitle(*v)
 	}
 	return _u
 }
 
-// SetDescription sets the "description" field.
-func (_u *NoteUpdateOne) SetDescription(v string) *NoteUpdateOne {
-	_u.mutation.SetDescription(v)
+// SetBody sets the "body" field.
+func (_u *NoteUpdateOne) SetBody(v string) *NoteUpdateOne {
+	_u.mutation.SetBody(v)
 	return _u
 }
 
-// SetNillableDescription sets the "description" field if the given value is not nil.
-func (_u *NoteUpdateOne) SetNillableDescription(v *string) *NoteUpdateOne {
+// SetNillableBody sets the "body" field if the given value is not nil.
+func (_u *NoteUpdateOne) SetNillableBody(v *string) *NoteUpdateOne {
 	if v != nil {
-		_u.SetDescription(*v)
+		_u.SetBody(*v)
 	}
 	return _u
 }
@@ -244,9 +326,45 @@ func (_u *NoteUpdateOne) AddVersion(v int64) *NoteUpdateOne {
 	return _u
 }
 
+// AddShareIDs adds the "shares" edge to the Share entity by IDs.
+func (_u *NoteUpdateOne) AddShareIDs(ids ...string) *NoteUpdateOne {
+	_u.mutation.AddShareIDs(ids...)
+	return _u
+}
+
+// AddShares adds the "shares" edges to the Share entity.
+func (_u *NoteUpdateOne) AddShares(v ...*Share) *NoteUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddShareIDs(ids...)
+}
+
 // Mutation returns the NoteMutation object of the builder.
 func (_u *NoteUpdateOne) Mutation() *NoteMutation {
 	return _u.mutation
+}
+
+// ClearShares clears all "shares" edges to the Share entity.
+func (_u *NoteUpdateOne) ClearShares() *NoteUpdateOne {
+	_u.mutation.ClearShares()
+	return _u
+}
+
+// RemoveShareIDs removes the "shares" edge to Share entities by IDs.
+func (_u *NoteUpdateOne) RemoveShareIDs(ids ...string) *NoteUpdateOne {
+	_u.mutation.RemoveShareIDs(ids...)
+	return _u
+}
+
+// RemoveShares removes "shares" edges to Share entities.
+func (_u *NoteUpdateOne) RemoveShares(v ...*Share) *NoteUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveShareIDs(ids...)
 }
 
 // Where appends a list predicates to the NoteUpdate builder.
@@ -300,14 +418,14 @@ func (_u *NoteUpdateOne) defaults() {
 
 // check runs all checks and user-defined validators on the builder.
 func (_u *NoteUpdateOne) check() error {
-	if v, ok := _u.mutation.DisplayName(); ok {
-		if err := note.DisplayNameValidator(v); err != nil {
-			return &ValidationError{Name: "display_name", err: fmt.Errorf(`ent: validator failed for field "Note.display_name": %w`, err)}
+	if v, ok := _u.mutation.Title(); ok {
+		if err := note.TitleValidator(v); err != nil {
+			return &ValidationError{Name: "title", err: fmt.Errorf(`ent: validator failed for field "Note.title": %w`, err)}
 		}
 	}
-	if v, ok := _u.mutation.Description(); ok {
-		if err := note.DescriptionValidator(v); err != nil {
-			return &ValidationError{Name: "description", err: fmt.Errorf(`ent: validator failed for field "Note.description": %w`, err)}
+	if v, ok := _u.mutation.Body(); ok {
+		if err := note.BodyValidator(v); err != nil {
+			return &ValidationError{Name: "body", err: fmt.Errorf(`ent: validator failed for field "Note.body": %w`, err)}
 		}
 	}
 	return nil
@@ -345,11 +463,11 @@ func (_u *NoteUpdateOne) sqlSave(ctx context.Context) (_node *Note, err error) {
 	if value, ok := _u.mutation.UpdatedAt(); ok {
 		_spec.SetField(note.FieldUpdatedAt, field.TypeTime, value)
 	}
-	if value, ok := _u.mutation.DisplayName(); ok {
-		_spec.SetField(note.FieldDisplayName, field.TypeString, value)
+	if value, ok := _u.mutation.Title(); ok {
+		_spec.SetField(note.FieldTitle, field.TypeString, value)
 	}
-	if value, ok := _u.mutation.Description(); ok {
-		_spec.SetField(note.FieldDescription, field.TypeString, value)
+	if value, ok := _u.mutation.Body(); ok {
+		_spec.SetField(note.FieldBody, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.Version(); ok {
 		_spec.SetField(note.FieldVersion, field.TypeInt64, value)
@@ -359,6 +477,51 @@ func (_u *NoteUpdateOne) sqlSave(ctx context.Context) (_node *Note, err error) {
 	}
 	if _u.mutation.RequestKeyCleared() {
 		_spec.ClearField(note.FieldRequestKey, field.TypeString)
+	}
+	if _u.mutation.SharesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   note.SharesTable,
+			Columns: []string{note.SharesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(share.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedSharesIDs(); len(nodes) > 0 && !_u.mutation.SharesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   note.SharesTable,
+			Columns: []string{note.SharesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(share.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.SharesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   note.SharesTable,
+			Columns: []string{note.SharesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(share.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	_node = &Note{config: _u.config}
 	_spec.Assign = _node.assignValues

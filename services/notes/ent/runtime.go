@@ -5,16 +5,36 @@ package ent
 import (
 	"time"
 
+	"ashlar.dev/services/notes/ent/change"
 	"ashlar.dev/services/notes/ent/note"
 	"ashlar.dev/services/notes/ent/outboxevent"
 	"ashlar.dev/services/notes/ent/outboxlease"
 	"ashlar.dev/services/notes/ent/schema"
+	"ashlar.dev/services/notes/ent/share"
 )
 
 // The init function reads all schema descriptors with runtime code
 // (default values, validators, hooks and policies) and stitches it
 // to their package variables.
 func init() {
+	changeFields := schema.Change{}.Fields()
+	_ = changeFields
+	// changeDescOrganizationID is the schema descriptor for organization_id field.
+	changeDescOrganizationID := changeFields[1].Descriptor()
+	// change.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	change.OrganizationIDValidator = changeDescOrganizationID.Validators[0].(func(string) error)
+	// changeDescNoteID is the schema descriptor for note_id field.
+	changeDescNoteID := changeFields[2].Descriptor()
+	// change.NoteIDValidator is a validator for the "note_id" field. It is called by the builders before save.
+	change.NoteIDValidator = changeDescNoteID.Validators[0].(func(string) error)
+	// changeDescUserID is the schema descriptor for user_id field.
+	changeDescUserID := changeFields[3].Descriptor()
+	// change.UserIDValidator is a validator for the "user_id" field. It is called by the builders before save.
+	change.UserIDValidator = changeDescUserID.Validators[0].(func(string) error)
+	// changeDescCreatedAt is the schema descriptor for created_at field.
+	changeDescCreatedAt := changeFields[4].Descriptor()
+	// change.DefaultCreatedAt holds the default value on creation for the created_at field.
+	change.DefaultCreatedAt = changeDescCreatedAt.Default.(func() time.Time)
 	noteMixin := schema.Note{}.Mixin()
 	noteMixinFields0 := noteMixin[0].Fields()
 	_ = noteMixinFields0
@@ -36,18 +56,18 @@ func init() {
 	noteDescOrganizationID := noteFields[0].Descriptor()
 	// note.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
 	note.OrganizationIDValidator = noteDescOrganizationID.Validators[0].(func(string) error)
-	// noteDescDisplayName is the schema descriptor for display_name field.
-	noteDescDisplayName := noteFields[1].Descriptor()
-	// note.DisplayNameValidator is a validator for the "display_name" field. It is called by the builders before save.
-	note.DisplayNameValidator = noteDescDisplayName.Validators[0].(func(string) error)
-	// noteDescDescription is the schema descriptor for description field.
-	noteDescDescription := noteFields[2].Descriptor()
-	// note.DescriptionValidator is a validator for the "description" field. It is called by the builders before save.
-	note.DescriptionValidator = noteDescDescription.Validators[0].(func(string) error)
-	// noteDescCreatedBy is the schema descriptor for created_by field.
-	noteDescCreatedBy := noteFields[3].Descriptor()
-	// note.CreatedByValidator is a validator for the "created_by" field. It is called by the builders before save.
-	note.CreatedByValidator = noteDescCreatedBy.Validators[0].(func(string) error)
+	// noteDescTitle is the schema descriptor for title field.
+	noteDescTitle := noteFields[1].Descriptor()
+	// note.TitleValidator is a validator for the "title" field. It is called by the builders before save.
+	note.TitleValidator = noteDescTitle.Validators[0].(func(string) error)
+	// noteDescBody is the schema descriptor for body field.
+	noteDescBody := noteFields[2].Descriptor()
+	// note.BodyValidator is a validator for the "body" field. It is called by the builders before save.
+	note.BodyValidator = noteDescBody.Validators[0].(func(string) error)
+	// noteDescOwnerID is the schema descriptor for owner_id field.
+	noteDescOwnerID := noteFields[3].Descriptor()
+	// note.OwnerIDValidator is a validator for the "owner_id" field. It is called by the builders before save.
+	note.OwnerIDValidator = noteDescOwnerID.Validators[0].(func(string) error)
 	// noteDescVersion is the schema descriptor for version field.
 	noteDescVersion := noteFields[4].Descriptor()
 	// note.DefaultVersion holds the default value on creation for the version field.
@@ -125,6 +145,49 @@ func init() {
 	// outboxlease.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	outboxlease.IDValidator = func() func(string) error {
 		validators := outboxleaseDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	shareMixin := schema.Share{}.Mixin()
+	shareMixinFields0 := shareMixin[0].Fields()
+	_ = shareMixinFields0
+	shareMixinFields1 := shareMixin[1].Fields()
+	_ = shareMixinFields1
+	shareFields := schema.Share{}.Fields()
+	_ = shareFields
+	// shareDescCreatedAt is the schema descriptor for created_at field.
+	shareDescCreatedAt := shareMixinFields1[0].Descriptor()
+	// share.DefaultCreatedAt holds the default value on creation for the created_at field.
+	share.DefaultCreatedAt = shareDescCreatedAt.Default.(func() time.Time)
+	// shareDescUpdatedAt is the schema descriptor for updated_at field.
+	shareDescUpdatedAt := shareMixinFields1[1].Descriptor()
+	// share.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	share.DefaultUpdatedAt = shareDescUpdatedAt.Default.(func() time.Time)
+	// share.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	share.UpdateDefaultUpdatedAt = shareDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// shareDescNoteID is the schema descriptor for note_id field.
+	shareDescNoteID := shareFields[0].Descriptor()
+	// share.NoteIDValidator is a validator for the "note_id" field. It is called by the builders before save.
+	share.NoteIDValidator = shareDescNoteID.Validators[0].(func(string) error)
+	// shareDescUserID is the schema descriptor for user_id field.
+	shareDescUserID := shareFields[1].Descriptor()
+	// share.UserIDValidator is a validator for the "user_id" field. It is called by the builders before save.
+	share.UserIDValidator = shareDescUserID.Validators[0].(func(string) error)
+	// shareDescID is the schema descriptor for id field.
+	shareDescID := shareMixinFields0[0].Descriptor()
+	// share.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	share.IDValidator = func() func(string) error {
+		validators := shareDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),

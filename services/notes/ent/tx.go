@@ -14,12 +14,16 @@ import (
 // Tx is a transactional client that is created by calling Client.Tx().
 type Tx struct {
 	config
+	// Change is the client for interacting with the Change builders.
+	Change *ChangeClient
 	// Note is the client for interacting with the Note builders.
 	Note *NoteClient
 	// OutboxEvent is the client for interacting with the OutboxEvent builders.
 	OutboxEvent *OutboxEventClient
 	// OutboxLease is the client for interacting with the OutboxLease builders.
 	OutboxLease *OutboxLeaseClient
+	// Share is the client for interacting with the Share builders.
+	Share *ShareClient
 
 	// lazily loaded.
 	client     *Client
@@ -151,9 +155,11 @@ func (tx *Tx) Client() *Client {
 }
 
 func (tx *Tx) init() {
+	tx.Change = NewChangeClient(tx.config)
 	tx.Note = NewNoteClient(tx.config)
 	tx.OutboxEvent = NewOutboxEventClient(tx.config)
 	tx.OutboxLease = NewOutboxLeaseClient(tx.config)
+	tx.Share = NewShareClient(tx.config)
 }
 
 // txDriver wraps the given dialect.Tx with a nop dialect.Driver implementation.
@@ -163,7 +169,7 @@ func (tx *Tx) init() {
 // of them in order to commit or rollback the transaction.
 //
 // If a closed transaction is embedded in one of the generated entities, and the entity
-// applies a query, for example: Note.QueryXXX(), the query will be executed
+// applies a query, for example: Change.QueryXXX(), the query will be executed
 // through the driver which created this transaction.
 //
 // Note that txDriver is not goroutine safe.

@@ -11,21 +11,25 @@ type Role string
 
 // The permissions of notes.
 const (
-	// Read notes
+	// Read notes of their own and those that are shared with them
 	NoteRead Permission = "notes.note.read"
-	// Create, change and delete notes
+	// Write notes, and share them
 	NoteWrite Permission = "notes.note.write"
+	// See and change everybody's notes
+	NoteManage Permission = "notes.note.manage"
 )
 
 // The roles of notes.
 const (
-	// Reads notes
+	// Reads what is shared with them
 	RoleViewer Role = "notes.viewer"
 	// Works with notes
 	RoleEditor Role = "notes.editor"
+	// Sees and changes everybody's notes
+	RoleManager Role = "notes.manager"
 )
 
 // All returns all permissions of notes, in the order of its module.yaml.
 func All() []Permission {
-	return []Permission{NoteRead, NoteWrite}
+	return []Permission{NoteRead, NoteWrite, NoteManage}
 }

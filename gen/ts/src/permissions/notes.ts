@@ -2,10 +2,12 @@
 
 /** The permissions of notes. */
 export const NotesPermission = {
-  /** Read notes */
+  /** Read notes of their own and those that are shared with them */
   NoteRead: "notes.note.read",
-  /** Create, change and delete notes */
+  /** Write notes, and share them */
   NoteWrite: "notes.note.write",
+  /** See and change everybody's notes */
+  NoteManage: "notes.note.manage",
 } as const;
 
 /** A permission of notes. */
@@ -13,10 +15,12 @@ export type NotesPermission = (typeof NotesPermission)[keyof typeof NotesPermiss
 
 /** The roles of notes. */
 export const NotesRole = {
-  /** Reads notes */
+  /** Reads what is shared with them */
   RoleViewer: "notes.viewer",
   /** Works with notes */
   RoleEditor: "notes.editor",
+  /** Sees and changes everybody's notes */
+  RoleManager: "notes.manager",
 } as const;
 
 /** A role of notes. */

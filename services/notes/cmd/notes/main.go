@@ -1,4 +1,4 @@
-// Command notes serves notes.
+// Command notes serves notes, which people share, search and watch.
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	fxadapter.Main("notes", "Serves notes.", graph)
+	fxadapter.Main("notes", "Serves notes, which people share, search and watch.", graph)
 }
 
 func graph(cfg service.Config) fx.Option {

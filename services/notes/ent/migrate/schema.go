@@ -9,15 +9,41 @@ import (
 )
 
 var (
+	// ChangesColumns holds the columns for the "changes" table.
+	ChangesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64, Increment: true},
+		{Name: "organization_id", Type: field.TypeString, Size: 64},
+		{Name: "note_id", Type: field.TypeString, Size: 64},
+		{Name: "user_id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+	}
+	// ChangesTable holds the schema information for the "changes" table.
+	ChangesTable = &schema.Table{
+		Name:       "changes",
+		Columns:    ChangesColumns,
+		PrimaryKey: []*schema.Column{ChangesColumns[0]},
+		Indexes: []*schema.Index{
+			{
+				Name:    "change_organization_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{ChangesColumns[1], ChangesColumns[0]},
+			},
+			{
+				Name:    "change_created_at",
+				Unique:  false,
+				Columns: []*schema.Column{ChangesColumns[4]},
+			},
+		},
+	}
 	// NotesColumns holds the columns for the "notes" table.
 	NotesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 64},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "organization_id", Type: field.TypeString, Size: 64},
-		{Name: "display_name", Type: field.TypeString, Size: 200},
-		{Name: "description", Type: field.TypeString, Size: 2000},
-		{Name: "created_by", Type: field.TypeString, Size: 64},
+		{Name: "title", Type: field.TypeString, Size: 200},
+		{Name: "body", Type: field.TypeString, Size: 20000},
+		{Name: "owner_id", Type: field.TypeString, Size: 64},
 		{Name: "version", Type: field.TypeInt64, Default: 1},
 		{Name: "request_key", Type: field.TypeString, Unique: true, Nullable: true, Size: 230},
 	}
@@ -33,7 +59,7 @@ var (
 				Columns: []*schema.Column{NotesColumns[3], NotesColumns[0]},
 			},
 			{
-				Name:    "note_organization_id_created_by_id",
+				Name:    "note_organization_id_owner_id_id",
 				Unique:  false,
 				Columns: []*schema.Column{NotesColumns[3], NotesColumns[6], NotesColumns[0]},
 			},
@@ -64,11 +90,52 @@ var (
 		Columns:    OutboxLeasesColumns,
 		PrimaryKey: []*schema.Column{OutboxLeasesColumns[0]},
 	}
+	// SharesColumns holds the columns for the "shares" table.
+	SharesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "user_id", Type: field.TypeString, Size: 64},
+		{Name: "note_id", Type: field.TypeString, Size: 64},
+	}
+	// SharesTable holds the schema information for the "shares" table.
+	SharesTable = &schema.Table{
+		Name:       "shares",
+		Columns:    SharesColumns,
+		PrimaryKey: []*schema.Column{SharesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "shares_notes_shares",
+				Columns:    []*schema.Column{SharesColumns[4]},
+				RefColumns: []*schema.Column{NotesColumns[0]},
+				OnDelete:   schema.Cascade,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "share_note_id_user_id",
+				Unique:  true,
+				Columns: []*schema.Column{SharesColumns[4], SharesColumns[3]},
+			},
+			{
+				Name:    "share_note_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{SharesColumns[4], SharesColumns[0]},
+			},
+			{
+				Name:    "share_user_id_note_id",
+				Unique:  false,
+				Columns: []*schema.Column{SharesColumns[3], SharesColumns[4]},
+			},
+		},
+	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
+		ChangesTable,
 		NotesTable,
 		OutboxEventsTable,
 		OutboxLeasesTable,
+		SharesTable,
 	}
 )
 
@@ -79,4 +146,5 @@ func init() {
 	OutboxLeasesTable.Annotation = &entsql.Annotation{
 		Table: "outbox_leases",
 	}
+	SharesTable.ForeignKeys[0].RefTable = NotesTable
 }

@@ -7,6 +7,7 @@ import (
 
 	"ashlar.dev/services/notes/ent/predicate"
 	"entgo.io/ent/dialect/sql"
+	"entgo.io/ent/dialect/sql/sqlgraph"
 )
 
 // ID filters vertices based on their ID field.
@@ -79,19 +80,19 @@ func OrganizationID(v string) predicate.Note {
 	return predicate.Note(sql.FieldEQ(FieldOrganizationID, v))
 }
 
-// DisplayName applies equality check predicate on the "display_name" field. It's identical to DisplayNameEQ.
-func DisplayName(v string) predicate.Note {
-	return predicate.Note(sql.FieldEQ(FieldDisplayName, v))
+// Title applies equality check predicate on the "title" field. It's identical to TitleEQ.
+func Title(v string) predicate.Note {
+	return predicate.Note(sql.FieldEQ(FieldTitle, v))
 }
 
-// Description applies equality check predicate on the "description" field. It's identical to DescriptionEQ.
-func Description(v string) predicate.Note {
-	return predicate.Note(sql.FieldEQ(FieldDescription, v))
+// Body applies equality check predicate on the "body" field. It's identical to BodyEQ.
+func Body(v string) predicate.Note {
+	return predicate.Note(sql.FieldEQ(FieldBody, v))
 }
 
-// CreatedBy applies equality check predicate on the "created_by" field. It's identical to CreatedByEQ.
-func CreatedBy(v string) predicate.Note {
-	return predicate.Note(sql.FieldEQ(FieldCreatedBy, v))
+// OwnerID applies equality check predicate on the "owner_id" field. It's identical to OwnerIDEQ.
+func OwnerID(v string) predicate.Note {
+	return predicate.Note(sql.FieldEQ(FieldOwnerID, v))
 }
 
 // Version applies equality check predicate on the "version" field. It's identical to VersionEQ.
@@ -249,199 +250,199 @@ func OrganizationIDContainsFold(v string) predicate.Note {
 	return predicate.Note(sql.FieldContainsFold(FieldOrganizationID, v))
 }
 
-// DisplayNameEQ applies the EQ predicate on the "display_name" field.
-func DisplayNameEQ(v string) predicate.Note {
-	return predicate.Note(sql.FieldEQ(FieldDisplayName, v))
+// TitleEQ applies the EQ predicate on the "title" field.
+func TitleEQ(v string) predicate.Note {
+	return predicate.Note(sql.FieldEQ(FieldTitle, v))
 }
 
-// DisplayNameNEQ applies the NEQ predicate on the "display_name" field.
-func DisplayNameNEQ(v string) predicate.Note {
-	return predicate.Note(sql.FieldNEQ(FieldDisplayName, v))
+// TitleNEQ applies the NEQ predicate on the "title" field.
+func TitleNEQ(v string) predicate.Note {
+	return predicate.Note(sql.FieldNEQ(FieldTitle, v))
 }
 
-// DisplayNameIn applies the In predicate on the "display_name" field.
-func DisplayNameIn(vs ...string) predicate.Note {
-	return predicate.Note(sql.FieldIn(FieldDisplayName, vs...))
+// TitleIn applies the In predicate on the "title" field.
+func TitleIn(vs ...string) predicate.Note {
+	return predicate.Note(sql.FieldIn(FieldTitle, vs...))
 }
 
-// DisplayNameNotIn applies the NotIn predicate on the "display_name" field.
-func DisplayNameNotIn(vs ...string) predicate.Note {
-	return predicate.Note(sql.FieldNotIn(FieldDisplayName, vs...))
+// TitleNotIn applies the NotIn predicate on the "title" field.
+func TitleNotIn(vs ...string) predicate.Note {
+	return predicate.Note(sql.FieldNotIn(FieldTitle, vs...))
 }
 
-// DisplayNameGT applies the GT predicate on the "display_name" field.
-func DisplayNameGT(v string) predicate.Note {
-	return predicate.Note(sql.FieldGT(FieldDisplayName, v))
+// TitleGT applies the GT predicate on the "title" field.
+func TitleGT(v string) predicate.Note {
+	return predicate.Note(sql.FieldGT(FieldTitle, v))
 }
 
-// DisplayNameGTE applies the GTE predicate on the "display_name" field.
-func DisplayNameGTE(v string) predicate.Note {
-	return predicate.Note(sql.FieldGTE(FieldDisplayName, v))
+// TitleGTE applies the GTE predicate on the "title" field.
+func TitleGTE(v string) predicate.Note {
+	return predicate.Note(sql.FieldGTE(FieldTitle, v))
 }
 
-// DisplayNameLT applies the LT predicate on the "display_name" field.
-func DisplayNameLT(v string) predicate.Note {
-	return predicate.Note(sql.FieldLT(FieldDisplayName, v))
+// TitleLT applies the LT predicate on the "title" field.
+func TitleLT(v string) predicate.Note {
+	return predicate.Note(sql.FieldLT(FieldTitle, v))
 }
 
-// DisplayNameLTE applies the LTE predicate on the "display_name" field.
-func DisplayNameLTE(v string) predicate.Note {
-	return predicate.Note(sql.FieldLTE(FieldDisplayName, v))
+// TitleLTE applies the LTE predicate on the "title" field.
+func TitleLTE(v string) predicate.Note {
+	return predicate.Note(sql.FieldLTE(FieldTitle, v))
 }
 
-// DisplayNameContains applies the Contains predicate on the "display_name" field.
-func DisplayNameContains(v string) predicate.Note {
-	return predicate.Note(sql.FieldContains(FieldDisplayName, v))
+// TitleContains applies the Contains predicate on the "title" field.
+func TitleContains(v string) predicate.Note {
+	return predicate.Note(sql.FieldContains(FieldTitle, v))
 }
 
-// DisplayNameHasPrefix applies the HasPrefix predicate on the "display_name" field.
-func DisplayNameHasPrefix(v string) predicate.Note {
-	return predicate.Note(sql.FieldHasPrefix(FieldDisplayName, v))
+// TitleHasPrefix applies the HasPrefix predicate on the "title" field.
+func TitleHasPrefix(v string) predicate.Note {
+	return predicate.Note(sql.FieldHasPrefix(FieldTitle, v))
 }
 
-// DisplayNameHasSuffix applies the HasSuffix predicate on the "display_name" field.
-func DisplayNameHasSuffix(v string) predicate.Note {
-	return predicate.Note(sql.FieldHasSuffix(FieldDisplayName, v))
+// TitleHasSuffix applies the HasSuffix predicate on the "title" field.
+func TitleHasSuffix(v string) predicate.Note {
+	return predicate.Note(sql.FieldHasSuffix(FieldTitle, v))
 }
 
-// DisplayNameEqualFold applies the EqualFold predicate on the "display_name" field.
-func DisplayNameEqualFold(v string) predicate.Note {
-	return predicate.Note(sql.FieldEqualFold(FieldDisplayName, v))
+// TitleEqualFold applies the EqualFold predicate on the "title" field.
+func TitleEqualFold(v string) predicate.Note {
+	return predicate.Note(sql.FieldEqualFold(FieldTitle, v))
 }
 
-// DisplayNameContainsFold applies the ContainsFold predicate on the "display_name" field.
-func DisplayNameContainsFold(v string) predicate.Note {
-	return predicate.Note(sql.FieldContainsFold(FieldDisplayName, v))
+// TitleContainsFold applies the ContainsFold predicate on the "title" field.
+func TitleContainsFold(v string) predicate.Note {
+	return predicate.Note(sql.FieldContainsFold(FieldTitle, v))
 }
 
-// DescriptionEQ applies the EQ predicate on the "description" field.
-func DescriptionEQ(v string) predicate.Note {
-	return predicate.Note(sql.FieldEQ(FieldDescription, v))
+// BodyEQ applies the EQ predicate on the "body" field.
+func BodyEQ(v string) predicate.Note {
+	return predicate.Note(sql.FieldEQ(FieldBody, v))
 }
 
-// DescriptionNEQ applies the NEQ predicate on the "description" field.
-func DescriptionNEQ(v string) predicate.Note {
-	return predicate.Note(sql.FieldNEQ(FieldDescription, v))
+// BodyNEQ applies the NEQ predicate on the "body" field.
+func BodyNEQ(v string) predicate.Note {
+	return predicate.Note(sql.FieldNEQ(FieldBody, v))
 }
 
-// DescriptionIn applies the In predicate on the "description" field.
-func DescriptionIn(vs ...string) predicate.Note {
-	return predicate.Note(sql.FieldIn(FieldDescription, vs...))
+// BodyIn applies the In predicate on the "body" field.
+func BodyIn(vs ...string) predicate.Note {
+	return predicate.Note(sql.FieldIn(FieldBody, vs...))
 }
 
-// DescriptionNotIn applies the NotIn predicate on the "description" field.
-func DescriptionNotIn(vs ...string) predicate.Note {
-	return predicate.Note(sql.FieldNotIn(FieldDescription, vs...))
+// BodyNotIn applies the NotIn predicate on the "body" field.
+func BodyNotIn(vs ...string) predicate.Note {
+	return predicate.Note(sql.FieldNotIn(FieldBody, vs...))
 }
 
-// DescriptionGT applies the GT predicate on the "description" field.
-func DescriptionGT(v string) predicate.Note {
-	return predicate.Note(sql.FieldGT(FieldDescription, v))
+// BodyGT applies the GT predicate on the "body" field.
+func BodyGT(v string) predicate.Note {
+	return predicate.Note(sql.FieldGT(FieldBody, v))
 }
 
-// DescriptionGTE applies the GTE predicate on the "description" field.
-func DescriptionGTE(v string) predicate.Note {
-	return predicate.Note(sql.FieldGTE(FieldDescription, v))
+// BodyGTE applies the GTE predicate on the "body" field.
+func BodyGTE(v string) predicate.Note {
+	return predicate.Note(sql.FieldGTE(FieldBody, v))
 }
 
-// DescriptionLT applies the LT predicate on the "description" field.
-func DescriptionLT(v string) predicate.Note {
-	return predicate.Note(sql.FieldLT(FieldDescription, v))
+// BodyLT applies the LT predicate on the "body" field.
+func BodyLT(v string) predicate.Note {
+	return predicate.Note(sql.FieldLT(FieldBody, v))
 }
 
-// DescriptionLTE applies the LTE predicate on the "description" field.
-func DescriptionLTE(v string) predicate.Note {
-	return predicate.Note(sql.FieldLTE(FieldDescription, v))
+// BodyLTE applies the LTE predicate on the "body" field.
+func BodyLTE(v string) predicate.Note {
+	return predicate.Note(sql.FieldLTE(FieldBody, v))
 }
 
-// DescriptionContains applies the Contains predicate on the "description" field.
-func DescriptionContains(v string) predicate.Note {
-	return predicate.Note(sql.FieldContains(FieldDescription, v))
+// BodyContains applies the Contains predicate on the "body" field.
+func BodyContains(v string) predicate.Note {
+	return predicate.Note(sql.FieldContains(FieldBody, v))
 }
 
-// DescriptionHasPrefix applies the HasPrefix predicate on the "description" field.
-func DescriptionHasPrefix(v string) predicate.Note {
-	return predicate.Note(sql.FieldHasPrefix(FieldDescription, v))
+// BodyHasPrefix applies the HasPrefix predicate on the "body" field.
+func BodyHasPrefix(v string) predicate.Note {
+	return predicate.Note(sql.FieldHasPrefix(FieldBody, v))
 }
 
-// DescriptionHasSuffix applies the HasSuffix predicate on the "description" field.
-func DescriptionHasSuffix(v string) predicate.Note {
-	return predicate.Note(sql.FieldHasSuffix(FieldDescription, v))
+// BodyHasSuffix applies the HasSuffix predicate on the "body" field.
+func BodyHasSuffix(v string) predicate.Note {
+	return predicate.Note(sql.FieldHasSuffix(FieldBody, v))
 }
 
-// DescriptionEqualFold applies the EqualFold predicate on the "description" field.
-func DescriptionEqualFold(v string) predicate.Note {
-	return predicate.Note(sql.FieldEqualFold(FieldDescription, v))
+// BodyEqualFold applies the EqualFold predicate on the "body" field.
+func BodyEqualFold(v string) predicate.Note {
+	return predicate.Note(sql.FieldEqualFold(FieldBody, v))
 }
 
-// DescriptionContainsFold applies the ContainsFold predicate on the "description" field.
-func DescriptionContainsFold(v string) predicate.Note {
-	return predicate.Note(sql.FieldContainsFold(FieldDescription, v))
+// BodyContainsFold applies the ContainsFold predicate on the "body" field.
+func BodyContainsFold(v string) predicate.Note {
+	return predicate.Note(sql.FieldContainsFold(FieldBody, v))
 }
 
-// CreatedByEQ applies the EQ predicate on the "created_by" field.
-func CreatedByEQ(v string) predicate.Note {
-	return predicate.Note(sql.FieldEQ(FieldCreatedBy, v))
+// OwnerIDEQ applies the EQ predicate on the "owner_id" field.
+func OwnerIDEQ(v string) predicate.Note {
+	return predicate.Note(sql.FieldEQ(FieldOwnerID, v))
 }
 
-// CreatedByNEQ applies the NEQ predicate on the "created_by" field.
-func CreatedByNEQ(v string) predicate.Note {
-	return predicate.Note(sql.FieldNEQ(FieldCreatedBy, v))
+// OwnerIDNEQ applies the NEQ predicate on the "owner_id" field.
+func OwnerIDNEQ(v string) predicate.Note {
+	return predicate.Note(sql.FieldNEQ(FieldOwnerID, v))
 }
 
-// CreatedByIn applies the In predicate on the "created_by" field.
-func CreatedByIn(vs ...string) predicate.Note {
-	return predicate.Note(sql.FieldIn(FieldCreatedBy, vs...))
+// OwnerIDIn applies the In predicate on the "owner_id" field.
+func OwnerIDIn(vs ...string) predicate.Note {
+	return predicate.Note(sql.FieldIn(FieldOwnerID, vs...))
 }
 
-// CreatedByNotIn applies the NotIn predicate on the "created_by" field.
-func CreatedByNotIn(vs ...string) predicate.Note {
-	return predicate.Note(sql.FieldNotIn(FieldCreatedBy, vs...))
+// OwnerIDNotIn applies the NotIn predicate on the "owner_id" field.
+func OwnerIDNotIn(vs ...string) predicate.Note {
+	return predicate.Note(sql.FieldNotIn(FieldOwnerID, vs...))
 }
 
-// CreatedByGT applies the GT predicate on the "created_by" field.
-func CreatedByGT(v string) predicate.Note {
-	return predicate.Note(sql.FieldGT(FieldCreatedBy, v))
+// OwnerIDGT applies the GT predicate on the "owner_id" field.
+func OwnerIDGT(v string) predicate.Note {
+	return predicate.Note(sql.FieldGT(FieldOwnerID, v))
 }
 
-// CreatedByGTE applies the GTE predicate on the "created_by" field.
-func CreatedByGTE(v string) predicate.Note {
-	return predicate.Note(sql.FieldGTE(FieldCreatedBy, v))
+// OwnerIDGTE applies the GTE predicate on the "owner_id" field.
+func OwnerIDGTE(v string) predicate.Note {
+	return predicate.Note(sql.FieldGTE(FieldOwnerID, v))
 }
 
-// CreatedByLT applies the LT predicate on the "created_by" field.
-func CreatedByLT(v string) predicate.Note {
-	return predicate.Note(sql.FieldLT(FieldCreatedBy, v))
+// OwnerIDLT applies the LT predicate on the "owner_id" field.
+func OwnerIDLT(v string) predicate.Note {
+	return predicate.Note(sql.FieldLT(FieldOwnerID, v))
 }
 
-// CreatedByLTE applies the LTE predicate on the "created_by" field.
-func CreatedByLTE(v string) predicate.Note {
-	return predicate.Note(sql.FieldLTE(FieldCreatedBy, v))
+// OwnerIDLTE applies the LTE predicate on the "owner_id" field.
+func OwnerIDLTE(v string) predicate.Note {
+	return predicate.Note(sql.FieldLTE(FieldOwnerID, v))
 }
 
-// CreatedByContains applies the Contains predicate on the "created_by" field.
-func CreatedByContains(v string) predicate.Note {
-	return predicate.Note(sql.FieldContains(FieldCreatedBy, v))
+// OwnerIDContains applies the Contains predicate on the "owner_id" field.
+func OwnerIDContains(v string) predicate.Note {
+	return predicate.Note(sql.FieldContains(FieldOwnerID, v))
 }
 
-// CreatedByHasPrefix applies the HasPrefix predicate on the "created_by" field.
-func CreatedByHasPrefix(v string) predicate.Note {
-	return predicate.Note(sql.FieldHasPrefix(FieldCreatedBy, v))
+// OwnerIDHasPrefix applies the HasPrefix predicate on the "owner_id" field.
+func OwnerIDHasPrefix(v string) predicate.Note {
+	return predicate.Note(sql.FieldHasPrefix(FieldOwnerID, v))
 }
 
-// CreatedByHasSuffix applies the HasSuffix predicate on the "created_by" field.
-func CreatedByHasSuffix(v string) predicate.Note {
-	return predicate.Note(sql.FieldHasSuffix(FieldCreatedBy, v))
+// OwnerIDHasSuffix applies the HasSuffix predicate on the "owner_id" field.
+func OwnerIDHasSuffix(v string) predicate.Note {
+	return predicate.Note(sql.FieldHasSuffix(FieldOwnerID, v))
 }
 
-// CreatedByEqualFold applies the EqualFold predicate on the "created_by" field.
-func CreatedByEqualFold(v string) predicate.Note {
-	return predicate.Note(sql.FieldEqualFold(FieldCreatedBy, v))
+// OwnerIDEqualFold applies the EqualFold predicate on the "owner_id" field.
+func OwnerIDEqualFold(v string) predicate.Note {
+	return predicate.Note(sql.FieldEqualFold(FieldOwnerID, v))
 }
 
-// CreatedByContainsFold applies the ContainsFold predicate on the "created_by" field.
-func CreatedByContainsFold(v string) predicate.Note {
-	return predicate.Note(sql.FieldContainsFold(FieldCreatedBy, v))
+// OwnerIDContainsFold applies the ContainsFold predicate on the "owner_id" field.
+func OwnerIDContainsFold(v string) predicate.Note {
+	return predicate.Note(sql.FieldContainsFold(FieldOwnerID, v))
 }
 
 // VersionEQ applies the EQ predicate on the "version" field.
@@ -557,6 +558,29 @@ func RequestKeyEqualFold(v string) predicate.Note {
 // RequestKeyContainsFold applies the ContainsFold predicate on the "request_key" field.
 func RequestKeyContainsFold(v string) predicate.Note {
 	return predicate.Note(sql.FieldContainsFold(FieldRequestKey, v))
+}
+
+// HasShares applies the HasEdge predicate on the "shares" edge.
+func HasShares() predicate.Note {
+	return predicate.Note(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, SharesTable, SharesColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasSharesWith applies the HasEdge predicate on the "shares" edge with a given conditions (other predicates).
+func HasSharesWith(preds ...predicate.Share) predicate.Note {
+	return predicate.Note(func(s *sql.Selector) {
+		step := newSharesStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
 }
 
 // And groups predicates with the AND operator between them.

@@ -6,6 +6,9 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
+// Change is the predicate function for change builders.
+type Change func(*sql.Selector)
+
 // Note is the predicate function for note builders.
 type Note func(*sql.Selector)
 
@@ -14,3 +17,6 @@ type OutboxEvent func(*sql.Selector)
 
 // OutboxLease is the predicate function for outboxlease builders.
 type OutboxLease func(*sql.Selector)
+
+// Share is the predicate function for share builders.
+type Share func(*sql.Selector)

@@ -13,24 +13,24 @@ import (
 // noteChanges returns what an update changes: the fields that its mask names. The mask `*` means all of them (AIP-134).
 func noteChanges(req *notesv1.UpdateNoteRequest) (store.NoteChanges, error) {
 	var changes store.NoteChanges
-	displayName, description := req.GetNote().GetDisplayName(), req.GetNote().GetDescription()
+	title, body := req.GetNote().GetTitle(), req.GetNote().GetBody()
 	for _, path := range req.GetUpdateMask().GetPaths() {
 		switch path {
-		case "display_name":
-			changes.DisplayName = &displayName
-		case "description":
-			changes.Description = &description
+		case "title":
+			changes.Title = &title
+		case "body":
+			changes.Body = &body
 		case "*":
-			changes.DisplayName, changes.Description = &displayName, &description
+			changes.Title, changes.Body = &title, &body
 		default:
-			return changes, unsupportedMask(fmt.Sprintf("%q cannot be changed; display_name and description can", path))
+			return changes, unsupportedMask(fmt.Sprintf("%q cannot be changed; title and body can", path))
 		}
 	}
 	if changes == (store.NoteChanges{}) {
 		return changes, unsupportedMask("names no field")
 	}
-	if changes.DisplayName != nil && displayName == "" {
-		const field = "note.display_name"
+	if changes.Title != nil && title == "" {
+		const field = "note.title"
 		return changes, rpcerror.New(connect.CodeInvalidArgument, rpcerror.ReasonInvalidRequest,
 			field+" is empty", rpcerror.Field(field, "must not be empty"))
 	}

@@ -6,24 +6,35 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	notesv1 "ashlar.dev/gen/go/acme/notes/v1"
+	"ashlar.dev/kernel/access"
 	"ashlar.dev/kernel/authn"
 	"ashlar.dev/kernel/page"
 	"ashlar.dev/services/notes/ent"
+	"ashlar.dev/services/notes/internal/feed"
 	"ashlar.dev/services/notes/internal/store"
 )
 
 // Notes implements acme.notes.v1.NoteService.
-type Notes struct{ store *store.Store }
+type Notes struct {
+	store    *store.Store
+	people   *People
+	decider  access.Decider
+	feed     *feed.Feed
+	draining <-chan struct{}
+}
 
-// NewNotes returns the handler over a store.
-func NewNotes(s *store.Store) *Notes { return &Notes{s} }
+// NewNotes returns the handler over a store. feed is told of the store's changes; draining is closed when streams are to
+// end.
+func NewNotes(s *store.Store, people *People, decider access.Decider, f *feed.Feed, draining <-chan struct{}) *Notes {
+	return &Notes{store: s, people: people, decider: decider, feed: f, draining: draining}
+}
 
 // CreateNote implements acme.notes.v1.NoteService.
 func (h *Notes) CreateNote(ctx context.Context, req *notesv1.CreateNoteRequest) (*notesv1.CreateNoteResponse, error) {
 	caller := authn.FromContext(ctx).UserID
 	created, err := h.store.CreateNote(ctx, store.NewNote{
-		OrganizationID: req.GetOrganizationId(), DisplayName: req.GetDisplayName(), Description: req.GetDescription(),
-		CreatedBy: caller, RequestKey: requestKey(req.GetOrganizationId(), caller, req.GetRequestId()),
+		OrganizationID: req.GetOrganizationId(), OwnerID: caller, Title: req.GetTitle(), Body: req.GetBody(),
+		RequestKey: requestKey(req.GetOrganizationId(), caller, req.GetRequestId()),
 	})
 	if err != nil {
 		return nil, answer(err)
@@ -33,7 +44,11 @@ func (h *Notes) CreateNote(ctx context.Context, req *notesv1.CreateNoteRequest) 
 
 // GetNote implements acme.notes.v1.NoteService.
 func (h *Notes) GetNote(ctx context.Context, req *notesv1.GetNoteRequest) (*notesv1.GetNoteResponse, error) {
-	found, err := h.store.Note(ctx, req.GetOrganizationId(), req.GetNoteId())
+	viewer, err := h.viewer(ctx, req.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	found, err := h.store.Note(ctx, viewer, req.GetNoteId())
 	if err != nil {
 		return nil, answer(err)
 	}
@@ -42,20 +57,20 @@ func (h *Notes) GetNote(ctx context.Context, req *notesv1.GetNoteRequest) (*note
 
 // ListNotes implements acme.notes.v1.NoteService.
 func (h *Notes) ListNotes(ctx context.Context, req *notesv1.ListNotesRequest) (*notesv1.ListNotesResponse, error) {
-	cursor, err := page.Open(req, "notes", req.GetOrganizationId(), req.GetCreatedBy())
+	cursor, err := page.Open(req, "notes", authn.FromContext(ctx).UserID, req.GetOrganizationId(), req.GetOwnerId())
 	if err != nil {
 		return nil, err
 	}
-	found, err := h.store.Notes(ctx, req.GetOrganizationId(), req.GetCreatedBy(), cursor.After, cursor.Limit())
+	viewer, err := h.viewer(ctx, req.GetOrganizationId())
 	if err != nil {
 		return nil, err
 	}
-	found, next := page.Close(cursor, found, func(row *ent.Note) string { return row.ID })
-	res := &notesv1.ListNotesResponse{NextPageToken: next}
-	for _, row := range found {
-		res.Notes = append(res.Notes, noteMessage(row))
+	found, err := h.store.Notes(ctx, viewer, req.GetOwnerId(), cursor.After, cursor.Limit())
+	if err != nil {
+		return nil, err
 	}
-	return res, nil
+	notes, next := messages(cursor, found)
+	return &notesv1.ListNotesResponse{Notes: notes, NextPageToken: next}, nil
 }
 
 // UpdateNote implements acme.notes.v1.NoteService.
@@ -65,7 +80,11 @@ func (h *Notes) UpdateNote(ctx context.Context, req *notesv1.UpdateNoteRequest) 
 		return nil, err
 	}
 	wanted := req.GetNote()
-	changed, err := h.store.UpdateNote(ctx, wanted.GetOrganizationId(), wanted.GetId(), wanted.GetVersion(), changes)
+	viewer, err := h.viewer(ctx, wanted.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	changed, err := h.store.UpdateNote(ctx, viewer, wanted.GetId(), wanted.GetVersion(), changes)
 	if err != nil {
 		return nil, answer(err)
 	}
@@ -74,7 +93,11 @@ func (h *Notes) UpdateNote(ctx context.Context, req *notesv1.UpdateNoteRequest) 
 
 // DeleteNote implements acme.notes.v1.NoteService.
 func (h *Notes) DeleteNote(ctx context.Context, req *notesv1.DeleteNoteRequest) (*notesv1.DeleteNoteResponse, error) {
-	if err := h.store.DeleteNote(ctx, req.GetOrganizationId(), req.GetNoteId(), req.GetVersion()); err != nil {
+	viewer, err := h.viewer(ctx, req.GetOrganizationId())
+	if err != nil {
+		return nil, err
+	}
+	if err := h.store.DeleteNote(ctx, viewer, req.GetNoteId(), req.GetVersion()); err != nil {
 		return nil, answer(err)
 	}
 	return &notesv1.DeleteNoteResponse{}, nil
@@ -88,10 +111,27 @@ func requestKey(organizationID, caller, requestID string) string {
 	return organizationID + ":" + caller + ":" + requestID
 }
 
+// maxAnswerBytes bounds the notes of one answer, in binary: as JSON they can take several times as much, and callers
+// accept no more than rpc.MaxMessageBytes.
+const maxAnswerBytes = 512 << 10
+
+// messages returns a page of notes: as many as there are to be, and fewer where they are long.
+func messages(cursor page.Cursor, found []*ent.Note) ([]*notesv1.Note, string) {
+	var out []*notesv1.Note
+	total := 0
+	for _, row := range found {
+		total += len(row.Title) + len(row.Body)
+		if len(out) == cursor.Limit()-1 || len(out) > 0 && total > maxAnswerBytes {
+			return out, cursor.Token(out[len(out)-1].GetId())
+		}
+		out = append(out, noteMessage(row))
+	}
+	return out, ""
+}
+
 func noteMessage(row *ent.Note) *notesv1.Note {
 	return &notesv1.Note{
-		Id: row.ID, OrganizationId: row.OrganizationID, DisplayName: row.DisplayName, Description: row.Description,
-		CreatedBy: row.CreatedBy, Version: row.Version,
+		Id: row.ID, OrganizationId: row.OrganizationID, Title: row.Title, Body: row.Body, OwnerId: row.OwnerID, Version: row.Version,
 		CreatedAt: timestamppb.New(row.CreatedAt), UpdatedAt: timestamppb.New(row.UpdatedAt),
 	}
 }

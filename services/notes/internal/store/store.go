@@ -1,4 +1,5 @@
-// Package store keeps notes, and records each change in the transaction that makes it. It knows nothing of RPCs.
+// Package store keeps notes, with whom they are shared, and what changed, and records each change in the transaction that
+// makes it. It knows nothing of RPCs.
 package store
 
 import (
@@ -12,25 +13,33 @@ import (
 
 // What a caller can do about.
 var (
-	ErrNotFound = errors.New("no such note")
-	ErrChanged  = errors.New("the note has changed meanwhile")
+	ErrNotFound      = errors.New("no such note")
+	ErrNotYours      = errors.New("the note is only shared with the person")
+	ErrChanged       = errors.New("the note has changed meanwhile")
+	ErrTooManyShares = errors.New("the note is shared with as many people as it can be")
 )
 
 // Store is safe for concurrent use.
 type Store struct {
-	db     *database.Database
-	client *ent.Client
-	trail  *trail.Trail
+	db      *database.Database
+	client  *ent.Client
+	trail   *trail.Trail
+	changed func(organizationID string)
 }
 
-// New returns the store in a database.
-func New(db *database.Database, record *trail.Trail) *Store {
-	return &Store{db: db, client: ent.NewClient(ent.Driver(db.Driver())), trail: record}
+// New returns the store in a database. changed is told of each organization in which a note has changed, after the
+// commit; it must not block.
+func New(db *database.Database, record *trail.Trail, changed func(organizationID string)) *Store {
+	return &Store{db: db, client: ent.NewClient(ent.Driver(db.Driver())), trail: record, changed: changed}
 }
 
-// change runs a transaction; see database.InTx for what run must not do.
-func (s *Store) change(ctx context.Context, run func(*ent.Tx) error) error {
-	return translate(database.InTx(ctx, s.db, s.client.Tx, run))
+// change runs a transaction that changes notes of one organization; see database.InTx for what run must not do.
+func (s *Store) change(ctx context.Context, organizationID string, run func(*ent.Tx) error) error {
+	err := database.InTx(ctx, s.db, s.client.Tx, run)
+	if err == nil {
+		s.changed(organizationID)
+	}
+	return translate(err)
 }
 
 // translate turns what ent says into what the store says.

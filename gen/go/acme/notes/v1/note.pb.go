@@ -28,8 +28,8 @@ const (
 type CreateNoteRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	OrganizationId string                 `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
-	DisplayName    string                 `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	Description    string                 `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
+	Title          string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	Body           string                 `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
 	// Chosen by the client; a second request of the same caller with the same id in the same organization returns what
 	// the first one created.
 	RequestId     string `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
@@ -74,16 +74,16 @@ func (x *CreateNoteRequest) GetOrganizationId() string {
 	return ""
 }
 
-func (x *CreateNoteRequest) GetDisplayName() string {
+func (x *CreateNoteRequest) GetTitle() string {
 	if x != nil {
-		return x.DisplayName
+		return x.Title
 	}
 	return ""
 }
 
-func (x *CreateNoteRequest) GetDescription() string {
+func (x *CreateNoteRequest) GetBody() string {
 	if x != nil {
-		return x.Description
+		return x.Body
 	}
 	return ""
 }
@@ -241,8 +241,8 @@ type ListNotesRequest struct {
 	// At most 200; 0 means 50.
 	PageSize  int32  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Only those that this person created; empty means everybody's.
-	CreatedBy     string `protobuf:"bytes,4,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
+	// Only those of this owner; empty means everybody's.
+	OwnerId       string `protobuf:"bytes,4,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -298,9 +298,9 @@ func (x *ListNotesRequest) GetPageToken() string {
 	return ""
 }
 
-func (x *ListNotesRequest) GetCreatedBy() string {
+func (x *ListNotesRequest) GetOwnerId() string {
 	if x != nil {
-		return x.CreatedBy
+		return x.OwnerId
 	}
 	return ""
 }
@@ -552,15 +552,15 @@ func (*DeleteNoteResponse) Descriptor() ([]byte, []int) {
 	return file_acme_notes_v1_note_proto_rawDescGZIP(), []int{9}
 }
 
-// Note is one of an organization's notes.
+// Note is what somebody wrote down.
 type Note struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	OrganizationId string                 `protobuf:"bytes,2,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
-	DisplayName    string                 `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	Description    string                 `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
-	// Who created it.
-	CreatedBy string `protobuf:"bytes,5,opt,name=created_by,json=createdBy,proto3" json:"created_by,omitempty"`
+	Title          string                 `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	Body           string                 `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
+	// Who wrote it.
+	OwnerId string `protobuf:"bytes,5,opt,name=owner_id,json=ownerId,proto3" json:"owner_id,omitempty"`
 	// Begins at 1 and grows with each change.
 	Version       int64                  `protobuf:"varint,6,opt,name=version,proto3" json:"version,omitempty"`
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
@@ -613,23 +613,23 @@ func (x *Note) GetOrganizationId() string {
 	return ""
 }
 
-func (x *Note) GetDisplayName() string {
+func (x *Note) GetTitle() string {
 	if x != nil {
-		return x.DisplayName
+		return x.Title
 	}
 	return ""
 }
 
-func (x *Note) GetDescription() string {
+func (x *Note) GetBody() string {
 	if x != nil {
-		return x.Description
+		return x.Body
 	}
 	return ""
 }
 
-func (x *Note) GetCreatedBy() string {
+func (x *Note) GetOwnerId() string {
 	if x != nil {
-		return x.CreatedBy
+		return x.OwnerId
 	}
 	return ""
 }
@@ -655,16 +655,669 @@ func (x *Note) GetUpdatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+type ShareNoteRequest struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	OrganizationId string                 `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	NoteId         string                 `protobuf:"bytes,2,opt,name=note_id,json=noteId,proto3" json:"note_id,omitempty"`
+	UserId         string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ShareNoteRequest) Reset() {
+	*x = ShareNoteRequest{}
+	mi := &file_acme_notes_v1_note_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShareNoteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShareNoteRequest) ProtoMessage() {}
+
+func (x *ShareNoteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_acme_notes_v1_note_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShareNoteRequest.ProtoReflect.Descriptor instead.
+func (*ShareNoteRequest) Descriptor() ([]byte, []int) {
+	return file_acme_notes_v1_note_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ShareNoteRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ShareNoteRequest) GetNoteId() string {
+	if x != nil {
+		return x.NoteId
+	}
+	return ""
+}
+
+func (x *ShareNoteRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+type ShareNoteResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Share         *Share                 `protobuf:"bytes,1,opt,name=share,proto3" json:"share,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShareNoteResponse) Reset() {
+	*x = ShareNoteResponse{}
+	mi := &file_acme_notes_v1_note_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShareNoteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShareNoteResponse) ProtoMessage() {}
+
+func (x *ShareNoteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_acme_notes_v1_note_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShareNoteResponse.ProtoReflect.Descriptor instead.
+func (*ShareNoteResponse) Descriptor() ([]byte, []int) {
+	return file_acme_notes_v1_note_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ShareNoteResponse) GetShare() *Share {
+	if x != nil {
+		return x.Share
+	}
+	return nil
+}
+
+type UnshareNoteRequest struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	OrganizationId string                 `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	NoteId         string                 `protobuf:"bytes,2,opt,name=note_id,json=noteId,proto3" json:"note_id,omitempty"`
+	UserId         string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *UnshareNoteRequest) Reset() {
+	*x = UnshareNoteRequest{}
+	mi := &file_acme_notes_v1_note_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnshareNoteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnshareNoteRequest) ProtoMessage() {}
+
+func (x *UnshareNoteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_acme_notes_v1_note_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnshareNoteRequest.ProtoReflect.Descriptor instead.
+func (*UnshareNoteRequest) Descriptor() ([]byte, []int) {
+	return file_acme_notes_v1_note_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *UnshareNoteRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *UnshareNoteRequest) GetNoteId() string {
+	if x != nil {
+		return x.NoteId
+	}
+	return ""
+}
+
+func (x *UnshareNoteRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+type UnshareNoteResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnshareNoteResponse) Reset() {
+	*x = UnshareNoteResponse{}
+	mi := &file_acme_notes_v1_note_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnshareNoteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnshareNoteResponse) ProtoMessage() {}
+
+func (x *UnshareNoteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_acme_notes_v1_note_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnshareNoteResponse.ProtoReflect.Descriptor instead.
+func (*UnshareNoteResponse) Descriptor() ([]byte, []int) {
+	return file_acme_notes_v1_note_proto_rawDescGZIP(), []int{14}
+}
+
+type ListSharesRequest struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	OrganizationId string                 `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	NoteId         string                 `protobuf:"bytes,2,opt,name=note_id,json=noteId,proto3" json:"note_id,omitempty"`
+	// At most 200; 0 means 50.
+	PageSize      int32  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSharesRequest) Reset() {
+	*x = ListSharesRequest{}
+	mi := &file_acme_notes_v1_note_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSharesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSharesRequest) ProtoMessage() {}
+
+func (x *ListSharesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_acme_notes_v1_note_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSharesRequest.ProtoReflect.Descriptor instead.
+func (*ListSharesRequest) Descriptor() ([]byte, []int) {
+	return file_acme_notes_v1_note_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListSharesRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *ListSharesRequest) GetNoteId() string {
+	if x != nil {
+		return x.NoteId
+	}
+	return ""
+}
+
+func (x *ListSharesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSharesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListSharesResponse struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Shares []*Share               `protobuf:"bytes,1,rep,name=shares,proto3" json:"shares,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSharesResponse) Reset() {
+	*x = ListSharesResponse{}
+	mi := &file_acme_notes_v1_note_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSharesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSharesResponse) ProtoMessage() {}
+
+func (x *ListSharesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_acme_notes_v1_note_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSharesResponse.ProtoReflect.Descriptor instead.
+func (*ListSharesResponse) Descriptor() ([]byte, []int) {
+	return file_acme_notes_v1_note_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListSharesResponse) GetShares() []*Share {
+	if x != nil {
+		return x.Shares
+	}
+	return nil
+}
+
+func (x *ListSharesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type SearchNotesRequest struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	OrganizationId string                 `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// At most ten words; what is neither letter nor digit separates them.
+	Query string `protobuf:"bytes,2,opt,name=query,proto3" json:"query,omitempty"`
+	// At most 200; 0 means 50.
+	PageSize      int32  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchNotesRequest) Reset() {
+	*x = SearchNotesRequest{}
+	mi := &file_acme_notes_v1_note_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchNotesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchNotesRequest) ProtoMessage() {}
+
+func (x *SearchNotesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_acme_notes_v1_note_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchNotesRequest.ProtoReflect.Descriptor instead.
+func (*SearchNotesRequest) Descriptor() ([]byte, []int) {
+	return file_acme_notes_v1_note_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SearchNotesRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *SearchNotesRequest) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
+func (x *SearchNotesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *SearchNotesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type SearchNotesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Notes []*Note                `protobuf:"bytes,1,rep,name=notes,proto3" json:"notes,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchNotesResponse) Reset() {
+	*x = SearchNotesResponse{}
+	mi := &file_acme_notes_v1_note_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchNotesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchNotesResponse) ProtoMessage() {}
+
+func (x *SearchNotesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_acme_notes_v1_note_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchNotesResponse.ProtoReflect.Descriptor instead.
+func (*SearchNotesResponse) Descriptor() ([]byte, []int) {
+	return file_acme_notes_v1_note_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SearchNotesResponse) GetNotes() []*Note {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+func (x *SearchNotesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type WatchNotesRequest struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	OrganizationId string                 `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Where a stream of the same caller in the same organization stopped; empty: from now on. One that is older than a
+	// week cannot be resumed: out_of_range (RESUME_TOKEN_EXPIRED).
+	ResumeToken   string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchNotesRequest) Reset() {
+	*x = WatchNotesRequest{}
+	mi := &file_acme_notes_v1_note_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchNotesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchNotesRequest) ProtoMessage() {}
+
+func (x *WatchNotesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_acme_notes_v1_note_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchNotesRequest.ProtoReflect.Descriptor instead.
+func (*WatchNotesRequest) Descriptor() ([]byte, []int) {
+	return file_acme_notes_v1_note_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *WatchNotesRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *WatchNotesRequest) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+// WatchNotesResponse has no change when it tells only where the stream is: at its beginning, and every few seconds.
+type WatchNotesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Change:
+	//
+	//	*WatchNotesResponse_Note
+	//	*WatchNotesResponse_RemovedNoteId
+	Change        isWatchNotesResponse_Change `protobuf_oneof:"change"`
+	ResumeToken   string                      `protobuf:"bytes,3,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchNotesResponse) Reset() {
+	*x = WatchNotesResponse{}
+	mi := &file_acme_notes_v1_note_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchNotesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchNotesResponse) ProtoMessage() {}
+
+func (x *WatchNotesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_acme_notes_v1_note_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchNotesResponse.ProtoReflect.Descriptor instead.
+func (*WatchNotesResponse) Descriptor() ([]byte, []int) {
+	return file_acme_notes_v1_note_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *WatchNotesResponse) GetChange() isWatchNotesResponse_Change {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+func (x *WatchNotesResponse) GetNote() *Note {
+	if x != nil {
+		if x, ok := x.Change.(*WatchNotesResponse_Note); ok {
+			return x.Note
+		}
+	}
+	return nil
+}
+
+func (x *WatchNotesResponse) GetRemovedNoteId() string {
+	if x != nil {
+		if x, ok := x.Change.(*WatchNotesResponse_RemovedNoteId); ok {
+			return x.RemovedNoteId
+		}
+	}
+	return ""
+}
+
+func (x *WatchNotesResponse) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+type isWatchNotesResponse_Change interface {
+	isWatchNotesResponse_Change()
+}
+
+type WatchNotesResponse_Note struct {
+	// A note that is new to the caller, or has changed.
+	Note *Note `protobuf:"bytes,1,opt,name=note,proto3,oneof"`
+}
+
+type WatchNotesResponse_RemovedNoteId struct {
+	// The id of a note that the caller may not see any more, or that was deleted.
+	RemovedNoteId string `protobuf:"bytes,2,opt,name=removed_note_id,json=removedNoteId,proto3,oneof"`
+}
+
+func (*WatchNotesResponse_Note) isWatchNotesResponse_Change() {}
+
+func (*WatchNotesResponse_RemovedNoteId) isWatchNotesResponse_Change() {}
+
+// Share lets a person see a note.
+type Share struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NoteId        string                 `protobuf:"bytes,1,opt,name=note_id,json=noteId,proto3" json:"note_id,omitempty"`
+	UserId        string                 `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	SharedAt      *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=shared_at,json=sharedAt,proto3" json:"shared_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Share) Reset() {
+	*x = Share{}
+	mi := &file_acme_notes_v1_note_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Share) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Share) ProtoMessage() {}
+
+func (x *Share) ProtoReflect() protoreflect.Message {
+	mi := &file_acme_notes_v1_note_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Share.ProtoReflect.Descriptor instead.
+func (*Share) Descriptor() ([]byte, []int) {
+	return file_acme_notes_v1_note_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Share) GetNoteId() string {
+	if x != nil {
+		return x.NoteId
+	}
+	return ""
+}
+
+func (x *Share) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *Share) GetSharedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SharedAt
+	}
+	return nil
+}
+
 var File_acme_notes_v1_note_proto protoreflect.FileDescriptor
 
 const file_acme_notes_v1_note_proto_rawDesc = "" +
 	"\n" +
-	"\x18acme/notes/v1/note.proto\x12\racme.notes.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xff\x01\n" +
+	"\x18acme/notes/v1/note.proto\x12\racme.notes.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x01\n" +
 	"\x11CreateNoteRequest\x12<\n" +
-	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x12B\n" +
-	"\fdisplay_name\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x126\n" +
-	"\vdescription\x18\x03 \x01(\tB\x14\xbaH\x11r\x0f\x18\xd0\x0f2\n" +
-	"^[^\\x00]*$R\vdescription\x120\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x125\n" +
+	"\x05title\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x05title\x12)\n" +
+	"\x04body\x18\x03 \x01(\tB\x15\xbaH\x12r\x10\x18\xa0\x9c\x012\n" +
+	"^[^\\x00]*$R\x04body\x120\n" +
 	"\n" +
 	"request_id\x18\x04 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\trequestId\"=\n" +
 	"\x12CreateNoteResponse\x12'\n" +
@@ -673,15 +1326,14 @@ const file_acme_notes_v1_note_proto_rawDesc = "" +
 	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x12,\n" +
 	"\anote_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06noteId\":\n" +
 	"\x0fGetNoteResponse\x12'\n" +
-	"\x04note\x18\x01 \x01(\v2\x13.acme.notes.v1.NoteR\x04note\"\xd4\x01\n" +
+	"\x04note\x18\x01 \x01(\v2\x13.acme.notes.v1.NoteR\x04note\"\xd0\x01\n" +
 	"\x10ListNotesRequest\x12<\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x120\n" +
-	"\n" +
-	"created_by\x18\x04 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\tcreatedBy\"f\n" +
+	"page_token\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12,\n" +
+	"\bowner_id\x18\x04 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\aownerId\"f\n" +
 	"\x11ListNotesResponse\x12)\n" +
 	"\x05notes\x18\x01 \x03(\v2\x13.acme.notes.v1.NoteR\x05notes\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x89\x01\n" +
@@ -695,20 +1347,63 @@ const file_acme_notes_v1_note_proto_rawDesc = "" +
 	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x12,\n" +
 	"\anote_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06noteId\x12!\n" +
 	"\aversion\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\"\x14\n" +
-	"\x12DeleteNoteResponse\"\x97\x03\n" +
+	"\x12DeleteNoteResponse\"\xf9\x02\n" +
 	"\x04Note\x12!\n" +
 	"\x02id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x02id\x12:\n" +
-	"\x0forganization_id\x18\x02 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\x12@\n" +
-	"\fdisplay_name\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x126\n" +
-	"\vdescription\x18\x04 \x01(\tB\x14\xbaH\x11r\x0f\x18\xd0\x0f2\n" +
-	"^[^\\x00]*$R\vdescription\x12\x1d\n" +
-	"\n" +
-	"created_by\x18\x05 \x01(\tR\tcreatedBy\x12!\n" +
+	"\x0forganization_id\x18\x02 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\x123\n" +
+	"\x05title\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x05title\x12)\n" +
+	"\x04body\x18\x04 \x01(\tB\x15\xbaH\x12r\x10\x18\xa0\x9c\x012\n" +
+	"^[^\\x00]*$R\x04body\x12\x19\n" +
+	"\bowner_id\x18\x05 \x01(\tR\aownerId\x12!\n" +
 	"\aversion\x18\x06 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\x129\n" +
 	"\n" +
 	"created_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt2\xf6\x04\n" +
+	"updated_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\"\xac\x01\n" +
+	"\x10ShareNoteRequest\x12<\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x12,\n" +
+	"\anote_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06noteId\x12,\n" +
+	"\auser_id\x18\x03 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06userId\"?\n" +
+	"\x11ShareNoteResponse\x12*\n" +
+	"\x05share\x18\x01 \x01(\v2\x14.acme.notes.v1.ShareR\x05share\"\xae\x01\n" +
+	"\x12UnshareNoteRequest\x12<\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x12,\n" +
+	"\anote_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06noteId\x12,\n" +
+	"\auser_id\x18\x03 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06userId\"\x15\n" +
+	"\x13UnshareNoteResponse\"\xd1\x01\n" +
+	"\x11ListSharesRequest\x12<\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x12,\n" +
+	"\anote_id\x18\x02 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06noteId\x12'\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"j\n" +
+	"\x12ListSharesResponse\x12,\n" +
+	"\x06shares\x18\x01 \x03(\v2\x14.acme.notes.v1.ShareR\x06shares\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc6\x01\n" +
+	"\x12SearchNotesRequest\x12<\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x12 \n" +
+	"\x05query\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05query\x12'\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"h\n" +
+	"\x13SearchNotesResponse\x12)\n" +
+	"\x05notes\x18\x01 \x03(\v2\x13.acme.notes.v1.NoteR\x05notes\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"~\n" +
+	"\x11WatchNotesRequest\x12<\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x12+\n" +
+	"\fresume_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\vresumeToken\"\x96\x01\n" +
+	"\x12WatchNotesResponse\x12)\n" +
+	"\x04note\x18\x01 \x01(\v2\x13.acme.notes.v1.NoteH\x00R\x04note\x12(\n" +
+	"\x0fremoved_note_id\x18\x02 \x01(\tH\x00R\rremovedNoteId\x12!\n" +
+	"\fresume_token\x18\x03 \x01(\tR\vresumeTokenB\b\n" +
+	"\x06change\"r\n" +
+	"\x05Share\x12\x17\n" +
+	"\anote_id\x18\x01 \x01(\tR\x06noteId\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\x127\n" +
+	"\tshared_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bsharedAt2\xed\t\n" +
 	"\vNoteService\x12z\n" +
 	"\n" +
 	"CreateNote\x12 .acme.notes.v1.CreateNoteRequest\x1a!.acme.notes.v1.CreateNoteResponse\"'\xea\xe0\x18#*\x0forganization_id\x1a\x10notes.note.write\x12s\n" +
@@ -717,7 +1412,14 @@ const file_acme_notes_v1_note_proto_rawDesc = "" +
 	"\n" +
 	"UpdateNote\x12 .acme.notes.v1.UpdateNoteRequest\x1a!.acme.notes.v1.UpdateNoteResponse\",\xea\xe0\x18(*\x14note.organization_id\x1a\x10notes.note.write\x12z\n" +
 	"\n" +
-	"DeleteNote\x12 .acme.notes.v1.DeleteNoteRequest\x1a!.acme.notes.v1.DeleteNoteResponse\"'\xea\xe0\x18#*\x0forganization_id\x1a\x10notes.note.writeB\x9d\x01\n" +
+	"DeleteNote\x12 .acme.notes.v1.DeleteNoteRequest\x1a!.acme.notes.v1.DeleteNoteResponse\"'\xea\xe0\x18#*\x0forganization_id\x1a\x10notes.note.write\x12w\n" +
+	"\tShareNote\x12\x1f.acme.notes.v1.ShareNoteRequest\x1a .acme.notes.v1.ShareNoteResponse\"'\xea\xe0\x18#*\x0forganization_id\x1a\x10notes.note.write\x12}\n" +
+	"\vUnshareNote\x12!.acme.notes.v1.UnshareNoteRequest\x1a\".acme.notes.v1.UnshareNoteResponse\"'\xea\xe0\x18#*\x0forganization_id\x1a\x10notes.note.write\x12|\n" +
+	"\n" +
+	"ListShares\x12 .acme.notes.v1.ListSharesRequest\x1a!.acme.notes.v1.ListSharesResponse\")\xea\xe0\x18\"*\x0forganization_id\x1a\x0fnotes.note.read\x90\x02\x01\x12\x7f\n" +
+	"\vSearchNotes\x12!.acme.notes.v1.SearchNotesRequest\x1a\".acme.notes.v1.SearchNotesResponse\")\xea\xe0\x18\"*\x0forganization_id\x1a\x0fnotes.note.read\x90\x02\x01\x12~\n" +
+	"\n" +
+	"WatchNotes\x12 .acme.notes.v1.WatchNotesRequest\x1a!.acme.notes.v1.WatchNotesResponse\")\xea\xe0\x18\"*\x0forganization_id\x1a\x0fnotes.note.read\x90\x02\x010\x01B\x9d\x01\n" +
 	"\x11com.acme.notes.v1B\tNoteProtoP\x01Z'ashlar.dev/gen/go/acme/notes/v1;notesv1\xa2\x02\x03ANX\xaa\x02\rAcme.Notes.V1\xca\x02\rAcme\\Notes\\V1\xe2\x02\x19Acme\\Notes\\V1\\GPBMetadata\xea\x02\x0fAcme::Notes::V1b\x06proto3"
 
 var (
@@ -732,7 +1434,7 @@ func file_acme_notes_v1_note_proto_rawDescGZIP() []byte {
 	return file_acme_notes_v1_note_proto_rawDescData
 }
 
-var file_acme_notes_v1_note_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_acme_notes_v1_note_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_acme_notes_v1_note_proto_goTypes = []any{
 	(*CreateNoteRequest)(nil),     // 0: acme.notes.v1.CreateNoteRequest
 	(*CreateNoteResponse)(nil),    // 1: acme.notes.v1.CreateNoteResponse
@@ -745,33 +1447,59 @@ var file_acme_notes_v1_note_proto_goTypes = []any{
 	(*DeleteNoteRequest)(nil),     // 8: acme.notes.v1.DeleteNoteRequest
 	(*DeleteNoteResponse)(nil),    // 9: acme.notes.v1.DeleteNoteResponse
 	(*Note)(nil),                  // 10: acme.notes.v1.Note
-	(*fieldmaskpb.FieldMask)(nil), // 11: google.protobuf.FieldMask
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*ShareNoteRequest)(nil),      // 11: acme.notes.v1.ShareNoteRequest
+	(*ShareNoteResponse)(nil),     // 12: acme.notes.v1.ShareNoteResponse
+	(*UnshareNoteRequest)(nil),    // 13: acme.notes.v1.UnshareNoteRequest
+	(*UnshareNoteResponse)(nil),   // 14: acme.notes.v1.UnshareNoteResponse
+	(*ListSharesRequest)(nil),     // 15: acme.notes.v1.ListSharesRequest
+	(*ListSharesResponse)(nil),    // 16: acme.notes.v1.ListSharesResponse
+	(*SearchNotesRequest)(nil),    // 17: acme.notes.v1.SearchNotesRequest
+	(*SearchNotesResponse)(nil),   // 18: acme.notes.v1.SearchNotesResponse
+	(*WatchNotesRequest)(nil),     // 19: acme.notes.v1.WatchNotesRequest
+	(*WatchNotesResponse)(nil),    // 20: acme.notes.v1.WatchNotesResponse
+	(*Share)(nil),                 // 21: acme.notes.v1.Share
+	(*fieldmaskpb.FieldMask)(nil), // 22: google.protobuf.FieldMask
+	(*timestamppb.Timestamp)(nil), // 23: google.protobuf.Timestamp
 }
 var file_acme_notes_v1_note_proto_depIdxs = []int32{
 	10, // 0: acme.notes.v1.CreateNoteResponse.note:type_name -> acme.notes.v1.Note
 	10, // 1: acme.notes.v1.GetNoteResponse.note:type_name -> acme.notes.v1.Note
 	10, // 2: acme.notes.v1.ListNotesResponse.notes:type_name -> acme.notes.v1.Note
 	10, // 3: acme.notes.v1.UpdateNoteRequest.note:type_name -> acme.notes.v1.Note
-	11, // 4: acme.notes.v1.UpdateNoteRequest.update_mask:type_name -> google.protobuf.FieldMask
+	22, // 4: acme.notes.v1.UpdateNoteRequest.update_mask:type_name -> google.protobuf.FieldMask
 	10, // 5: acme.notes.v1.UpdateNoteResponse.note:type_name -> acme.notes.v1.Note
-	12, // 6: acme.notes.v1.Note.created_at:type_name -> google.protobuf.Timestamp
-	12, // 7: acme.notes.v1.Note.updated_at:type_name -> google.protobuf.Timestamp
-	0,  // 8: acme.notes.v1.NoteService.CreateNote:input_type -> acme.notes.v1.CreateNoteRequest
-	2,  // 9: acme.notes.v1.NoteService.GetNote:input_type -> acme.notes.v1.GetNoteRequest
-	4,  // 10: acme.notes.v1.NoteService.ListNotes:input_type -> acme.notes.v1.ListNotesRequest
-	6,  // 11: acme.notes.v1.NoteService.UpdateNote:input_type -> acme.notes.v1.UpdateNoteRequest
-	8,  // 12: acme.notes.v1.NoteService.DeleteNote:input_type -> acme.notes.v1.DeleteNoteRequest
-	1,  // 13: acme.notes.v1.NoteService.CreateNote:output_type -> acme.notes.v1.CreateNoteResponse
-	3,  // 14: acme.notes.v1.NoteService.GetNote:output_type -> acme.notes.v1.GetNoteResponse
-	5,  // 15: acme.notes.v1.NoteService.ListNotes:output_type -> acme.notes.v1.ListNotesResponse
-	7,  // 16: acme.notes.v1.NoteService.UpdateNote:output_type -> acme.notes.v1.UpdateNoteResponse
-	9,  // 17: acme.notes.v1.NoteService.DeleteNote:output_type -> acme.notes.v1.DeleteNoteResponse
-	13, // [13:18] is the sub-list for method output_type
-	8,  // [8:13] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	23, // 6: acme.notes.v1.Note.created_at:type_name -> google.protobuf.Timestamp
+	23, // 7: acme.notes.v1.Note.updated_at:type_name -> google.protobuf.Timestamp
+	21, // 8: acme.notes.v1.ShareNoteResponse.share:type_name -> acme.notes.v1.Share
+	21, // 9: acme.notes.v1.ListSharesResponse.shares:type_name -> acme.notes.v1.Share
+	10, // 10: acme.notes.v1.SearchNotesResponse.notes:type_name -> acme.notes.v1.Note
+	10, // 11: acme.notes.v1.WatchNotesResponse.note:type_name -> acme.notes.v1.Note
+	23, // 12: acme.notes.v1.Share.shared_at:type_name -> google.protobuf.Timestamp
+	0,  // 13: acme.notes.v1.NoteService.CreateNote:input_type -> acme.notes.v1.CreateNoteRequest
+	2,  // 14: acme.notes.v1.NoteService.GetNote:input_type -> acme.notes.v1.GetNoteRequest
+	4,  // 15: acme.notes.v1.NoteService.ListNotes:input_type -> acme.notes.v1.ListNotesRequest
+	6,  // 16: acme.notes.v1.NoteService.UpdateNote:input_type -> acme.notes.v1.UpdateNoteRequest
+	8,  // 17: acme.notes.v1.NoteService.DeleteNote:input_type -> acme.notes.v1.DeleteNoteRequest
+	11, // 18: acme.notes.v1.NoteService.ShareNote:input_type -> acme.notes.v1.ShareNoteRequest
+	13, // 19: acme.notes.v1.NoteService.UnshareNote:input_type -> acme.notes.v1.UnshareNoteRequest
+	15, // 20: acme.notes.v1.NoteService.ListShares:input_type -> acme.notes.v1.ListSharesRequest
+	17, // 21: acme.notes.v1.NoteService.SearchNotes:input_type -> acme.notes.v1.SearchNotesRequest
+	19, // 22: acme.notes.v1.NoteService.WatchNotes:input_type -> acme.notes.v1.WatchNotesRequest
+	1,  // 23: acme.notes.v1.NoteService.CreateNote:output_type -> acme.notes.v1.CreateNoteResponse
+	3,  // 24: acme.notes.v1.NoteService.GetNote:output_type -> acme.notes.v1.GetNoteResponse
+	5,  // 25: acme.notes.v1.NoteService.ListNotes:output_type -> acme.notes.v1.ListNotesResponse
+	7,  // 26: acme.notes.v1.NoteService.UpdateNote:output_type -> acme.notes.v1.UpdateNoteResponse
+	9,  // 27: acme.notes.v1.NoteService.DeleteNote:output_type -> acme.notes.v1.DeleteNoteResponse
+	12, // 28: acme.notes.v1.NoteService.ShareNote:output_type -> acme.notes.v1.ShareNoteResponse
+	14, // 29: acme.notes.v1.NoteService.UnshareNote:output_type -> acme.notes.v1.UnshareNoteResponse
+	16, // 30: acme.notes.v1.NoteService.ListShares:output_type -> acme.notes.v1.ListSharesResponse
+	18, // 31: acme.notes.v1.NoteService.SearchNotes:output_type -> acme.notes.v1.SearchNotesResponse
+	20, // 32: acme.notes.v1.NoteService.WatchNotes:output_type -> acme.notes.v1.WatchNotesResponse
+	23, // [23:33] is the sub-list for method output_type
+	13, // [13:23] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_acme_notes_v1_note_proto_init() }
@@ -779,13 +1507,17 @@ func file_acme_notes_v1_note_proto_init() {
 	if File_acme_notes_v1_note_proto != nil {
 		return
 	}
+	file_acme_notes_v1_note_proto_msgTypes[20].OneofWrappers = []any{
+		(*WatchNotesResponse_Note)(nil),
+		(*WatchNotesResponse_RemovedNoteId)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_acme_notes_v1_note_proto_rawDesc), len(file_acme_notes_v1_note_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

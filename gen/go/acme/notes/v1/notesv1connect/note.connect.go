@@ -34,6 +34,16 @@ const (
 	NoteServiceUpdateNoteProcedure = "/acme.notes.v1.NoteService/UpdateNote"
 	// NoteServiceDeleteNoteProcedure is the procedure name of the NoteService's DeleteNote RPC.
 	NoteServiceDeleteNoteProcedure = "/acme.notes.v1.NoteService/DeleteNote"
+	// NoteServiceShareNoteProcedure is the procedure name of the NoteService's ShareNote RPC.
+	NoteServiceShareNoteProcedure = "/acme.notes.v1.NoteService/ShareNote"
+	// NoteServiceUnshareNoteProcedure is the procedure name of the NoteService's UnshareNote RPC.
+	NoteServiceUnshareNoteProcedure = "/acme.notes.v1.NoteService/UnshareNote"
+	// NoteServiceListSharesProcedure is the procedure name of the NoteService's ListShares RPC.
+	NoteServiceListSharesProcedure = "/acme.notes.v1.NoteService/ListShares"
+	// NoteServiceSearchNotesProcedure is the procedure name of the NoteService's SearchNotes RPC.
+	NoteServiceSearchNotesProcedure = "/acme.notes.v1.NoteService/SearchNotes"
+	// NoteServiceWatchNotesProcedure is the procedure name of the NoteService's WatchNotes RPC.
+	NoteServiceWatchNotesProcedure = "/acme.notes.v1.NoteService/WatchNotes"
 )
 
 var (
@@ -74,20 +84,74 @@ var (
 			Procedure:  NoteServiceDeleteNoteProcedure,
 		}
 	})
+	noteServiceShareNoteSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_acme_notes_v1_note_proto.Services().ByName("NoteService").Methods().ByName("ShareNote"),
+			Procedure:  NoteServiceShareNoteProcedure,
+		}
+	})
+	noteServiceUnshareNoteSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_acme_notes_v1_note_proto.Services().ByName("NoteService").Methods().ByName("UnshareNote"),
+			Procedure:  NoteServiceUnshareNoteProcedure,
+		}
+	})
+	noteServiceListSharesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_acme_notes_v1_note_proto.Services().ByName("NoteService").Methods().ByName("ListShares"),
+			Procedure:        NoteServiceListSharesProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	noteServiceSearchNotesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_acme_notes_v1_note_proto.Services().ByName("NoteService").Methods().ByName("SearchNotes"),
+			Procedure:        NoteServiceSearchNotesProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	noteServiceWatchNotesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeServer,
+			Schema:           v1.File_acme_notes_v1_note_proto.Services().ByName("NoteService").Methods().ByName("WatchNotes"),
+			Procedure:        NoteServiceWatchNotesProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // NoteServiceClient is a client for the acme.notes.v1.NoteService service.
 type NoteServiceClient interface {
-	// CreateNote adds a note to an organization.
+	// CreateNote adds a note to an organization; the caller owns it.
 	CreateNote(context.Context, *v1.CreateNoteRequest) (*v1.CreateNoteResponse, error)
 	GetNote(context.Context, *v1.GetNoteRequest) (*v1.GetNoteResponse, error)
-	// ListNotes returns the notes of an organization in the order of their creation.
+	// ListNotes returns the notes of an organization that the caller may see, in the order of their creation.
 	ListNotes(context.Context, *v1.ListNotesRequest) (*v1.ListNotesResponse, error)
-	// UpdateNote changes the fields that the mask names: display_name, description. Where somebody else was faster, it
-	// changes nothing: aborted (NOTE_CHANGED).
+	// UpdateNote changes the fields that the mask names: title, body. Where somebody else was faster, it changes
+	// nothing: aborted (NOTE_CHANGED). With whom a note is only shared cannot change it: permission_denied (NOTE_NOT_YOURS).
 	UpdateNote(context.Context, *v1.UpdateNoteRequest) (*v1.UpdateNoteResponse, error)
-	// DeleteNote removes a note for good.
+	// DeleteNote removes a note for good, for everybody.
 	DeleteNote(context.Context, *v1.DeleteNoteRequest) (*v1.DeleteNoteResponse, error)
+	// ShareNote lets another person see a note. That person also needs notes.note.read in the organization. Sharing again
+	// changes nothing.
+	ShareNote(context.Context, *v1.ShareNoteRequest) (*v1.ShareNoteResponse, error)
+	// UnshareNote undoes ShareNote; where the note is not shared with the person, nothing changes.
+	UnshareNote(context.Context, *v1.UnshareNoteRequest) (*v1.UnshareNoteResponse, error)
+	// ListShares returns with whom a note is shared, in the order of sharing. Only the owner sees it.
+	ListShares(context.Context, *v1.ListSharesRequest) (*v1.ListSharesResponse, error)
+	// SearchNotes returns the notes that the caller may see and that have all words of the query, each as the beginning of
+	// a word, the newest first.
+	SearchNotes(context.Context, *v1.SearchNotesRequest) (*v1.SearchNotesResponse, error)
+	// WatchNotes tells what changes in the notes that the caller may see, as it happens. To miss nothing: open the stream,
+	// wait for its first message, then list; when the stream breaks, open it again with the last resume_token. A change
+	// may be told more than once, and what is told is the note as it is then. The stream ends with permission_denied once
+	// the caller may not read notes any more, with aborted (ACCESS_CHANGED) when the caller begins or ceases to see
+	// everybody's notes: list again; and with unavailable when it is to be resumed with another instance.
+	WatchNotes(context.Context, *v1.WatchNotesRequest) (NoteServiceWatchNotesClientStream, error)
 }
 
 // NewNoteServiceClient constructs a client for the acme.notes.v1.NoteService service. Multiple
@@ -96,18 +160,54 @@ func NewNoteServiceClient(client *connect.Client) NoteServiceClient {
 	return &noteServiceClient{client: client}
 }
 
+// NoteServiceWatchNotesClientStream is the client stream for the NoteService's WatchNotes RPC.
+type NoteServiceWatchNotesClientStream struct {
+	stream connect.ClientStream
+}
+
+// Receive returns the next response message from the server.
+func (s NoteServiceWatchNotesClientStream) Receive() (*v1.WatchNotesResponse, error) {
+	var res v1.WatchNotesResponse
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
+// stream abandoned before io.EOF.
+func (s NoteServiceWatchNotesClientStream) Close() error {
+	return s.stream.Close()
+}
+
 // NoteServiceHandler is an implementation of the acme.notes.v1.NoteService service.
 type NoteServiceHandler interface {
-	// CreateNote adds a note to an organization.
+	// CreateNote adds a note to an organization; the caller owns it.
 	CreateNote(context.Context, *v1.CreateNoteRequest) (*v1.CreateNoteResponse, error)
 	GetNote(context.Context, *v1.GetNoteRequest) (*v1.GetNoteResponse, error)
-	// ListNotes returns the notes of an organization in the order of their creation.
+	// ListNotes returns the notes of an organization that the caller may see, in the order of their creation.
 	ListNotes(context.Context, *v1.ListNotesRequest) (*v1.ListNotesResponse, error)
-	// UpdateNote changes the fields that the mask names: display_name, description. Where somebody else was faster, it
-	// changes nothing: aborted (NOTE_CHANGED).
+	// UpdateNote changes the fields that the mask names: title, body. Where somebody else was faster, it changes
+	// nothing: aborted (NOTE_CHANGED). With whom a note is only shared cannot change it: permission_denied (NOTE_NOT_YOURS).
 	UpdateNote(context.Context, *v1.UpdateNoteRequest) (*v1.UpdateNoteResponse, error)
-	// DeleteNote removes a note for good.
+	// DeleteNote removes a note for good, for everybody.
 	DeleteNote(context.Context, *v1.DeleteNoteRequest) (*v1.DeleteNoteResponse, error)
+	// ShareNote lets another person see a note. That person also needs notes.note.read in the organization. Sharing again
+	// changes nothing.
+	ShareNote(context.Context, *v1.ShareNoteRequest) (*v1.ShareNoteResponse, error)
+	// UnshareNote undoes ShareNote; where the note is not shared with the person, nothing changes.
+	UnshareNote(context.Context, *v1.UnshareNoteRequest) (*v1.UnshareNoteResponse, error)
+	// ListShares returns with whom a note is shared, in the order of sharing. Only the owner sees it.
+	ListShares(context.Context, *v1.ListSharesRequest) (*v1.ListSharesResponse, error)
+	// SearchNotes returns the notes that the caller may see and that have all words of the query, each as the beginning of
+	// a word, the newest first.
+	SearchNotes(context.Context, *v1.SearchNotesRequest) (*v1.SearchNotesResponse, error)
+	// WatchNotes tells what changes in the notes that the caller may see, as it happens. To miss nothing: open the stream,
+	// wait for its first message, then list; when the stream breaks, open it again with the last resume_token. A change
+	// may be told more than once, and what is told is the note as it is then. The stream ends with permission_denied once
+	// the caller may not read notes any more, with aborted (ACCESS_CHANGED) when the caller begins or ceases to see
+	// everybody's notes: list again; and with unavailable when it is to be resumed with another instance.
+	WatchNotes(context.Context, *v1.WatchNotesRequest, NoteServiceWatchNotesServerStream) error
 }
 
 // RegisterNoteServiceHandler registers svc as the acme.notes.v1.NoteService implementation on
@@ -120,7 +220,27 @@ func RegisterNoteServiceHandler(server *connect.Server, svc NoteServiceHandler) 
 		connect.Method{Spec: noteServiceListNotesSpec(), Handler: adapter.listNotes},
 		connect.Method{Spec: noteServiceUpdateNoteSpec(), Handler: adapter.updateNote},
 		connect.Method{Spec: noteServiceDeleteNoteSpec(), Handler: adapter.deleteNote},
+		connect.Method{Spec: noteServiceShareNoteSpec(), Handler: adapter.shareNote},
+		connect.Method{Spec: noteServiceUnshareNoteSpec(), Handler: adapter.unshareNote},
+		connect.Method{Spec: noteServiceListSharesSpec(), Handler: adapter.listShares},
+		connect.Method{Spec: noteServiceSearchNotesSpec(), Handler: adapter.searchNotes},
+		connect.Method{Spec: noteServiceWatchNotesSpec(), Handler: adapter.watchNotes},
 	)
+}
+
+// NoteServiceWatchNotesServerStream is the server stream for the NoteService's WatchNotes RPC.
+type NoteServiceWatchNotesServerStream struct {
+	stream connect.ServerStream
+}
+
+// SendHeaders flushes the response headers without a message. The first Send does this implicitly.
+func (s NoteServiceWatchNotesServerStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a response message to the client.
+func (s NoteServiceWatchNotesServerStream) Send(res *v1.WatchNotesResponse) error {
+	return s.stream.Send(res)
 }
 
 // UnimplementedNoteServiceHandler returns CodeUnimplemented from all methods.
@@ -144,6 +264,26 @@ func (UnimplementedNoteServiceHandler) UpdateNote(context.Context, *v1.UpdateNot
 
 func (UnimplementedNoteServiceHandler) DeleteNote(context.Context, *v1.DeleteNoteRequest) (*v1.DeleteNoteResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "acme.notes.v1.NoteService.DeleteNote is not implemented")
+}
+
+func (UnimplementedNoteServiceHandler) ShareNote(context.Context, *v1.ShareNoteRequest) (*v1.ShareNoteResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "acme.notes.v1.NoteService.ShareNote is not implemented")
+}
+
+func (UnimplementedNoteServiceHandler) UnshareNote(context.Context, *v1.UnshareNoteRequest) (*v1.UnshareNoteResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "acme.notes.v1.NoteService.UnshareNote is not implemented")
+}
+
+func (UnimplementedNoteServiceHandler) ListShares(context.Context, *v1.ListSharesRequest) (*v1.ListSharesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "acme.notes.v1.NoteService.ListShares is not implemented")
+}
+
+func (UnimplementedNoteServiceHandler) SearchNotes(context.Context, *v1.SearchNotesRequest) (*v1.SearchNotesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "acme.notes.v1.NoteService.SearchNotes is not implemented")
+}
+
+func (UnimplementedNoteServiceHandler) WatchNotes(context.Context, *v1.WatchNotesRequest, NoteServiceWatchNotesServerStream) error {
+	return connect.NewError(connect.CodeUnimplemented, "acme.notes.v1.NoteService.WatchNotes is not implemented")
 }
 
 type noteServiceClient struct {
@@ -188,6 +328,46 @@ func (c *noteServiceClient) DeleteNote(ctx context.Context, req *v1.DeleteNoteRe
 		return nil, err
 	}
 	return &res, nil
+}
+
+func (c *noteServiceClient) ShareNote(ctx context.Context, req *v1.ShareNoteRequest) (*v1.ShareNoteResponse, error) {
+	var res v1.ShareNoteResponse
+	if err := c.client.CallUnary(ctx, noteServiceShareNoteSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *noteServiceClient) UnshareNote(ctx context.Context, req *v1.UnshareNoteRequest) (*v1.UnshareNoteResponse, error) {
+	var res v1.UnshareNoteResponse
+	if err := c.client.CallUnary(ctx, noteServiceUnshareNoteSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *noteServiceClient) ListShares(ctx context.Context, req *v1.ListSharesRequest) (*v1.ListSharesResponse, error) {
+	var res v1.ListSharesResponse
+	if err := c.client.CallUnary(ctx, noteServiceListSharesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *noteServiceClient) SearchNotes(ctx context.Context, req *v1.SearchNotesRequest) (*v1.SearchNotesResponse, error) {
+	var res v1.SearchNotesResponse
+	if err := c.client.CallUnary(ctx, noteServiceSearchNotesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *noteServiceClient) WatchNotes(ctx context.Context, req *v1.WatchNotesRequest) (NoteServiceWatchNotesClientStream, error) {
+	stream, err := c.client.CallServerStream(ctx, noteServiceWatchNotesSpec(), req)
+	if err != nil {
+		return NoteServiceWatchNotesClientStream{}, err
+	}
+	return NoteServiceWatchNotesClientStream{stream: stream}, nil
 }
 
 type noteServiceHandler struct{ svc NoteServiceHandler }
@@ -250,4 +430,60 @@ func (h noteServiceHandler) deleteNote(ctx context.Context, _ connect.Spec, stre
 		return err
 	}
 	return stream.Send(res)
+}
+
+func (h noteServiceHandler) shareNote(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ShareNoteRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ShareNote(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h noteServiceHandler) unshareNote(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.UnshareNoteRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.UnshareNote(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h noteServiceHandler) listShares(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListSharesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListShares(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h noteServiceHandler) searchNotes(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.SearchNotesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.SearchNotes(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h noteServiceHandler) watchNotes(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.WatchNotesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	return h.svc.WatchNotes(ctx, &req, NoteServiceWatchNotesServerStream{stream: stream})
 }

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file acme/notes/v1/note.proto.
  */
 export const file_acme_notes_v1_note: GenFile = /*@__PURE__*/
-  fileDesc("ChhhY21lL25vdGVzL3YxL25vdGUucHJvdG8SDWFjbWUubm90ZXMudjEiygEKEUNyZWF0ZU5vdGVSZXF1ZXN0EiwKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUITukgQcg4QARhAMgheWyAtfl0qJBI1CgxkaXNwbGF5X25hbWUYAiABKAlCH7pIHHIaEAEYyAEyE15bXlx4MDAtXHgxZlx4N2ZdKiQSKQoLZGVzY3JpcHRpb24YAyABKAlCFLpIEXIPGNAPMgpeW15ceDAwXSokEiUKCnJlcXVlc3RfaWQYBCABKAlCEbpIDnIMGEAyCF5bIC1+XSokIjcKEkNyZWF0ZU5vdGVSZXNwb25zZRIhCgRub3RlGAEgASgLMhMuYWNtZS5ub3Rlcy52MS5Ob3RlImQKDkdldE5vdGVSZXF1ZXN0EiwKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUITukgQcg4QARhAMgheWyAtfl0qJBIkCgdub3RlX2lkGAIgASgJQhO6SBByDhABGEAyCF5bIC1+XSokIjQKD0dldE5vdGVSZXNwb25zZRIhCgRub3RlGAEgASgLMhMuYWNtZS5ub3Rlcy52MS5Ob3RlIqQBChBMaXN0Tm90ZXNSZXF1ZXN0EiwKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUITukgQcg4QARhAMgheWyAtfl0qJBIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGMgBKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAQSJQoKY3JlYXRlZF9ieRgEIAEoCUIRukgOcgwYQDIIXlsgLX5dKiQiUAoRTGlzdE5vdGVzUmVzcG9uc2USIgoFbm90ZXMYASADKAsyEy5hY21lLm5vdGVzLnYxLk5vdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIncKEVVwZGF0ZU5vdGVSZXF1ZXN0EikKBG5vdGUYASABKAsyEy5hY21lLm5vdGVzLnYxLk5vdGVCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBASI3ChJVcGRhdGVOb3RlUmVzcG9uc2USIQoEbm90ZRgBIAEoCzITLmFjbWUubm90ZXMudjEuTm90ZSKBAQoRRGVsZXRlTm90ZVJlcXVlc3QSLAoPb3JnYW5pemF0aW9uX2lkGAEgASgJQhO6SBByDhABGEAyCF5bIC1+XSokEiQKB25vdGVfaWQYAiABKAlCE7pIEHIOEAEYQDIIXlsgLX5dKiQSGAoHdmVyc2lvbhgDIAEoA0IHukgEIgIoACIUChJEZWxldGVOb3RlUmVzcG9uc2UivwIKBE5vdGUSHQoCaWQYASABKAlCEbpIDnIMGEAyCF5bIC1+XSokEioKD29yZ2FuaXphdGlvbl9pZBgCIAEoCUIRukgOcgwYQDIIXlsgLX5dKiQSMwoMZGlzcGxheV9uYW1lGAMgASgJQh26SBpyGBjIATITXlteXHgwMC1ceDFmXHg3Zl0qJBIpCgtkZXNjcmlwdGlvbhgEIAEoCUIUukgRcg8Y0A8yCl5bXlx4MDBdKiQSEgoKY3JlYXRlZF9ieRgFIAEoCRIYCgd2ZXJzaW9uGAYgASgDQge6SAQiAigAEi4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMvYECgtOb3RlU2VydmljZRJ6CgpDcmVhdGVOb3RlEiAuYWNtZS5ub3Rlcy52MS5DcmVhdGVOb3RlUmVxdWVzdBohLmFjbWUubm90ZXMudjEuQ3JlYXRlTm90ZVJlc3BvbnNlIifq4BgjKg9vcmdhbml6YXRpb25faWQaEG5vdGVzLm5vdGUud3JpdGUScwoHR2V0Tm90ZRIdLmFjbWUubm90ZXMudjEuR2V0Tm90ZVJlcXVlc3QaHi5hY21lLm5vdGVzLnYxLkdldE5vdGVSZXNwb25zZSIpkAIB6uAYIioPb3JnYW5pemF0aW9uX2lkGg9ub3Rlcy5ub3RlLnJlYWQSeQoJTGlzdE5vdGVzEh8uYWNtZS5ub3Rlcy52MS5MaXN0Tm90ZXNSZXF1ZXN0GiAuYWNtZS5ub3Rlcy52MS5MaXN0Tm90ZXNSZXNwb25zZSIpkAIB6uAYIioPb3JnYW5pemF0aW9uX2lkGg9ub3Rlcy5ub3RlLnJlYWQSfwoKVXBkYXRlTm90ZRIgLmFjbWUubm90ZXMudjEuVXBkYXRlTm90ZVJlcXVlc3QaIS5hY21lLm5vdGVzLnYxLlVwZGF0ZU5vdGVSZXNwb25zZSIs6uAYKCoUbm90ZS5vcmdhbml6YXRpb25faWQaEG5vdGVzLm5vdGUud3JpdGUSegoKRGVsZXRlTm90ZRIgLmFjbWUubm90ZXMudjEuRGVsZXRlTm90ZVJlcXVlc3QaIS5hY21lLm5vdGVzLnYxLkRlbGV0ZU5vdGVSZXNwb25zZSIn6uAYIyoPb3JnYW5pemF0aW9uX2lkGhBub3Rlcy5ub3RlLndyaXRlQp0BChFjb20uYWNtZS5ub3Rlcy52MUIJTm90ZVByb3RvUAFaJ2FzaGxhci5kZXYvZ2VuL2dvL2FjbWUvbm90ZXMvdjE7bm90ZXN2MaICA0FOWKoCDUFjbWUuTm90ZXMuVjHKAg1BY21lXE5vdGVzXFYx4gIZQWNtZVxOb3Rlc1xWMVxHUEJNZXRhZGF0YeoCD0FjbWU6Ok5vdGVzOjpWMWIGcHJvdG8z", [file_ashlar_options_v1_access, file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("ChhhY21lL25vdGVzL3YxL25vdGUucHJvdG8SDWFjbWUubm90ZXMudjEivQEKEUNyZWF0ZU5vdGVSZXF1ZXN0EiwKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUITukgQcg4QARhAMgheWyAtfl0qJBIuCgV0aXRsZRgCIAEoCUIfukgcchoQARjIATITXlteXHgwMC1ceDFmXHg3Zl0qJBIjCgRib2R5GAMgASgJQhW6SBJyEBignAEyCl5bXlx4MDBdKiQSJQoKcmVxdWVzdF9pZBgEIAEoCUIRukgOcgwYQDIIXlsgLX5dKiQiNwoSQ3JlYXRlTm90ZVJlc3BvbnNlEiEKBG5vdGUYASABKAsyEy5hY21lLm5vdGVzLnYxLk5vdGUiZAoOR2V0Tm90ZVJlcXVlc3QSLAoPb3JnYW5pemF0aW9uX2lkGAEgASgJQhO6SBByDhABGEAyCF5bIC1+XSokEiQKB25vdGVfaWQYAiABKAlCE7pIEHIOEAEYQDIIXlsgLX5dKiQiNAoPR2V0Tm90ZVJlc3BvbnNlEiEKBG5vdGUYASABKAsyEy5hY21lLm5vdGVzLnYxLk5vdGUiogEKEExpc3ROb3Rlc1JlcXVlc3QSLAoPb3JnYW5pemF0aW9uX2lkGAEgASgJQhO6SBByDhABGEAyCF5bIC1+XSokEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUYyAEoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxiABBIjCghvd25lcl9pZBgEIAEoCUIRukgOcgwYQDIIXlsgLX5dKiQiUAoRTGlzdE5vdGVzUmVzcG9uc2USIgoFbm90ZXMYASADKAsyEy5hY21lLm5vdGVzLnYxLk5vdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIncKEVVwZGF0ZU5vdGVSZXF1ZXN0EikKBG5vdGUYASABKAsyEy5hY21lLm5vdGVzLnYxLk5vdGVCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBASI3ChJVcGRhdGVOb3RlUmVzcG9uc2USIQoEbm90ZRgBIAEoCzITLmFjbWUubm90ZXMudjEuTm90ZSKBAQoRRGVsZXRlTm90ZVJlcXVlc3QSLAoPb3JnYW5pemF0aW9uX2lkGAEgASgJQhO6SBByDhABGEAyCF5bIC1+XSokEiQKB25vdGVfaWQYAiABKAlCE7pIEHIOEAEYQDIIXlsgLX5dKiQSGAoHdmVyc2lvbhgDIAEoA0IHukgEIgIoACIUChJEZWxldGVOb3RlUmVzcG9uc2UisAIKBE5vdGUSHQoCaWQYASABKAlCEbpIDnIMGEAyCF5bIC1+XSokEioKD29yZ2FuaXphdGlvbl9pZBgCIAEoCUIRukgOcgwYQDIIXlsgLX5dKiQSLAoFdGl0bGUYAyABKAlCHbpIGnIYGMgBMhNeW15ceDAwLVx4MWZceDdmXSokEiMKBGJvZHkYBCABKAlCFbpIEnIQGKCcATIKXlteXHgwMF0qJBIQCghvd25lcl9pZBgFIAEoCRIYCgd2ZXJzaW9uGAYgASgDQge6SAQiAigAEi4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIowBChBTaGFyZU5vdGVSZXF1ZXN0EiwKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUITukgQcg4QARhAMgheWyAtfl0qJBIkCgdub3RlX2lkGAIgASgJQhO6SBByDhABGEAyCF5bIC1+XSokEiQKB3VzZXJfaWQYAyABKAlCE7pIEHIOEAEYQDIIXlsgLX5dKiQiOAoRU2hhcmVOb3RlUmVzcG9uc2USIwoFc2hhcmUYASABKAsyFC5hY21lLm5vdGVzLnYxLlNoYXJlIo4BChJVbnNoYXJlTm90ZVJlcXVlc3QSLAoPb3JnYW5pemF0aW9uX2lkGAEgASgJQhO6SBByDhABGEAyCF5bIC1+XSokEiQKB25vdGVfaWQYAiABKAlCE7pIEHIOEAEYQDIIXlsgLX5dKiQSJAoHdXNlcl9pZBgDIAEoCUITukgQcg4QARhAMgheWyAtfl0qJCIVChNVbnNoYXJlTm90ZVJlc3BvbnNlIqQBChFMaXN0U2hhcmVzUmVxdWVzdBIsCg9vcmdhbml6YXRpb25faWQYASABKAlCE7pIEHIOEAEYQDIIXlsgLX5dKiQSJAoHbm90ZV9pZBgCIAEoCUITukgQcg4QARhAMgheWyAtfl0qJBIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGMgBKAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMYgAQiUwoSTGlzdFNoYXJlc1Jlc3BvbnNlEiQKBnNoYXJlcxgBIAMoCzIULmFjbWUubm90ZXMudjEuU2hhcmUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpoBChJTZWFyY2hOb3Rlc1JlcXVlc3QSLAoPb3JnYW5pemF0aW9uX2lkGAEgASgJQhO6SBByDhABGEAyCF5bIC1+XSokEhkKBXF1ZXJ5GAIgASgJQgq6SAdyBRABGMgBEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUYyAEoABIcCgpwYWdlX3Rva2VuGAQgASgJQgi6SAVyAxiABCJSChNTZWFyY2hOb3Rlc1Jlc3BvbnNlEiIKBW5vdGVzGAEgAygLMhMuYWNtZS5ub3Rlcy52MS5Ob3RlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJhChFXYXRjaE5vdGVzUmVxdWVzdBIsCg9vcmdhbml6YXRpb25faWQYASABKAlCE7pIEHIOEAEYQDIIXlsgLX5dKiQSHgoMcmVzdW1lX3Rva2VuGAIgASgJQgi6SAVyAxiABCJ0ChJXYXRjaE5vdGVzUmVzcG9uc2USIwoEbm90ZRgBIAEoCzITLmFjbWUubm90ZXMudjEuTm90ZUgAEhkKD3JlbW92ZWRfbm90ZV9pZBgCIAEoCUgAEhQKDHJlc3VtZV90b2tlbhgDIAEoCUIICgZjaGFuZ2UiWAoFU2hhcmUSDwoHbm90ZV9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEi0KCXNoYXJlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAy7QkKC05vdGVTZXJ2aWNlEnoKCkNyZWF0ZU5vdGUSIC5hY21lLm5vdGVzLnYxLkNyZWF0ZU5vdGVSZXF1ZXN0GiEuYWNtZS5ub3Rlcy52MS5DcmVhdGVOb3RlUmVzcG9uc2UiJ+rgGCMqD29yZ2FuaXphdGlvbl9pZBoQbm90ZXMubm90ZS53cml0ZRJzCgdHZXROb3RlEh0uYWNtZS5ub3Rlcy52MS5HZXROb3RlUmVxdWVzdBoeLmFjbWUubm90ZXMudjEuR2V0Tm90ZVJlc3BvbnNlIimQAgHq4BgiKg9vcmdhbml6YXRpb25faWQaD25vdGVzLm5vdGUucmVhZBJ5CglMaXN0Tm90ZXMSHy5hY21lLm5vdGVzLnYxLkxpc3ROb3Rlc1JlcXVlc3QaIC5hY21lLm5vdGVzLnYxLkxpc3ROb3Rlc1Jlc3BvbnNlIimQAgHq4BgiKg9vcmdhbml6YXRpb25faWQaD25vdGVzLm5vdGUucmVhZBJ/CgpVcGRhdGVOb3RlEiAuYWNtZS5ub3Rlcy52MS5VcGRhdGVOb3RlUmVxdWVzdBohLmFjbWUubm90ZXMudjEuVXBkYXRlTm90ZVJlc3BvbnNlIizq4BgoKhRub3RlLm9yZ2FuaXphdGlvbl9pZBoQbm90ZXMubm90ZS53cml0ZRJ6CgpEZWxldGVOb3RlEiAuYWNtZS5ub3Rlcy52MS5EZWxldGVOb3RlUmVxdWVzdBohLmFjbWUubm90ZXMudjEuRGVsZXRlTm90ZVJlc3BvbnNlIifq4BgjKg9vcmdhbml6YXRpb25faWQaEG5vdGVzLm5vdGUud3JpdGUSdwoJU2hhcmVOb3RlEh8uYWNtZS5ub3Rlcy52MS5TaGFyZU5vdGVSZXF1ZXN0GiAuYWNtZS5ub3Rlcy52MS5TaGFyZU5vdGVSZXNwb25zZSIn6uAYIyoPb3JnYW5pemF0aW9uX2lkGhBub3Rlcy5ub3RlLndyaXRlEn0KC1Vuc2hhcmVOb3RlEiEuYWNtZS5ub3Rlcy52MS5VbnNoYXJlTm90ZVJlcXVlc3QaIi5hY21lLm5vdGVzLnYxLlVuc2hhcmVOb3RlUmVzcG9uc2UiJ+rgGCMqD29yZ2FuaXphdGlvbl9pZBoQbm90ZXMubm90ZS53cml0ZRJ8CgpMaXN0U2hhcmVzEiAuYWNtZS5ub3Rlcy52MS5MaXN0U2hhcmVzUmVxdWVzdBohLmFjbWUubm90ZXMudjEuTGlzdFNoYXJlc1Jlc3BvbnNlIimQAgHq4BgiKg9vcmdhbml6YXRpb25faWQaD25vdGVzLm5vdGUucmVhZBJ/CgtTZWFyY2hOb3RlcxIhLmFjbWUubm90ZXMudjEuU2VhcmNoTm90ZXNSZXF1ZXN0GiIuYWNtZS5ub3Rlcy52MS5TZWFyY2hOb3Rlc1Jlc3BvbnNlIimQAgHq4BgiKg9vcmdhbml6YXRpb25faWQaD25vdGVzLm5vdGUucmVhZBJ+CgpXYXRjaE5vdGVzEiAuYWNtZS5ub3Rlcy52MS5XYXRjaE5vdGVzUmVxdWVzdBohLmFjbWUubm90ZXMudjEuV2F0Y2hOb3Rlc1Jlc3BvbnNlIimQAgHq4BgiKg9vcmdhbml6YXRpb25faWQaD25vdGVzLm5vdGUucmVhZDABQp0BChFjb20uYWNtZS5ub3Rlcy52MUIJTm90ZVByb3RvUAFaJ2FzaGxhci5kZXYvZ2VuL2dvL2FjbWUvbm90ZXMvdjE7bm90ZXN2MaICA0FOWKoCDUFjbWUuTm90ZXMuVjHKAg1BY21lXE5vdGVzXFYx4gIZQWNtZVxOb3Rlc1xWMVxHUEJNZXRhZGF0YeoCD0FjbWU6Ok5vdGVzOjpWMWIGcHJvdG8z", [file_ashlar_options_v1_access, file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message acme.notes.v1.CreateNoteRequest
@@ -26,14 +26,14 @@ export type CreateNoteRequest = Message<"acme.notes.v1.CreateNoteRequest"> & {
   organizationId: string;
 
   /**
-   * @generated from field: string display_name = 2;
+   * @generated from field: string title = 2;
    */
-  displayName: string;
+  title: string;
 
   /**
-   * @generated from field: string description = 3;
+   * @generated from field: string body = 3;
    */
-  description: string;
+  body: string;
 
   /**
    * Chosen by the client; a second request of the same caller with the same id in the same organization returns what
@@ -129,11 +129,11 @@ export type ListNotesRequest = Message<"acme.notes.v1.ListNotesRequest"> & {
   pageToken: string;
 
   /**
-   * Only those that this person created; empty means everybody's.
+   * Only those of this owner; empty means everybody's.
    *
-   * @generated from field: string created_by = 4;
+   * @generated from field: string owner_id = 4;
    */
-  createdBy: string;
+  ownerId: string;
 };
 
 /**
@@ -251,7 +251,7 @@ export const DeleteNoteResponseSchema: GenMessage<DeleteNoteResponse> = /*@__PUR
   messageDesc(file_acme_notes_v1_note, 9);
 
 /**
- * Note is one of an organization's notes.
+ * Note is what somebody wrote down.
  *
  * @generated from message acme.notes.v1.Note
  */
@@ -267,21 +267,21 @@ export type Note = Message<"acme.notes.v1.Note"> & {
   organizationId: string;
 
   /**
-   * @generated from field: string display_name = 3;
+   * @generated from field: string title = 3;
    */
-  displayName: string;
+  title: string;
 
   /**
-   * @generated from field: string description = 4;
+   * @generated from field: string body = 4;
    */
-  description: string;
+  body: string;
 
   /**
-   * Who created it.
+   * Who wrote it.
    *
-   * @generated from field: string created_by = 5;
+   * @generated from field: string owner_id = 5;
    */
-  createdBy: string;
+  ownerId: string;
 
   /**
    * Begins at 1 and grows with each change.
@@ -309,13 +309,311 @@ export const NoteSchema: GenMessage<Note> = /*@__PURE__*/
   messageDesc(file_acme_notes_v1_note, 10);
 
 /**
- * NoteService manages notes. Each belongs to an organization.
+ * @generated from message acme.notes.v1.ShareNoteRequest
+ */
+export type ShareNoteRequest = Message<"acme.notes.v1.ShareNoteRequest"> & {
+  /**
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+
+  /**
+   * @generated from field: string note_id = 2;
+   */
+  noteId: string;
+
+  /**
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message acme.notes.v1.ShareNoteRequest.
+ * Use `create(ShareNoteRequestSchema)` to create a new message.
+ */
+export const ShareNoteRequestSchema: GenMessage<ShareNoteRequest> = /*@__PURE__*/
+  messageDesc(file_acme_notes_v1_note, 11);
+
+/**
+ * @generated from message acme.notes.v1.ShareNoteResponse
+ */
+export type ShareNoteResponse = Message<"acme.notes.v1.ShareNoteResponse"> & {
+  /**
+   * @generated from field: acme.notes.v1.Share share = 1;
+   */
+  share?: Share | undefined;
+};
+
+/**
+ * Describes the message acme.notes.v1.ShareNoteResponse.
+ * Use `create(ShareNoteResponseSchema)` to create a new message.
+ */
+export const ShareNoteResponseSchema: GenMessage<ShareNoteResponse> = /*@__PURE__*/
+  messageDesc(file_acme_notes_v1_note, 12);
+
+/**
+ * @generated from message acme.notes.v1.UnshareNoteRequest
+ */
+export type UnshareNoteRequest = Message<"acme.notes.v1.UnshareNoteRequest"> & {
+  /**
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+
+  /**
+   * @generated from field: string note_id = 2;
+   */
+  noteId: string;
+
+  /**
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message acme.notes.v1.UnshareNoteRequest.
+ * Use `create(UnshareNoteRequestSchema)` to create a new message.
+ */
+export const UnshareNoteRequestSchema: GenMessage<UnshareNoteRequest> = /*@__PURE__*/
+  messageDesc(file_acme_notes_v1_note, 13);
+
+/**
+ * @generated from message acme.notes.v1.UnshareNoteResponse
+ */
+export type UnshareNoteResponse = Message<"acme.notes.v1.UnshareNoteResponse"> & {
+};
+
+/**
+ * Describes the message acme.notes.v1.UnshareNoteResponse.
+ * Use `create(UnshareNoteResponseSchema)` to create a new message.
+ */
+export const UnshareNoteResponseSchema: GenMessage<UnshareNoteResponse> = /*@__PURE__*/
+  messageDesc(file_acme_notes_v1_note, 14);
+
+/**
+ * @generated from message acme.notes.v1.ListSharesRequest
+ */
+export type ListSharesRequest = Message<"acme.notes.v1.ListSharesRequest"> & {
+  /**
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+
+  /**
+   * @generated from field: string note_id = 2;
+   */
+  noteId: string;
+
+  /**
+   * At most 200; 0 means 50.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message acme.notes.v1.ListSharesRequest.
+ * Use `create(ListSharesRequestSchema)` to create a new message.
+ */
+export const ListSharesRequestSchema: GenMessage<ListSharesRequest> = /*@__PURE__*/
+  messageDesc(file_acme_notes_v1_note, 15);
+
+/**
+ * @generated from message acme.notes.v1.ListSharesResponse
+ */
+export type ListSharesResponse = Message<"acme.notes.v1.ListSharesResponse"> & {
+  /**
+   * @generated from field: repeated acme.notes.v1.Share shares = 1;
+   */
+  shares: Share[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message acme.notes.v1.ListSharesResponse.
+ * Use `create(ListSharesResponseSchema)` to create a new message.
+ */
+export const ListSharesResponseSchema: GenMessage<ListSharesResponse> = /*@__PURE__*/
+  messageDesc(file_acme_notes_v1_note, 16);
+
+/**
+ * @generated from message acme.notes.v1.SearchNotesRequest
+ */
+export type SearchNotesRequest = Message<"acme.notes.v1.SearchNotesRequest"> & {
+  /**
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+
+  /**
+   * At most ten words; what is neither letter nor digit separates them.
+   *
+   * @generated from field: string query = 2;
+   */
+  query: string;
+
+  /**
+   * At most 200; 0 means 50.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message acme.notes.v1.SearchNotesRequest.
+ * Use `create(SearchNotesRequestSchema)` to create a new message.
+ */
+export const SearchNotesRequestSchema: GenMessage<SearchNotesRequest> = /*@__PURE__*/
+  messageDesc(file_acme_notes_v1_note, 17);
+
+/**
+ * @generated from message acme.notes.v1.SearchNotesResponse
+ */
+export type SearchNotesResponse = Message<"acme.notes.v1.SearchNotesResponse"> & {
+  /**
+   * @generated from field: repeated acme.notes.v1.Note notes = 1;
+   */
+  notes: Note[];
+
+  /**
+   * Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message acme.notes.v1.SearchNotesResponse.
+ * Use `create(SearchNotesResponseSchema)` to create a new message.
+ */
+export const SearchNotesResponseSchema: GenMessage<SearchNotesResponse> = /*@__PURE__*/
+  messageDesc(file_acme_notes_v1_note, 18);
+
+/**
+ * @generated from message acme.notes.v1.WatchNotesRequest
+ */
+export type WatchNotesRequest = Message<"acme.notes.v1.WatchNotesRequest"> & {
+  /**
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+
+  /**
+   * Where a stream of the same caller in the same organization stopped; empty: from now on. One that is older than a
+   * week cannot be resumed: out_of_range (RESUME_TOKEN_EXPIRED).
+   *
+   * @generated from field: string resume_token = 2;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message acme.notes.v1.WatchNotesRequest.
+ * Use `create(WatchNotesRequestSchema)` to create a new message.
+ */
+export const WatchNotesRequestSchema: GenMessage<WatchNotesRequest> = /*@__PURE__*/
+  messageDesc(file_acme_notes_v1_note, 19);
+
+/**
+ * WatchNotesResponse has no change when it tells only where the stream is: at its beginning, and every few seconds.
+ *
+ * @generated from message acme.notes.v1.WatchNotesResponse
+ */
+export type WatchNotesResponse = Message<"acme.notes.v1.WatchNotesResponse"> & {
+  /**
+   * @generated from oneof acme.notes.v1.WatchNotesResponse.change
+   */
+  change: {
+    /**
+     * A note that is new to the caller, or has changed.
+     *
+     * @generated from field: acme.notes.v1.Note note = 1;
+     */
+    value: Note;
+    case: "note";
+  } | {
+    /**
+     * The id of a note that the caller may not see any more, or that was deleted.
+     *
+     * @generated from field: string removed_note_id = 2;
+     */
+    value: string;
+    case: "removedNoteId";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * @generated from field: string resume_token = 3;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message acme.notes.v1.WatchNotesResponse.
+ * Use `create(WatchNotesResponseSchema)` to create a new message.
+ */
+export const WatchNotesResponseSchema: GenMessage<WatchNotesResponse> = /*@__PURE__*/
+  messageDesc(file_acme_notes_v1_note, 20);
+
+/**
+ * Share lets a person see a note.
+ *
+ * @generated from message acme.notes.v1.Share
+ */
+export type Share = Message<"acme.notes.v1.Share"> & {
+  /**
+   * @generated from field: string note_id = 1;
+   */
+  noteId: string;
+
+  /**
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp shared_at = 3;
+   */
+  sharedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message acme.notes.v1.Share.
+ * Use `create(ShareSchema)` to create a new message.
+ */
+export const ShareSchema: GenMessage<Share> = /*@__PURE__*/
+  messageDesc(file_acme_notes_v1_note, 21);
+
+/**
+ * NoteService manages notes. Each belongs to an organization and to its author, its owner, who shares it with others. A
+ * permission opens the calls; a person then sees the notes that are their own or shared with them, and whoever holds
+ * notes.note.manage in the organization sees and changes all of them. What a caller may not see is not there: not_found.
  *
  * @generated from service acme.notes.v1.NoteService
  */
 export const NoteService: GenService<{
   /**
-   * CreateNote adds a note to an organization.
+   * CreateNote adds a note to an organization; the caller owns it.
    *
    * @generated from rpc acme.notes.v1.NoteService.CreateNote
    */
@@ -333,7 +631,7 @@ export const NoteService: GenService<{
     output: typeof GetNoteResponseSchema;
   },
   /**
-   * ListNotes returns the notes of an organization in the order of their creation.
+   * ListNotes returns the notes of an organization that the caller may see, in the order of their creation.
    *
    * @generated from rpc acme.notes.v1.NoteService.ListNotes
    */
@@ -343,8 +641,8 @@ export const NoteService: GenService<{
     output: typeof ListNotesResponseSchema;
   },
   /**
-   * UpdateNote changes the fields that the mask names: display_name, description. Where somebody else was faster, it
-   * changes nothing: aborted (NOTE_CHANGED).
+   * UpdateNote changes the fields that the mask names: title, body. Where somebody else was faster, it changes
+   * nothing: aborted (NOTE_CHANGED). With whom a note is only shared cannot change it: permission_denied (NOTE_NOT_YOURS).
    *
    * @generated from rpc acme.notes.v1.NoteService.UpdateNote
    */
@@ -354,7 +652,7 @@ export const NoteService: GenService<{
     output: typeof UpdateNoteResponseSchema;
   },
   /**
-   * DeleteNote removes a note for good.
+   * DeleteNote removes a note for good, for everybody.
    *
    * @generated from rpc acme.notes.v1.NoteService.DeleteNote
    */
@@ -362,6 +660,62 @@ export const NoteService: GenService<{
     methodKind: "unary";
     input: typeof DeleteNoteRequestSchema;
     output: typeof DeleteNoteResponseSchema;
+  },
+  /**
+   * ShareNote lets another person see a note. That person also needs notes.note.read in the organization. Sharing again
+   * changes nothing.
+   *
+   * @generated from rpc acme.notes.v1.NoteService.ShareNote
+   */
+  shareNote: {
+    methodKind: "unary";
+    input: typeof ShareNoteRequestSchema;
+    output: typeof ShareNoteResponseSchema;
+  },
+  /**
+   * UnshareNote undoes ShareNote; where the note is not shared with the person, nothing changes.
+   *
+   * @generated from rpc acme.notes.v1.NoteService.UnshareNote
+   */
+  unshareNote: {
+    methodKind: "unary";
+    input: typeof UnshareNoteRequestSchema;
+    output: typeof UnshareNoteResponseSchema;
+  },
+  /**
+   * ListShares returns with whom a note is shared, in the order of sharing. Only the owner sees it.
+   *
+   * @generated from rpc acme.notes.v1.NoteService.ListShares
+   */
+  listShares: {
+    methodKind: "unary";
+    input: typeof ListSharesRequestSchema;
+    output: typeof ListSharesResponseSchema;
+  },
+  /**
+   * SearchNotes returns the notes that the caller may see and that have all words of the query, each as the beginning of
+   * a word, the newest first.
+   *
+   * @generated from rpc acme.notes.v1.NoteService.SearchNotes
+   */
+  searchNotes: {
+    methodKind: "unary";
+    input: typeof SearchNotesRequestSchema;
+    output: typeof SearchNotesResponseSchema;
+  },
+  /**
+   * WatchNotes tells what changes in the notes that the caller may see, as it happens. To miss nothing: open the stream,
+   * wait for its first message, then list; when the stream breaks, open it again with the last resume_token. A change
+   * may be told more than once, and what is told is the note as it is then. The stream ends with permission_denied once
+   * the caller may not read notes any more, with aborted (ACCESS_CHANGED) when the caller begins or ceases to see
+   * everybody's notes: list again; and with unavailable when it is to be resumed with another instance.
+   *
+   * @generated from rpc acme.notes.v1.NoteService.WatchNotes
+   */
+  watchNotes: {
+    methodKind: "server_streaming";
+    input: typeof WatchNotesRequestSchema;
+    output: typeof WatchNotesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_acme_notes_v1_note, 0);
