@@ -1,19 +1,22 @@
-// Package allinone puts every service and the gateway into one process, without Consul: for development and tests.
-// Services call each other within the process; the gateway reaches them over loopback, as it would anywhere.
+// Package allinone puts the core services, the gateway, and modules of a team's own into one process, without Consul:
+// for development and tests. Services call each other within the process; the gateway reaches them over loopback, as it
+// would anywhere. It must not know which other modules there are: a program that wants them lists them.
 package allinone
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
+	"slices"
 
 	"ashlar.dev/gateway"
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/kernel/workload"
+	"ashlar.dev/platform/loader"
 	"ashlar.dev/platform/service"
+	"ashlar.dev/platform/trail"
 	"ashlar.dev/services/audit"
 	"ashlar.dev/services/auth"
 	"ashlar.dev/services/authz"
@@ -28,95 +31,96 @@ type Config struct {
 	Database func(service string) config.Secret
 	// Gateway is the gateway's configuration; the services take what is common to all processes from it.
 	Gateway gateway.Config
-	// AdminEmail and AdminPasswordFile are the first administrator's; empty: there is none.
+	// AdminEmail is the first administrator's address; empty: there is none. The password is in one of the other two.
 	AdminEmail, AdminPasswordFile string
+	AdminPassword                 config.Secret
+	// Auth makes the module of auth; nil: auth.Module.
+	Auth func(auth.Config) service.Module
 	// Log is where all log.
 	Log io.Writer
+	// Fail is told when a part of the running platform cannot go on.
+	Fail service.Fail
 }
 
-// Platform is all services and the gateway, put together and not yet started.
+// Platform is services and the gateway, put together and not yet started.
 type Platform struct {
-	// Gateway is the single entry point.
-	Gateway *gateway.Gateway
+	*loader.Loader
 
-	env        *service.Environment
-	components []lifecycle.Component
-	log        *slog.Logger
-	group      *lifecycle.Group
+	// Gateway is the single entry point; nil where only services are loaded.
+	Gateway *gateway.Gateway
+	// Environment is what services find around them.
+	Environment *service.Environment
 }
 
-// New puts the platform together, and with it modules of a team's own.
+// New puts the platform together: the core services, the gateway, and modules of a team's own.
 func New(ctx context.Context, cfg Config, more ...service.Module) (*Platform, error) {
-	p := &Platform{env: service.NewLocalEnvironment(cfg.Key)}
-	p.components = p.env.Components
-	core := []service.Module{authz.Module(), audit.Module(), identity.Module(), auth.Module(auth.Config{
-		Config: cfg.Gateway.Config, AdminEmail: cfg.AdminEmail, AdminPasswordFile: cfg.AdminPasswordFile,
-	})}
-	for _, module := range append(core, more...) {
-		if err := p.add(ctx, cfg, module); err != nil {
-			return nil, err
-		}
-	}
-	t, err := newTelemetry(ctx, cfg, gateway.Name, gateway.Version)
+	p, t, err := newPlatform(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	own := cfg.Gateway
 	own.InstanceID = ""
-	if p.Gateway, err = gateway.New(own, p.env, t, p.fail); err != nil {
+	p.Gateway, err = gateway.New(own, p.Environment, t, cfg.Fail)
+	if err != nil {
 		return nil, err
 	}
-	p.components = append(p.components, p.Gateway.Components()...)
-	p.log = t.Log
-	return p, nil
+	p.Loader, err = loader.New(ctx, p.loading(cfg, t, p.front), modules(cfg, more))
+	return p, err
 }
 
-// With returns what runs the platform, with one component that starts before everything else, and one that starts when
-// all is ready. It is called once.
-func (p *Platform) With(first, last lifecycle.Component) (*lifecycle.Group, error) {
-	components := append([]lifecycle.Component(nil), p.components...)
-	for i := range components {
-		last.After = append(last.After, components[i].Name)
-		components[i].After = append(components[i].After, first.Name)
+// NewServices puts the named services together with those that they depend on, of the core services and a team's own, and
+// with audit, to which all deliver; without the gateway.
+func NewServices(ctx context.Context, cfg Config, more []service.Module, wanted ...string) (*Platform, error) {
+	p, t, err := newPlatform(ctx, cfg)
+	if err != nil {
+		return nil, err
 	}
-	var err error
-	p.group, err = lifecycle.NewGroup(p.log, append(components, first, last)...)
-	return p.group, err
+	if len(wanted) > 0 {
+		wanted = append(slices.Clone(wanted), trail.Service)
+	}
+	p.Loader, err = loader.New(ctx, p.loading(cfg, t, nil), modules(cfg, more), wanted...)
+	return p, err
 }
 
-// fail ends the process when a part of it cannot go on.
-func (p *Platform) fail(component string, err error) { p.group.Fail(component, err) }
+func newPlatform(ctx context.Context, cfg Config) (*Platform, *telemetry.Telemetry, error) {
+	t, err := telemetry.New(ctx, cfg.Gateway.Config.Config, telemetry.Process{Service: gateway.Name, Version: gateway.Version, InstanceID: gateway.Name}, cfg.Log)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", gateway.Name, err)
+	}
+	return &Platform{Environment: service.NewLocalEnvironment(cfg.Key)}, t, nil
+}
 
-func (p *Platform) add(ctx context.Context, cfg Config, module service.Module) error {
-	name := module.Manifest().Name
-	own := cfg.Gateway.Config
-	own.ListenAddr, own.DatabaseURL, own.InstanceID = loopback, cfg.Database(name), ""
-	// One process has one listener for operations: the gateway's.
-	own.OpsAddr = ""
-	t, err := newTelemetry(ctx, cfg, name, module.Manifest().Version)
-	if err != nil {
-		return err
+func modules(cfg Config, more []service.Module) []service.Module {
+	newAuth := cfg.Auth
+	if newAuth == nil {
+		newAuth = auth.Module
 	}
-	s, err := service.New(ctx, own, module, p.env, t, p.fail)
-	if err != nil {
-		return err
+	core := []service.Module{authz.Module(), audit.Module(), identity.Module(), newAuth(auth.Config{
+		Config: cfg.Gateway.Config, AdminEmail: cfg.AdminEmail, AdminPassword: cfg.AdminPassword, AdminPasswordFile: cfg.AdminPasswordFile,
+	})}
+	return append(core, more...)
+}
+
+func (p *Platform) loading(cfg Config, t *telemetry.Telemetry, more func([]string) ([]lifecycle.Component, error)) loader.Config {
+	return loader.Config{
+		Environment: p.Environment, More: more, Out: cfg.Log, Log: t.Log, Fail: cfg.Fail,
+		Service: func(name string) service.Config {
+			own := cfg.Gateway.Config
+			own.ListenAddr, own.DatabaseURL, own.InstanceID = loopback, cfg.Database(name), ""
+			// One process has one listener for operations: the gateway's.
+			own.OpsAddr = ""
+			return own
+		},
 	}
-	components := s.Components()
-	for _, dependency := range module.Manifest().DependsOn {
-		// In one group a service that waited for one that starts later would wait for ever.
-		components[0].After = append(components[0].After, service.Registration(dependency.Name))
-	}
-	p.components = append(p.components, components...)
-	return nil
+}
+
+// front returns the gateway's components, which open the door when all services are ready, and close it first.
+func (p *Platform) front(ready []string) ([]lifecycle.Component, error) {
+	components := slices.Clone(p.Gateway.Components())
+	door := slices.IndexFunc(components, func(c lifecycle.Component) bool { return c.Name == gateway.Door })
+	components[door].After = append(slices.Clone(components[door].After), ready...)
+	return components, nil
 }
 
 // loopback is where the services listen for the gateway.
 const loopback = "127.0.0.1:0"
-
-func newTelemetry(ctx context.Context, cfg Config, name, version string) (*telemetry.Telemetry, error) {
-	t, err := telemetry.New(ctx, cfg.Gateway.Config.Config, telemetry.Process{Service: name, Version: version, InstanceID: name}, cfg.Log)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return t, nil
-}

@@ -33,6 +33,12 @@ import (
 // Name is the gateway's name in discovery.
 const Name = "gateway"
 
+// Door is the name of the component before which the gateway needs nobody. Where all is in one process, it comes after
+// the services, so that the first look finds them all and nobody is let in before.
+const Door = Name + "/" + door
+
+const door = "routes"
+
 // Version is the gateway's version.
 const Version = "0.1.0"
 
@@ -122,7 +128,7 @@ func (g *Gateway) Components() []lifecycle.Component {
 	return lifecycle.Chain(Name, g.env.Components, []lifecycle.Component{
 		{Name: "telemetry", Stop: g.telemetry.Shutdown},
 		{Name: "ops", Start: g.ops.Start, Stop: g.ops.Stop},
-		{Name: "routes", Start: g.look, Stop: g.learner.Stop, StartTimeout: g.cfg.DependencyTimeout},
+		{Name: door, Start: g.look, Stop: g.learner.Stop, StartTimeout: g.cfg.DependencyTimeout},
 		{Name: "server", Start: g.serve, Stop: g.shutdown, StopTimeout: stopTimeout},
 		g.membership().Component(),
 	})

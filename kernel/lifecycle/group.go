@@ -36,6 +36,8 @@ type Step struct {
 	// Done tells that it has ended; Err is then what went wrong.
 	Done bool
 	Err  error
+	// GivenUp tells that it was a start that failed because it was not to go on.
+	GivenUp bool
 }
 
 // NewGroup returns a group of components in the order of their dependencies; for its errors see Order.
@@ -63,20 +65,20 @@ func (g *Group) steps(of *[]Step) []Step {
 }
 
 // begin notes that a step has begun, and returns what notes its end.
-func (g *Group) begin(steps *[]Step, component string) func(error) time.Duration {
+func (g *Group) begin(steps *[]Step, component string) func(err error, givenUp bool) Step {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	i, begun := len(*steps), time.Now()
 	*steps = append(*steps, Step{Component: component, Begun: begun})
-	return func(err error) time.Duration {
+	return func(err error, givenUp bool) Step {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		step := &(*steps)[i]
-		step.Took, step.Done, step.Err = time.Since(begun), true, err
+		step.Took, step.Done, step.Err, step.GivenUp = time.Since(begun), true, err, givenUp
 		if steps == &g.starts && err == nil {
 			g.started[component] = true
 		}
-		return step.Took
+		return *step
 	}
 }
 
@@ -91,16 +93,15 @@ func (g *Group) Start(ctx context.Context) error {
 		if starting.Err() != nil {
 			return false, func() {}
 		}
-		begun := time.Now()
-		err := g.StartComponent(starting, c)
-		return err == nil, func() {
+		step := g.start(starting, c)
+		return step.Err == nil, func() {
 			switch {
-			case err == nil:
-			case starting.Err() == nil:
-				failures = append(failures, err)
-				cancel()
+			case step.Err == nil:
+			case step.GivenUp:
+				abandoned = append(abandoned, fmt.Errorf("given up after %s: %w", step.Took.Round(time.Millisecond), step.Err))
 			default:
-				abandoned = append(abandoned, fmt.Errorf("given up after %s: %w", time.Since(begun).Round(time.Millisecond), err))
+				failures = append(failures, step.Err)
+				cancel()
 			}
 		}
 	})
@@ -109,7 +110,7 @@ func (g *Group) Start(ctx context.Context) error {
 		return nil
 	case len(failures) == 0:
 		// Somebody asked for the end; why each has failed is in that.
-		failures = append(abandoned, fmt.Errorf("start: %w", context.Cause(ctx)))
+		failures = append([]error{fmt.Errorf("start: %w", context.Cause(ctx))}, abandoned...)
 	default:
 		for _, err := range abandoned {
 			failures = append(failures, errors.New(err.Error())) // it failed because another one did, so it does not count
@@ -125,21 +126,23 @@ func (g *Group) complete() bool {
 }
 
 // StartComponent starts one component; it is for adapters that start components themselves, in the order of Components.
-func (g *Group) StartComponent(ctx context.Context, c Component) error {
+func (g *Group) StartComponent(ctx context.Context, c Component) error { return g.start(ctx, c).Err }
+
+func (g *Group) start(ctx context.Context, c Component) Step {
 	end := g.begin(&g.starts, c.Name)
 	var err error
 	if c.Start != nil {
-		ctx, cancel := context.WithTimeout(ctx, c.startTimeout())
+		bounded, cancel := context.WithTimeout(ctx, c.startTimeout())
 		defer cancel()
-		if err = c.Start(ctx); err != nil {
+		if err = c.Start(bounded); err != nil {
 			err = fmt.Errorf("start %s: %w", c.Name, err)
 		}
 	}
-	took := end(err)
+	step := end(err, err != nil && ctx.Err() != nil)
 	if err == nil {
-		g.log.DebugContext(ctx, "started", "component", c.Name, "took", took)
+		g.log.DebugContext(ctx, "started", "component", c.Name, "took", step.Took)
 	}
-	return err
+	return step
 }
 
 // Stop stops the components that had started, each as soon as those that come after it have stopped or used up their
@@ -169,7 +172,7 @@ func (g *Group) Stop(ctx context.Context) error {
 func (g *Group) StopComponent(ctx context.Context, c Component) error {
 	end := g.begin(&g.stops, c.Name)
 	if c.Stop == nil {
-		end(nil)
+		end(nil, false)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.stopTimeout())
@@ -184,11 +187,11 @@ func (g *Group) StopComponent(ctx context.Context, c Component) error {
 	}
 	if err != nil {
 		err = fmt.Errorf("stop %s: %w", c.Name, err)
-		end(err)
+		end(err, false)
 		g.log.WarnContext(ctx, "did not stop cleanly", "component", c.Name, "error", err)
 		return err
 	}
-	g.log.DebugContext(ctx, "stopped", "component", c.Name, "took", end(nil))
+	g.log.DebugContext(ctx, "stopped", "component", c.Name, "took", end(nil, false).Took)
 	return nil
 }
 

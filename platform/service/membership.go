@@ -47,7 +47,18 @@ func (m *Membership) Component() lifecycle.Component {
 	return lifecycle.Component{Name: registration, Start: m.join, Stop: m.leave, StopTimeout: m.DrainTime + leaveTimeout}
 }
 
-const registration = "registration"
+const (
+	registration   = "registration"
+	relay          = "outbox"
+	dependenciesOf = "dependencies"
+)
+
+// Outbox returns the name of the component of a service that delivers its events to audit. It needs the service's database,
+// and nothing of the service comes to harm where it starts late.
+func Outbox(service string) string { return service + "/" + relay }
+
+// Dependencies returns the name of the component of a service before which it needs no other service to be there.
+func Dependencies(service string) string { return service + "/" + dependenciesOf }
 
 // Registration returns the name of the component of a service whose start makes the service ready for others.
 func Registration(service string) string { return service + "/" + registration }

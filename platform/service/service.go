@@ -141,6 +141,10 @@ func (s *Service) decider() access.Decider {
 // Components returns what has to be started, in names that begin with the service's name and a slash.
 func (s *Service) Components() []lifecycle.Component { return s.components }
 
+// Close closes what a service has from the beginning, for those that build services and then do not start them. One that
+// has stopped is left alone.
+func (s *Service) Close() error { return s.db.Close() }
+
 // Name returns the service's name.
 func (s *Service) Name() string { return s.manifest.Name }
 
@@ -156,8 +160,8 @@ func (s *Service) assemble() []lifecycle.Component {
 		{Name: "connections", Stop: func(context.Context) error { return s.db.Close() }},
 		{Name: "ops", Start: s.ops.Start, Stop: s.ops.Stop},
 		{Name: "database", Start: s.openDatabase, StartTimeout: s.cfg.DependencyTimeout + s.cfg.MigrationTimeout},
-		{Name: "outbox", Start: s.relay.Start, Stop: s.relay.Stop},
-		{Name: "dependencies", Start: s.awaitDependencies, StartTimeout: s.cfg.DependencyTimeout + time.Second},
+		{Name: relay, Start: s.relay.Start, Stop: s.relay.Stop},
+		{Name: dependenciesOf, Start: s.awaitDependencies, StartTimeout: s.cfg.DependencyTimeout + time.Second},
 		s.registerModule(),
 	}
 	for _, c := range s.parts.Components {

@@ -29,6 +29,7 @@ import (
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/discovery"
 	"ashlar.dev/kernel/lifecycle"
+	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/kernel/workload"
 	"ashlar.dev/platform/service"
@@ -157,14 +158,7 @@ func (w *World) asService(ctx context.Context, name, target string) *connect.Cli
 }
 
 func (w *World) client(target, header, value string) *connect.Client {
-	return connect.NewClient(w.Env.Hub.Transport(target), func(next connect.ClientFunc) connect.ClientFunc {
-		return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
-			if info, ok := connect.CallInfoForClientContext(ctx); ok {
-				info.RequestHeader().Set(header, value)
-			}
-			return next(ctx, spec)
-		}
-	})
+	return connect.NewClient(w.Env.Hub.Transport(target), rpc.SendHeader(header, value))
 }
 
 // AwaitEvent waits until audit has an event that satisfies ok, and returns it.

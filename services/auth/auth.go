@@ -18,6 +18,7 @@ import (
 	"ashlar.dev/services/auth/internal/api"
 	"ashlar.dev/services/auth/internal/keyring"
 	"ashlar.dev/services/auth/internal/password"
+	"ashlar.dev/services/auth/internal/setting"
 	"ashlar.dev/services/auth/internal/store"
 	"ashlar.dev/services/auth/migrations"
 )
@@ -35,22 +36,17 @@ const (
 // adminTimeout bounds how long the first administrator may take to make.
 const adminTimeout = time.Minute
 
-// settings is what tests set otherwise.
-type settings struct {
-	clock     func() time.Time
-	passwords password.Params
-}
-
 // Module returns what makes the service.
-func Module(cfg Config) service.Module {
-	return module{cfg, settings{clock: time.Now, passwords: password.DefaultParams}}
-}
+func Module(cfg Config) service.Module { return NewModule(cfg, setting.Default()) }
+
+// NewModule is Module with other settings than those of a platform, for package authtest.
+func NewModule(cfg Config, set setting.Set) service.Module { return module{cfg, set} }
 
 var parsed = sync.OnceValue(func() *manifest.Manifest { return manifest.MustParse(moduleYAML) })
 
 type module struct {
 	cfg Config
-	set settings
+	set setting.Set
 }
 
 func (module) Manifest() *manifest.Manifest { return parsed() }
@@ -63,15 +59,15 @@ func (m module) Build(host *service.Host) (*service.Parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := store.New(host.Database, host.Trail, set.clock)
-	ring, err := keyring.New(s, host.Key.Derive(signingKeyPurpose), set.clock)
+	s := store.New(host.Database, host.Trail, set.Clock)
+	ring, err := keyring.New(s, host.Key.Derive(signingKeyPurpose), set.Clock)
 	if err != nil {
 		return nil, err
 	}
 	people := account.NewPeople(host.Clients)
-	desk := account.NewDesk(people, s, password.NewHasher(set.passwords), host.Log)
+	desk := account.NewDesk(people, s, password.NewHasher(set.Passwords), host.Log)
 	sweeper := account.NewSweeper(people, s, host.Log)
-	tokens := api.NewTokens(ring, host.Key.Derive(refreshTokenPurpose), set.clock)
+	tokens := api.NewTokens(ring, host.Key.Derive(refreshTokenPurpose), set.Clock)
 	components := []lifecycle.Component{{Name: "keys", Start: ring.Open}}
 	if admin {
 		administrator := account.NewAdministrator(desk, host.Clients, host.Log)

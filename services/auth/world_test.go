@@ -19,8 +19,8 @@ import (
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/kernel/workload"
 	"ashlar.dev/platform/service"
-	"ashlar.dev/services/auth/internal/password"
 	"ashlar.dev/services/auth/internal/peertest"
+	"ashlar.dev/services/auth/internal/setting"
 )
 
 const (
@@ -69,8 +69,9 @@ func (w *world) start(cfg Config) (stop func(), err error) {
 	ctx := w.t.Context()
 	tel, err := telemetry.New(ctx, telemetry.Config{}, telemetry.Process{Service: "auth"}, io.Discard)
 	require.NoError(w.t, err)
-	set := settings{clock: w.clock, passwords: password.Params{Memory: 64, Passes: 1, Threads: 1}}
-	s, err := service.New(ctx, cfg.Config, module{cfg, set}, w.env, tel, func(component string, err error) {
+	set := setting.Cheap()
+	set.Clock = w.clock
+	s, err := service.New(ctx, cfg.Config, NewModule(cfg, set), w.env, tel, func(component string, err error) {
 		w.t.Errorf("%s: %v", component, err)
 	})
 	if err != nil {

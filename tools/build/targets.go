@@ -49,7 +49,7 @@ var targets = []target{
 		"./gateway/cmd/gateway",
 		"./platformctl/cmd/platformctl",
 	).lasting(3 * time.Minute),
-	ours("dev", "./allinone/cmd/ashlar-dev").lasting(3 * time.Minute),
+	ours("dev", "./dev/cmd/ashlar-dev").lasting(3 * time.Minute),
 }
 
 // tool is a target whose module is the folder of the same name under tools/, outside the workspace: its dependencies
@@ -66,7 +66,7 @@ func ours(name string, packages ...string) target {
 		name:     name,
 		packages: packages,
 		sources: []string{
-			"gen/go", "kernel", "ent", "platform", "services", "gateway", "allinone", "platformctl",
+			"gen/go", "kernel", "ent", "platform", "services", "gateway", "allinone", "dev", "platformctl",
 			"gen/go.mod", "gen/go.sum", "go.work", "go.work.sum",
 		},
 		flags: []string{"-trimpath", "-buildvcs=false"},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -30,8 +31,12 @@ type settings struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == testLoadCommand {
+		os.Exit(testLoad(os.Args[2:], os.Stdout, os.Stderr))
+	}
 	begun := time.Now()
-	fxadapter.Main("ashlar-dev", "Runs the whole platform in one process, without Consul.", func(cfg settings) fx.Option {
+	fxadapter.Main("ashlar-dev", "Runs the whole platform in one process, without Consul. "+
+		"`ashlar-dev test-load` loads services on databases of their own, says how that went, and ends.", func(cfg settings) fx.Option {
 		return graph(cfg, os.Stdout, begun)
 	})
 }
@@ -66,19 +71,26 @@ func assemble(cfg settings, h *home.Home, out io.Writer, begun time.Time) (*life
 	if err := notify(out, admin); err != nil {
 		return nil, err
 	}
+	var group *lifecycle.Group
 	platform, err := allinone.New(context.Background(), allinone.Config{
 		Database: h.SQLite, Key: key, Gateway: cfg.Config, Log: os.Stderr,
 		AdminEmail: admin.Email, AdminPasswordFile: admin.PasswordFile,
-	})
+		Fail: func(component string, err error) { group.Fail(component, err) },
+	}, modules...)
 	if err != nil {
 		return nil, err
 	}
-	return platform.With(
+	all := platform.Component("platform")
+	all.After = []string{"home"}
+	group, err = lifecycle.NewGroup(
+		slog.New(slog.DiscardHandler), // the platform logs itself what it does
 		lifecycle.Component{Name: "home", Stop: func(context.Context) error { h.Close(); return nil }},
-		lifecycle.Component{Name: "ready", Start: func(context.Context) error {
+		all,
+		lifecycle.Component{Name: "ready", After: []string{all.Name}, Start: func(context.Context) error {
 			return welcome(out, platform.Gateway.Address(), admin, time.Since(begun))
 		}},
 	)
+	return group, err
 }
 
 // notify says which settings are not followed.

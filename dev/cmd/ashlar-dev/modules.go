@@ -1,0 +1,6 @@
+package main
+
+import "ashlar.dev/platform/service"
+
+// modules are the services of this repository beside the core ones: one import and one line each.
+var modules = []service.Module{}
