@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -60,13 +61,16 @@ func (u *Up) detach(ctx context.Context, streams *output.Streams) error {
 func (u *Up) arguments() []string {
 	arguments := []string{"up", "--background", "--home=" + u.Home, "--gateway-addr=" + u.GatewayAddr,
 		"--ready-timeout=" + u.ReadyTimeout.String(), "--stop-timeout=" + u.StopTimeout.String()}
-	for flag, value := range map[string]string{"bin": u.Bin, "consul-addr": u.ConsulAddr, "admin-email": u.AdminEmail} {
+	for flag, value := range map[string]string{"bin": u.Bin, "consul-addr": u.ConsulAddr, "admin-email": u.AdminEmail, "root": u.Root} {
 		if value != "" {
 			arguments = append(arguments, "--"+flag+"="+value)
 		}
 	}
 	if u.NoRestart {
 		arguments = append(arguments, "--no-restart")
+	}
+	if len(u.Only) > 0 {
+		arguments = append(arguments, "--only="+strings.Join(u.Only, ","))
 	}
 	return arguments
 }

@@ -40,12 +40,12 @@ func parseEnviron(environ []string) map[string]string {
 }
 
 // checkEnviron refuses what would not do what it seems to.
-func checkEnviron(inherited map[string]string) error {
+func checkEnviron(inherited map[string]string, programs []program) error {
 	if inherited[prefix+"DATABASE_URL"] == "" {
 		return nil
 	}
 	var names []string
-	for _, p := range platform {
+	for _, p := range programs {
 		if p.database {
 			names = append(names, databaseVariable(p.name))
 		}
@@ -97,7 +97,7 @@ func isOurs(name string) bool {
 		return true
 	}
 	switch strings.TrimPrefix(name, prefix) {
-	case "LISTEN_ADDR", "OPS_ADDR", "INSTANCE_ID", "GATEWAY_ADDR", "HOME", "BIN",
+	case "LISTEN_ADDR", "OPS_ADDR", "INSTANCE_ID", "GATEWAY_ADDR", "HOME", "BIN", "ROOT",
 		"ADMIN_EMAIL", "ADMIN_PASSWORD", "ADMIN_PASSWORD_FILE":
 		return strings.HasPrefix(name, prefix)
 	}

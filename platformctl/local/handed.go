@@ -13,17 +13,6 @@ import (
 	"strings"
 )
 
-// Databases returns the names of the services that have a database, in the order of their start.
-func Databases() []string {
-	var names []string
-	for _, p := range platform {
-		if p.database {
-			names = append(names, p.name)
-		}
-	}
-	return names
-}
-
 // Script is the file with the environment that up wrote for a program in a home folder; it says so where there is none.
 func Script(home, program string) (string, error) {
 	path, err := filepath.Abs(filepath.Join(home, "env", program))

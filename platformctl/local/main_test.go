@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 			code = leaked
 		}
 		os.Exit(code)
-	case "audit", "identity", "authz", "auth", "gateway":
+	case "audit", "identity", "authz", "auth", "gateway", "notes":
 		os.Exit(fakeService(name))
 	default:
 		goleak.VerifyTestMain(m)

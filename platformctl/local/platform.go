@@ -1,26 +1,113 @@
 package local
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"ashlar.dev/kernel/manifest"
+	"ashlar.dev/platformctl/workspace"
+)
+
+// Programs with a place of their own. What else there is the workspace knows.
+const (
+	consulName  = "consul"
+	gatewayName = "gateway"
+	auditName   = "audit"
+	authName    = "auth"
+	authzName   = "authz"
+)
 
 // program is one of the platform's own processes.
 type program struct {
-	name     string // of its binary and of its service in Consul
-	database bool   // it has one
-	admin    bool   // it makes the first administrator
-	gateway  bool   // it is where callers come in
-	rpc      string // one of its RPC services, for asking the gateway whether it knows the way
+	name      string   // of its binary and of its service in Consul
+	database  bool     // it has one
+	admin     bool     // it makes the first administrator
+	gateway   bool     // it is where callers come in
+	dependsOn []string // names of programs that must be ready before it is
+	rpcs      []string // its RPC services, where it can be called through the gateway
 }
 
-// platform lists the platform's own processes. All are started at once, because each waits for those that it depends
-// on. They are stopped in the reverse of this order: the gateway first, so that no new call comes in; audit last, so
-// that the others can still deliver their events when they drain.
-// The gateway is the last one.
-var platform = []program{
-	{name: "audit", database: true, rpc: "ashlar.audit.v1.AuditService"},
-	{name: "identity", database: true, rpc: "ashlar.identity.v1.UserService"},
-	{name: "authz", database: true, rpc: "ashlar.authz.v1.RoleService"},
-	{name: "auth", database: true, admin: true, rpc: "ashlar.auth.v1.AuthService"},
-	{name: "gateway", gateway: true},
+// programs lists the platform's own processes: the services of the workspace, and the gateway. All are started at once,
+// because each waits for those that it depends on. They are stopped in the reverse of this order: the gateway first,
+// so that no new call comes in; then each before those that it depends on; audit last, so that the others can still
+// deliver their events when they drain. The gateway is the last one.
+func programs(w *workspace.Workspace) ([]program, error) {
+	// That every service needs authz, its manifest need not say.
+	positions, err := manifest.Resolve(w.Manifests(), manifest.Rules{Needed: []string{authzName}})
+	if err != nil {
+		return nil, err
+	}
+	order := make([]string, len(positions))
+	after := map[string][]string{}
+	for i, p := range positions {
+		order[i] = p.Manifest.Name
+		after[p.Manifest.Name] = p.After
+	}
+	if i := slices.Index(order, auditName); i > 0 {
+		order = append([]string{auditName}, slices.Delete(order, i, i+1)...)
+	}
+	list := make([]program, 0, len(order)+1)
+	for _, name := range order {
+		if name == gatewayName || name == consulName {
+			return nil, fmt.Errorf("a service cannot be named %s: the platform has a program of that name", name)
+		}
+		service, _ := w.Find(name)
+		// A service that has no tables of its own has the one for its events.
+		p := program{name: name, database: true, admin: name == authName, dependsOn: after[name]}
+		if service.Manifest.Gateway.Expose {
+			p.rpcs = service.Manifest.Services
+		}
+		list = append(list, p)
+	}
+	return append(list, program{name: gatewayName, gateway: true}), nil
+}
+
+// closure returns the names of programs together with all that they depend on.
+func closure(list []program, names []string) []string {
+	found := slices.Clone(names)
+	for i := 0; i < len(found); i++ {
+		for _, p := range list {
+			if p.name != found[i] {
+				continue
+			}
+			for _, d := range p.dependsOn {
+				if !slices.Contains(found, d) {
+					found = append(found, d)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// core are services that every other needs while it runs, whether it says so or not: for the record, and for the keys of
+// access tokens.
+var core = []string{auditName, authName}
+
+// needed returns the names of the programs that have to run for these: all that they and the core services depend on,
+// and the gateway. No names mean all programs.
+func needed(list []program, names []string) ([]string, error) {
+	all := make([]string, len(list))
+	for i, p := range list {
+		all[i] = p.name
+	}
+	if len(names) == 0 {
+		return all, nil
+	}
+	for _, name := range names {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("%w %q; there are: %s", errUnknownUnit, name, strings.Join(all, ", "))
+		}
+	}
+	there := func(name string) bool { return slices.Contains(all, name) }
+	wanted := append(slices.Clone(names), gatewayName)
+	for _, name := range core {
+		if there(name) && !slices.Contains(wanted, name) {
+			wanted = append(wanted, name)
+		}
+	}
+	return closure(list, wanted), nil
 }
 
 // databaseVariable names the environment variable with the address of a service's database.

@@ -22,13 +22,21 @@ import (
 const patience = 60 * time.Second
 
 // services are the platform's, in the order in which they must stop.
-var services = []string{"gateway", "auth", "authz", "identity", "audit"}
+var services = []string{"gateway", "auth", "identity", "authz", "audit"}
+
+// manifests are those of the platform's services: what there is to start is read from them.
+var manifests = map[string]string{
+	"audit":    "name: audit\nversion: 1.0.0\nservices: [ashlar.audit.v1.AuditService]\ndependsOn: [authz]\ngateway: {expose: true}\n",
+	"auth":     "name: auth\nversion: 1.0.0\nservices: [ashlar.auth.v1.AuthService]\ndependsOn: [identity, authz]\ngateway: {expose: true}\n",
+	"authz":    "name: authz\nversion: 1.0.0\nservices: [ashlar.authz.v1.RoleService]\ngateway: {expose: true}\n",
+	"identity": "name: identity\nversion: 1.0.0\nservices: [ashlar.identity.v1.UserService]\ndependsOn: [authz]\ngateway: {expose: true}\n",
+}
 
 // platformTest has folders with everything that a run of platformctl needs.
 type platformTest struct {
-	t                 *testing.T
-	bin, home, orders string
-	env               []string
+	t                       *testing.T
+	root, bin, home, orders string
+	env                     []string
 }
 
 func newPlatformTest(t *testing.T, env ...string) *platformTest {
@@ -38,28 +46,46 @@ func newPlatformTest(t *testing.T, env ...string) *platformTest {
 	dir, err := os.MkdirTemp("", "platformctl") //nolint:usetesting // as said
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &platformTest{t: t, bin: filepath.Join(dir, "bin"), home: filepath.Join(dir, "the home"), orders: filepath.Join(dir, "orders")}
+	p := &platformTest{t: t, root: dir, bin: filepath.Join(dir, "bin"), home: filepath.Join(dir, "the home"), orders: filepath.Join(dir, "orders")}
 	for _, folder := range []string{p.bin, p.orders} {
 		require.NoError(t, os.Mkdir(folder, 0o700))
 	}
-	self, err := os.Executable()
-	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.work"), []byte("go 1.26.0\n"), 0o600))
+	for name, manifest := range manifests {
+		p.manifest(name, manifest)
+	}
 	for _, name := range append([]string{"platformctl"}, services...) {
-		// Not a symbolic link, because a program asks where it is itself.
-		if os.Link(self, filepath.Join(p.bin, name)) != nil {
-			content, err := os.ReadFile(self)
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(filepath.Join(p.bin, name), content, 0o700))
-		}
+		p.program(name)
 	}
 	consul, err = filepath.Abs(consul)
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(consul, filepath.Join(p.bin, "consul")))
 	p.env = append([]string{
-		"PATH=/nowhere", "ASHLAR_HOME=" + p.home, "ASHLAR_GATEWAY_ADDR=127.0.0.1:0", fakeDir + "=" + p.orders,
+		"PATH=/nowhere", "ASHLAR_HOME=" + p.home, "ASHLAR_ROOT=" + p.root, "ASHLAR_GATEWAY_ADDR=127.0.0.1:0", fakeDir + "=" + p.orders,
 		"GORACE=atexit_sleep_ms=0", // a program with the race detector sleeps a second at its end
 	}, env...)
 	return p
+}
+
+// manifest writes the module.yaml of a service.
+func (p *platformTest) manifest(service, content string) {
+	p.t.Helper()
+	folder := filepath.Join(p.root, "services", service)
+	require.NoError(p.t, os.MkdirAll(folder, 0o700))
+	require.NoError(p.t, os.WriteFile(filepath.Join(folder, "module.yaml"), []byte(content), 0o600))
+}
+
+// program makes this test binary a program of the platform.
+func (p *platformTest) program(name string) {
+	p.t.Helper()
+	self, err := os.Executable()
+	require.NoError(p.t, err)
+	// Not a symbolic link, because a program asks where it is itself.
+	if os.Link(self, filepath.Join(p.bin, name)) != nil {
+		content, err := os.ReadFile(self)
+		require.NoError(p.t, err)
+		require.NoError(p.t, os.WriteFile(filepath.Join(p.bin, name), content, 0o700))
+	}
 }
 
 // order gives a fake service an order.

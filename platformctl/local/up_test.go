@@ -343,6 +343,10 @@ func TestWhatCannotWorkIsSaidBeforeAnythingStarts(t *testing.T) {
 		{name: "gateway's address is taken", env: "ASHLAR_GATEWAY_ADDR=" + listener.Addr().String(), args: []string{"up"}, code: exit.Failure, says: "the gateway cannot use its address"},
 		{name: "one database for all", env: "ASHLAR_DATABASE_URL=postgres://x", args: []string{"up"}, code: exit.Usage, says: "ASHLAR_AUTH_DATABASE_URL"},
 		{name: "missing program", args: []string{"up"}, spoil: func(p *platformTest) { _ = os.Remove(filepath.Join(p.bin, "authz")) }, code: exit.Failure, says: "the program of the service authz is missing"},
+		{name: "broken manifest", args: []string{"up"}, spoil: func(p *platformTest) { p.manifest("notes", "name: notes\n") }, code: exit.Failure, says: "services/notes/module.yaml"},
+		{name: "service in nobody's list", args: []string{"up"}, spoil: func(p *platformTest) { p.manifest("notes", "name: notes\nversion: 1.0.0\n") }, code: exit.Failure, says: "the program of the service notes is missing"},
+		{name: "dependency that is not there", args: []string{"up"}, spoil: func(p *platformTest) { p.manifest("notes", "name: notes\nversion: 1.0.0\ndependsOn: [orders]\n") }, code: exit.Failure, says: "notes depends on orders"},
+		{name: "no repository", env: "ASHLAR_ROOT=/", args: []string{"up"}, code: exit.Failure, says: "is no repository of a platform"},
 		{name: "spoilt key", args: []string{"up"}, spoil: func(p *platformTest) {
 			_ = os.Mkdir(p.home, 0o700)
 			_ = os.WriteFile(filepath.Join(p.home, "cluster.key"), []byte("x"), 0o600)
@@ -366,4 +370,19 @@ func TestWhatCannotWorkIsSaidBeforeAnythingStarts(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAFolderUnderServicesIsEnough(t *testing.T) {
+	t.Parallel()
+	agent := consultest.Start(t)
+	p := newPlatformTest(t, "CONSUL_HTTP_ADDR="+agent.Addr)
+	p.program("notes")
+	p.manifest("notes", "name: notes\nversion: 1.0.0\ndependsOn: [identity]\n")
+	up := p.run("up")
+	up.until("Ctrl-C stops everything")
+	require.ElementsMatch(t, append([]string{"notes"}, services...), catalog(t, agent.Addr))
+	require.Regexp(t, `(?m)^notes +ready +127`, up.out.String())
+	require.Contains(t, p.traced("notes", "env"), "ASHLAR_DATABASE_URL=sqlite://")
+	up.stop()
+	require.Equal(t, "gateway\nnotes\nauth\nidentity\nauthz\naudit\n", p.read(p.orders, "stopped"))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -127,6 +128,31 @@ func TestConsulIsNotBuiltWhereThereIsOne(t *testing.T) {
 	}
 }
 
+// A new service is built without a word about it here.
+func TestProgramsOfServicesAreFound(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	write(t, root, "services/notes/cmd/notes/main.go", "package main\n")
+	write(t, root, "services/audit/cmd/audit/main.go", "package main\n")
+	write(t, root, "services/gone/cmd/gone/.keep", "")
+	write(t, root, "services/notes/cmd/README.md", "")
+	each, ok := lookup("services")
+	if !ok {
+		t.Fatal("there is no target services")
+	}
+	complete, err := each.complete(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := append(slices.Clone(each.packages), "./services/audit/cmd/audit", "./services/notes/cmd/notes")
+	if !slices.Equal(complete.packages, want) {
+		t.Fatalf("packages %q, want %q", complete.packages, want)
+	}
+	if again, _ := lookup("services"); len(again.packages) != len(each.packages) {
+		t.Fatalf("the list of targets has changed: %q", again.packages)
+	}
+}
+
 // Two programs of one name would overwrite each other, and a folder that is not there would never be built anew.
 func TestTargetsFitTheRepository(t *testing.T) {
 	t.Parallel()
@@ -134,6 +160,10 @@ func TestTargetsFitTheRepository(t *testing.T) {
 	root := filepath.Join("..", "..")
 	programs := make(map[string]string)
 	for _, each := range targets {
+		each, err := each.complete(root)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, program := range each.programs() {
 			if other, taken := programs[program]; taken {
 				t.Errorf("%s and %s both build %s", other, each.name, program)

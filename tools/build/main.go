@@ -54,6 +54,9 @@ func run(ctx context.Context, root string, wanted []string) error {
 		if !ok {
 			return fmt.Errorf("there is no target %q; there are: %s", name, strings.Join(names(), " "))
 		}
+		if found, err = found.complete(root); err != nil {
+			return err
+		}
 		selected = append(selected, found)
 	}
 

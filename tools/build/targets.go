@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -12,6 +14,7 @@ type target struct {
 	name     string
 	module   string        // the folder of the module, below the root; empty for the workspace
 	packages []string      // import paths, or folders that begin with "./"
+	found    string        // a pattern of folders below the root; those with a program are packages, too
 	output   string        // the program's file name, where it is not the last element of its package
 	sources  []string      // folders below the root that the programs are built from
 	flags    []string      // more flags of `go build`
@@ -41,14 +44,8 @@ var targets = []target{
 	},
 	tool("golangci", "github.com/golangci/golangci-lint/v2/cmd/golangci-lint").lasting(2 * time.Minute),
 
-	ours("services",
-		"./services/auth/cmd/auth",
-		"./services/identity/cmd/identity",
-		"./services/authz/cmd/authz",
-		"./services/audit/cmd/audit",
-		"./gateway/cmd/gateway",
-		"./platformctl/cmd/platformctl",
-	).lasting(3 * time.Minute),
+	ours("services", "./gateway/cmd/gateway", "./platformctl/cmd/platformctl").
+		with("services/*/cmd/*").lasting(3 * time.Minute),
 	ours("dev", "./dev/cmd/ashlar-dev").lasting(3 * time.Minute),
 }
 
@@ -72,6 +69,38 @@ func ours(name string, packages ...string) target {
 		flags: []string{"-trimpath", "-buildvcs=false"},
 		env:   []string{"CGO_ENABLED=0"},
 	}
+}
+
+// with adds the programs in the folders that match a pattern.
+func (t target) with(pattern string) target {
+	t.found = pattern
+
+	return t
+}
+
+// complete returns the target with the programs that are found below the root, in the order of their names.
+func (t target) complete(root string) (target, error) {
+	if t.found == "" {
+		return t, nil
+	}
+	folders, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(t.found)))
+	if err != nil {
+		return target{}, fmt.Errorf("find the programs of %s: %w", t.name, err)
+	}
+	t.packages = slices.Clone(t.packages)
+	for _, folder := range folders {
+		// A folder that git has left, of a service of another branch, has none.
+		if sources, err := filepath.Glob(filepath.Join(folder, "*.go")); err != nil || len(sources) == 0 {
+			continue
+		}
+		name, err := filepath.Rel(root, folder)
+		if err != nil {
+			return target{}, fmt.Errorf("find the programs of %s: %w", t.name, err)
+		}
+		t.packages = append(t.packages, "./"+filepath.ToSlash(name))
+	}
+
+	return t, nil
 }
 
 func (t target) lasting(takes time.Duration) target {
