@@ -76,7 +76,7 @@ func (c *ServiceCommand) Run(ctx context.Context, streams *output.Streams) error
 	if err != nil {
 		return err
 	}
-	if err := write(ctx, c.Root, []string{n.ProtoFolder(), n.ServiceFolder()}, fresh, changed); err != nil {
+	if err := write(ctx, c.Root, []string{n.ProtoFolder(), n.ServiceFolder(), n.throughGateway()}, fresh, changed); err != nil {
 		if ctx.Err() != nil {
 			return exit.With(exit.Interrupted, fmt.Errorf("interrupted; nothing was written"))
 		}
@@ -96,7 +96,7 @@ func tell(out io.Writer, n names, fresh, changed files) {
 	fmt.Fprintf(out, `
 Next:
   ./taskw gen                        generates the code of its schema and tables
-  go test ./%[1]s/...     runs its tests
+  go test ./%[1]s/... ./dev      runs its tests
   ./taskw up                         runs it with the others; stop a running one first
 
 The gateway then serves %[2]s.%[3]sService to whoever holds the role %[4]s.editor or %[4]s.viewer

@@ -46,6 +46,9 @@ func pluralOf(resource string) string {
 	return strings.Join(words, "_")
 }
 
+// Title returns the service's name as the beginning of a sentence: Orders.
+func (n names) Title() string { return pascal(n.Service) }
+
 // Pascal returns PurchaseOrder.
 func (n names) Pascal() string { return pascal(n.Resource) }
 
@@ -116,3 +119,6 @@ func pascal(s string) string {
 }
 
 func joined(s string) string { return strings.ReplaceAll(s, "_", "") }
+
+// GoModule returns the path of the service's Go module.
+func (n names) GoModule() string { return "ashlar.dev/" + n.ServiceFolder() }

@@ -28,7 +28,7 @@ type files map[string][]byte
 func render(n names) (files, error) {
 	paths := strings.NewReplacer("SERVICE", n.Service, "RESOURCE", n.Resource, "PLURAL", joined(n.Plural), "VERSION", n.Version)
 	out := files{}
-	for from, to := range map[string]string{"proto": n.ProtoFolder(), "service": n.ServiceFolder()} {
+	for from, to := range map[string]string{"proto": n.ProtoFolder(), "service": n.ServiceFolder(), "dev": "dev"} {
 		from := path.Join("templates", from)
 		err := fs.WalkDir(templates, from, func(name string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {

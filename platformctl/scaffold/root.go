@@ -20,7 +20,7 @@ const model = "services/identity"
 
 // checkRoot refuses a folder that is not the root of an Ashlar repository.
 func checkRoot(root string) error {
-	for _, name := range []string{"go.work", "proto", model + "/go.mod"} {
+	for _, name := range []string{workFile, "proto", model + "/go.mod", modulesFile} {
 		if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(name))); errors.Is(err, fs.ErrNotExist) {
 			return exit.With(exit.Usage, fmt.Errorf(
 				"%s is not there: run it in the root of the repository, or name it with --root", filepath.Join(root, name)))
@@ -31,11 +31,14 @@ func checkRoot(root string) error {
 	return nil
 }
 
+// throughGateway returns the file with the service's test among all others.
+func (n names) throughGateway() string { return "dev/" + n.Service + "_test.go" }
+
 var packageLine = regexp.MustCompile(`(?m)^package\s+([\w.]+)\s*;`)
 
 // checkFree refuses names of what is there already.
 func (n names) checkFree(root string) error {
-	for _, folder := range []string{n.ServiceFolder(), n.ProtoFolder()} {
+	for _, folder := range []string{n.ServiceFolder(), n.ProtoFolder(), n.throughGateway()} {
 		if _, err := os.Lstat(filepath.Join(root, filepath.FromSlash(folder))); err == nil {
 			return exit.With(exit.Conflict, fmt.Errorf("%s exists already: find another name, or remove it first", folder))
 		} else if !errors.Is(err, fs.ErrNotExist) {
@@ -74,7 +77,7 @@ func (n names) moduleFiles(root string) (files, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := parsed.AddModuleStmt("ashlar.dev/" + n.ServiceFolder()); err != nil {
+	if err := parsed.AddModuleStmt(n.GoModule()); err != nil {
 		return nil, err
 	}
 	out[mod], err = parsed.Format()

@@ -22,9 +22,9 @@ type writing struct {
 	undo          []func() error
 }
 
-// write makes the folders of fresh appear and replaces the files of changed. Until it begins to move, ending ctx leaves
+// write makes new folders and files appear, which hold all that is fresh, and replaces the files of changed. Until it begins to move, ending ctx leaves
 // the tree as it was.
-func write(ctx context.Context, root string, folders []string, fresh, changed files) (err error) {
+func write(ctx context.Context, root string, places []string, fresh, changed files) (err error) {
 	staging, err := os.MkdirTemp(root, stagingPattern)
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func write(ctx context.Context, root string, folders []string, fresh, changed fi
 			}
 		}
 	}
-	if err := w.move(folders, changed); err != nil {
+	if err := w.move(places, changed); err != nil {
 		for _, undo := range slices.Backward(w.undo) {
 			err = errors.Join(err, undo())
 		}
@@ -57,18 +57,18 @@ func put(name string, content []byte) error {
 	return os.WriteFile(name, content, 0o644)
 }
 
-// move moves new folders to their places first, then what refers to them.
-func (w *writing) move(folders []string, changed files) error {
-	for _, folder := range folders {
-		if err := w.makeParents(folder); err != nil {
+// move moves what is new to its place first, then what refers to them.
+func (w *writing) move(places []string, changed files) error {
+	for _, place := range places {
+		if err := w.makeParents(place); err != nil {
 			return err
 		}
-		to := w.in(w.root, folder)
-		// Rename would take the place of an empty folder.
+		to := w.in(w.root, place)
+		// Rename would take the place of a file or an empty folder.
 		if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(fmt.Errorf("%s has appeared meanwhile", folder), err)
+			return errors.Join(fmt.Errorf("%s has appeared meanwhile", place), err)
 		}
-		if err := os.Rename(w.in(w.staging, folder), to); err != nil {
+		if err := os.Rename(w.in(w.staging, place), to); err != nil {
 			return err
 		}
 		w.undo = append(w.undo, func() error { return os.RemoveAll(to) })
@@ -94,9 +94,9 @@ func (w *writing) replace(name string) error {
 	return nil
 }
 
-// makeParents makes the folders above a folder that are missing.
-func (w *writing) makeParents(folder string) error {
-	elements := strings.Split(path.Dir(folder), "/")
+// makeParents makes the folders above a place that are missing.
+func (w *writing) makeParents(place string) error {
+	elements := strings.Split(path.Dir(place), "/")
 	for i := range elements {
 		parent := w.in(w.root, path.Join(elements[:i+1]...))
 		err := os.Mkdir(parent, 0o755)
