@@ -12,9 +12,13 @@ import (
 	"ashlar.dev/platformctl/client"
 	"ashlar.dev/platformctl/curl"
 	"ashlar.dev/platformctl/exit"
+	"ashlar.dev/platformctl/grants"
 	"ashlar.dev/platformctl/local"
+	"ashlar.dev/platformctl/orgs"
 	"ashlar.dev/platformctl/output"
+	"ashlar.dev/platformctl/roles"
 	"ashlar.dev/platformctl/signin"
+	"ashlar.dev/platformctl/users"
 )
 
 const description = "Runs and operates an Ashlar platform."
@@ -24,6 +28,10 @@ type commands struct {
 	Local  local.Commands  `embed:""`
 	Signin signin.Commands `embed:""`
 	Curl   curl.Commands   `embed:""`
+	Users  users.Commands  `embed:""`
+	Orgs   orgs.Commands   `embed:""`
+	Roles  roles.Commands  `embed:""`
+	Grants grants.Commands `embed:""`
 }
 
 // stopped is panicked with where kong wants to end the process, which only main may do.

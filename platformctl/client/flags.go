@@ -110,3 +110,13 @@ func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
+
+// With connects, has use make its calls, and closes the connection.
+func (f *Flags) With(ctx context.Context, use func(*Connection) error) error {
+	c, err := f.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return use(c)
+}
