@@ -8,8 +8,10 @@ import (
 	"io"
 
 	"github.com/alecthomas/kong"
+	"github.com/willabides/kongplete"
 
 	"ashlar.dev/platformctl/client"
+	"ashlar.dev/platformctl/completion"
 	"ashlar.dev/platformctl/curl"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/grants"
@@ -32,6 +34,8 @@ type commands struct {
 	Orgs   orgs.Commands   `embed:""`
 	Roles  roles.Commands  `embed:""`
 	Grants grants.Commands `embed:""`
+
+	Completion completion.Commands `embed:""`
 }
 
 // stopped is panicked with where kong wants to end the process, which only main may do.
@@ -55,6 +59,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil {
 		panic(err) // a mistake in the tags of commands
 	}
+	kongplete.Complete(parser, kongplete.WithPredictors(completion.Predictors())) // ends here where a shell asks
 	command, err := parser.Parse(args)
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "platformctl: %v; see platformctl --help\n", err)

@@ -24,7 +24,7 @@ const (
 
 // ProfileFlags say where profiles are and which one is meant.
 type ProfileFlags struct {
-	Profile   string `help:"Profile to use: who is signed in where." env:"ASHLAR_PROFILE" default:"default" placeholder:"NAME" group:"Whom and where to call"`
+	Profile   string `help:"Profile to use: who is signed in where." env:"ASHLAR_PROFILE" default:"default" placeholder:"NAME" predictor:"profile" group:"Whom and where to call"`
 	ConfigDir string `help:"Folder of the profiles; ashlar in the user's configuration folder where not set." env:"ASHLAR_CONFIG_HOME" placeholder:"DIR" group:"Whom and where to call"`
 }
 
