@@ -13,6 +13,7 @@ import (
 	"ashlar.dev/platformctl/client"
 	"ashlar.dev/platformctl/completion"
 	"ashlar.dev/platformctl/curl"
+	"ashlar.dev/platformctl/database"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/grants"
 	"ashlar.dev/platformctl/local"
@@ -35,6 +36,7 @@ type commands struct {
 	Roles  roles.Commands  `embed:""`
 	Grants grants.Commands `embed:""`
 
+	Database   database.Commands   `embed:""`
 	Completion completion.Commands `embed:""`
 }
 
