@@ -72,4 +72,3 @@ func TestDatabaseCommandNeedsADatabase(t *testing.T) {
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "hunter2")
 }
-

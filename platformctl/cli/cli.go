@@ -24,7 +24,8 @@ import (
 	"ashlar.dev/platformctl/users"
 )
 
-const description = "Runs and operates an Ashlar platform."
+const description = "Runs and operates an Ashlar platform.\n\n" +
+	"To begin:\n\n  platformctl up -d\n  platformctl login --local\n  platformctl curl --list"
 
 // commands are all commands, by group.
 type commands struct {

@@ -143,7 +143,7 @@ func people() {
 }
 
 func newPerson(name string) error {
-	const password = "correct horse battery staple" //nolint:gosec // of people who exist in a test
+	const password = "correct horse battery staple"
 	ctx := context.Background()
 	flags := client.Flags{Gateway: os.Getenv("GATEWAY")}
 	connection, err := flags.Connect(ctx)

@@ -14,7 +14,7 @@ import (
 
 // Commands are the commands of this package.
 type Commands struct {
-	Completion Completion `cmd:"" help:"Write what a shell needs to complete command lines of platformctl."`
+	Completion Completion `cmd:"" group:"This machine" help:"Write what a shell needs to complete command lines of platformctl."`
 }
 
 // Completion is the command.

@@ -96,6 +96,9 @@ func (c *Curl) Run(ctx context.Context, streams *output.Streams) error {
 		open = connection.Anonymous
 	}
 	err = call.run(ctx, open(c.protocol()...))
+	if c.MaxTime > 0 && errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
+		err = exit.With(exit.Unavailable, fmt.Errorf("the call did not end by itself within --max-time %s", c.MaxTime))
+	}
 	if c.Verbose {
 		show(streams.Err, "<", info.ResponseHeader())
 		show(streams.Err, "< (trailer)", info.ResponseTrailer())

@@ -50,7 +50,9 @@ type List struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*List) Help() string { return "  platformctl grants list --everywhere --user bob@example.com" }
+func (*List) Help() string {
+	return "Example:\n\n  platformctl grants list --everywhere --user bob@example.com"
+}
 
 // Run implements the command.
 func (l *List) Run(ctx context.Context, streams *output.Streams) error {
@@ -86,7 +88,7 @@ type Grant struct {
 
 // Help implements kong.HelpProvider.
 func (*Grant) Help() string {
-	return "  platformctl grants grant bob@example.com identity.manager --org org_06h0v1ay63k8e8qsk2ec1jgs24"
+	return "Example:\n\n  platformctl grants grant bob@example.com identity.manager --org org_06h0v1ay63k8e8qsk2ec1jgs24"
 }
 
 // Run implements the command.
@@ -119,7 +121,7 @@ type Revoke struct {
 
 // Help implements kong.HelpProvider.
 func (*Revoke) Help() string {
-	return "  platformctl grants revoke bob@example.com identity.manager --org org_06h0v1ay63k8e8qsk2ec1jgs24"
+	return "Example:\n\n  platformctl grants revoke bob@example.com identity.manager --org org_06h0v1ay63k8e8qsk2ec1jgs24"
 }
 
 // Run implements the command.

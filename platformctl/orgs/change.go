@@ -20,7 +20,7 @@ type Create struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*Create) Help() string { return "  platformctl orgs create Acme" }
+func (*Create) Help() string { return "Example:\n\n  platformctl orgs create Acme" }
 
 // Run implements the command.
 func (n *Create) Run(ctx context.Context, streams *output.Streams) error {
@@ -43,7 +43,7 @@ type Update struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*Update) Help() string { return "  platformctl orgs update --name Apex" }
+func (*Update) Help() string { return "Example:\n\n  platformctl orgs update --name Apex" }
 
 // Run implements the command.
 func (u *Update) Run(ctx context.Context, streams *output.Streams) error {
@@ -73,7 +73,7 @@ type Deactivate struct {
 
 // Help implements kong.HelpProvider.
 func (*Deactivate) Help() string {
-	return "  platformctl orgs deactivate org_06h0v1ay63k8e8qsk2ec1jgs24"
+	return "Example:\n\n  platformctl orgs deactivate org_06h0v1ay63k8e8qsk2ec1jgs24"
 }
 
 // Run implements the command.
@@ -97,7 +97,7 @@ type Reactivate struct {
 
 // Help implements kong.HelpProvider.
 func (*Reactivate) Help() string {
-	return "  platformctl orgs reactivate org_06h0v1ay63k8e8qsk2ec1jgs24"
+	return "Example:\n\n  platformctl orgs reactivate org_06h0v1ay63k8e8qsk2ec1jgs24"
 }
 
 // Run implements the command.

@@ -33,7 +33,7 @@ type MembersList struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*MembersList) Help() string { return "  platformctl orgs members list --all" }
+func (*MembersList) Help() string { return "Example:\n\n  platformctl orgs members list --all" }
 
 // Run implements the command.
 func (l *MembersList) Run(ctx context.Context, streams *output.Streams) error {
@@ -64,7 +64,7 @@ type MembersAdd struct {
 
 // Help implements kong.HelpProvider.
 func (*MembersAdd) Help() string {
-	return "  platformctl orgs members add usr_06h0vkxwt1spx9cg67rqk14bcr"
+	return "Example:\n\n  platformctl orgs members add usr_06h0vkxwt1spx9cg67rqk14bcr"
 }
 
 // Run implements the command.
@@ -92,7 +92,7 @@ type MembersRemove struct {
 
 // Help implements kong.HelpProvider.
 func (*MembersRemove) Help() string {
-	return "  platformctl orgs members remove usr_06h0vkxwt1spx9cg67rqk14bcr --org org_06h0v1ay63k8e8qsk2ec1jgs24"
+	return "Example:\n\n  platformctl orgs members remove usr_06h0vkxwt1spx9cg67rqk14bcr --org org_06h0v1ay63k8e8qsk2ec1jgs24"
 }
 
 // Run implements the command.

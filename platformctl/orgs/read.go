@@ -16,7 +16,7 @@ type List struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*List) Help() string { return "  platformctl orgs list" }
+func (*List) Help() string { return "Example:\n\n  platformctl orgs list" }
 
 // Run implements the command.
 func (l *List) Run(ctx context.Context, streams *output.Streams) error {
@@ -46,7 +46,7 @@ type Get struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*Get) Help() string { return "  platformctl orgs get org_06h0v1ay63k8e8qsk2ec1jgs24" }
+func (*Get) Help() string { return "Example:\n\n  platformctl orgs get org_06h0v1ay63k8e8qsk2ec1jgs24" }
 
 // Run implements the command.
 func (g *Get) Run(ctx context.Context, streams *output.Streams) error {

@@ -26,7 +26,7 @@ type Create struct {
 
 // Help implements kong.HelpProvider.
 func (*Create) Help() string {
-	return "  platformctl roles create greeter --permission identity.member.add --permission identity.member.read"
+	return "Example:\n\n  platformctl roles create greeter --permission identity.member.add --permission identity.member.read"
 }
 
 // Run implements the command.
@@ -59,7 +59,7 @@ type Update struct {
 
 // Help implements kong.HelpProvider.
 func (*Update) Help() string {
-	return `  platformctl roles update greeter --description "Welcomes people"`
+	return "Example:\n\n" + `  platformctl roles update greeter --description "Welcomes people"`
 }
 
 // Run implements the command.
@@ -99,7 +99,7 @@ type Delete struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*Delete) Help() string { return "  platformctl roles delete greeter" }
+func (*Delete) Help() string { return "Example:\n\n  platformctl roles delete greeter" }
 
 // Run implements the command.
 func (d *Delete) Run(ctx context.Context, streams *output.Streams) error {

@@ -17,7 +17,7 @@ type List struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*List) Help() string { return "  platformctl roles list --everywhere" }
+func (*List) Help() string { return "Example:\n\n  platformctl roles list --everywhere" }
 
 // Run implements the command.
 func (l *List) Run(ctx context.Context, streams *output.Streams) error {
@@ -47,7 +47,7 @@ type Get struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*Get) Help() string { return "  platformctl roles get identity.manager --everywhere" }
+func (*Get) Help() string { return "Example:\n\n  platformctl roles get identity.manager --everywhere" }
 
 // Run implements the command.
 func (g *Get) Run(ctx context.Context, streams *output.Streams) error {

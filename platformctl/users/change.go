@@ -21,7 +21,9 @@ type Create struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*Create) Help() string { return `  platformctl users create bob@example.com --name "Bob B."` }
+func (*Create) Help() string {
+	return "Example:\n\n" + `  platformctl users create bob@example.com --name "Bob B."`
+}
 
 // Run implements the command.
 func (n *Create) Run(ctx context.Context, streams *output.Streams) error {
@@ -44,7 +46,9 @@ type Update struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*Update) Help() string { return `  platformctl users update bob@example.com --name "Robert B."` }
+func (*Update) Help() string {
+	return "Example:\n\n" + `  platformctl users update bob@example.com --name "Robert B."`
+}
 
 // Run implements the command.
 func (u *Update) Run(ctx context.Context, streams *output.Streams) error {
@@ -72,7 +76,7 @@ type Deactivate struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*Deactivate) Help() string { return "  platformctl users deactivate bob@example.com" }
+func (*Deactivate) Help() string { return "Example:\n\n  platformctl users deactivate bob@example.com" }
 
 // Run implements the command.
 func (d *Deactivate) Run(ctx context.Context, streams *output.Streams) error {
@@ -98,7 +102,7 @@ type Reactivate struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*Reactivate) Help() string { return "  platformctl users reactivate bob@example.com" }
+func (*Reactivate) Help() string { return "Example:\n\n  platformctl users reactivate bob@example.com" }
 
 // Run implements the command.
 func (r *Reactivate) Run(ctx context.Context, streams *output.Streams) error {

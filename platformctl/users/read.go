@@ -36,7 +36,7 @@ type List struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*List) Help() string { return "  platformctl users list --all -o json" }
+func (*List) Help() string { return "Example:\n\n  platformctl users list --all -o json" }
 
 // Run implements the command.
 func (l *List) Run(ctx context.Context, streams *output.Streams) error {
@@ -61,7 +61,7 @@ type Get struct {
 }
 
 // Help implements kong.HelpProvider.
-func (*Get) Help() string { return "  platformctl users get bob@example.com" }
+func (*Get) Help() string { return "Example:\n\n  platformctl users get bob@example.com" }
 
 // Run implements the command.
 func (g *Get) Run(ctx context.Context, streams *output.Streams) error {
