@@ -74,7 +74,7 @@ func (f *Flags) ConnectProfile(context.Context) (*Connection, error) {
 		// A token is for the gateway that gave it: another one must not get it.
 		p = &profile.Profile{Name: p.Name, Gateway: address}
 	}
-	c := &Connection{gateway: address, profile: p, timeout: f.Timeout, http: newHTTPClient()}
+	c := &Connection{gateway: address, profile: p, timeout: f.Timeout, http: newHTTPClient(address)}
 	c.tokens = &kept{store: store, name: p.Name, gateway: address, refresh: c.refresh}
 	return c, nil
 }

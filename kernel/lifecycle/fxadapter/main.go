@@ -34,10 +34,17 @@ func run[C any](name, description string, graph func(C) fx.Option, args []string
 
 	var cfg C
 	command, err := config.ParseCommand(&cfg, name, description, args, stdout, os.Exit, commands...)
+	code := exitFailure
 	switch {
 	case err != nil:
 	case command != nil:
 		err = command(ctx)
+		if coded, ok := errors.AsType[interface {
+			error
+			ExitCode() int
+		}](err); ok {
+			code = coded.ExitCode()
+		}
 	default:
 		err = Run(ctx, graph(cfg))
 	}
@@ -45,11 +52,5 @@ func run[C any](name, description string, graph func(C) fx.Option, args []string
 		return 0
 	}
 	_, _ = fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-	if coded, ok := errors.AsType[interface {
-		error
-		ExitCode() int
-	}](err); ok {
-		return coded.ExitCode()
-	}
-	return exitFailure
+	return code
 }
