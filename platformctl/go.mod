@@ -9,6 +9,10 @@ require (
 	ashlar.dev/gen v0.0.0
 	ashlar.dev/kernel v0.0.0
 	ashlar.dev/platform v0.0.0
+	ashlar.dev/services/audit v0.0.0
+	ashlar.dev/services/auth v0.0.0
+	ashlar.dev/services/authz v0.0.0
+	ashlar.dev/services/identity v0.0.0
 	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.2
 	connectrpc.com/connect/v2 v2.0.2
 	connectrpc.com/grpcreflect/v2 v2.0.0
@@ -17,8 +21,10 @@ require (
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/go-openapi/inflect v0.19.0
 	github.com/gofrs/flock v0.13.2
+	github.com/posener/complete v1.2.3
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/stretchr/testify v1.12.1
+	github.com/willabides/kongplete v0.4.0
 	go.uber.org/goleak v1.3.0
 	go.yaml.in/yaml/v3 v3.0.5
 	golang.org/x/mod v0.42.0
@@ -31,10 +37,6 @@ require (
 
 require (
 	ashlar.dev/ent v0.0.0 // indirect
-	ashlar.dev/services/audit v0.0.0 // indirect
-	ashlar.dev/services/auth v0.0.0 // indirect
-	ashlar.dev/services/authz v0.0.0 // indirect
-	ashlar.dev/services/identity v0.0.0 // indirect
 	buf.build/go/protovalidate v1.4.0 // indirect
 	cel.dev/cel-go v0.32.0 // indirect
 	cel.dev/expr v0.25.3 // indirect
@@ -91,6 +93,7 @@ require (
 	github.com/prometheus/otlptranslator v1.0.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	github.com/riywo/loginshell v0.0.0-20200815045211-7d26008be1ab // indirect
 	github.com/rs/cors v1.11.1 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
 	github.com/zclconf/go-cty v1.14.4 // indirect

@@ -36,6 +36,14 @@ func TestScripts(t *testing.T) {
 					return err
 				}
 			}
+			for _, name := range []string{"audit", "auth", "authz", "identity"} {
+				script := "ASHLAR_DATABASE_URL=sqlite://" + filepath.Join(home, name+".db") + "\n"
+				if err := os.WriteFile(filepath.Join(home, "env", name), []byte(script), 0o600); err != nil {
+					return err
+				}
+			}
+			// The programs of this test are in the first folder of the path.
+			env.Setenv("ASHLAR_BIN", filepath.SplitList(env.Getenv("PATH"))[0])
 			env.Setenv("GATEWAY", gateway)
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Setenv("ADMIN_PASSWORD", adminPassword)

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"connectrpc.com/connect/v2"
 
@@ -26,7 +27,7 @@ func (a *authenticated) NewClientStream(ctx context.Context, spec connect.Spec) 
 	if err != nil || spec.StreamType == connect.StreamTypeClient || spec.StreamType == connect.StreamTypeBidi {
 		return stream, err
 	}
-	return &again{ClientStream: stream, open: func() (connect.ClientStream, error) {
+	return &again{stream: stream, open: func() (connect.ClientStream, error) {
 		fresh, err := a.tokens.token(ctx, token)
 		if err != nil || fresh == "" {
 			return nil, err
@@ -46,22 +47,49 @@ func (a *authenticated) open(ctx context.Context, spec connect.Spec, token confi
 
 // again is a call with one request that can be sent a second time.
 type again struct {
-	connect.ClientStream
-
 	open     func() (connect.ClientStream, error) // nil: there is no other token
 	request  any
 	answered bool // whatever comes now is not about the token
+
+	mu     sync.Mutex // Close may come while something is received
+	stream connect.ClientStream
+	closed bool
 }
+
+func (s *again) current() connect.ClientStream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stream
+}
+
+// replace puts another stream in the place of the one that failed; it reports false where the call was closed meanwhile.
+func (s *again) replace(stream connect.ClientStream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		_ = stream.Close()
+		return false
+	}
+	_ = s.stream.Close() // it has failed already
+	s.stream = stream
+	return true
+}
+
+// SendHeaders implements connect.ClientStream.
+func (s *again) SendHeaders() error { return s.current().SendHeaders() }
 
 // Send implements connect.ClientStream.
 func (s *again) Send(message any) error {
 	s.request = message
-	return s.ClientStream.Send(message)
+	return s.current().Send(message)
 }
+
+// CloseSend implements connect.ClientStream.
+func (s *again) CloseSend() error { return s.current().CloseSend() }
 
 // Receive implements connect.ClientStream.
 func (s *again) Receive(message any) error {
-	err := s.ClientStream.Receive(message)
+	err := s.current().Receive(message)
 	if s.answered {
 		return err
 	}
@@ -73,11 +101,9 @@ func (s *again) Receive(message any) error {
 	if failure != nil {
 		return failure
 	}
-	if stream == nil {
+	if stream == nil || !s.replace(stream) {
 		return err
 	}
-	_ = s.ClientStream.Close() // it has failed already
-	s.ClientStream = stream
 	if err := stream.Send(s.request); err != nil {
 		return err
 	}
@@ -85,4 +111,12 @@ func (s *again) Receive(message any) error {
 		return err
 	}
 	return stream.Receive(message)
+}
+
+// Close implements connect.ClientStream.
+func (s *again) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	return s.stream.Close()
 }

@@ -114,11 +114,11 @@ func local(e *connect.Error) string {
 func hint(code connect.Code, d details) string {
 	switch reason := d.info.GetReason(); {
 	case code == connect.CodePermissionDenied && d.info.GetMetadata()["permission"] != "":
-		command := "platformctl grants grant USER ROLE"
+		where := "--everywhere"
 		if organization := d.info.GetMetadata()["organization"]; organization != "" {
-			command += " --org " + output.Clean(organization)
+			where = "--org " + output.Clean(organization)
 		}
-		return "Somebody who may can grant a role that has it: " + command
+		return "Somebody who may can grant a role that has it: platformctl grants grant USER ROLE " + where
 	case slices.Contains([]string{"TOKEN_MISSING", "TOKEN_INVALID", "TOKEN_EXPIRED"}, reason):
 		return "Sign in: platformctl login"
 	case code == connect.CodeDeadlineExceeded:

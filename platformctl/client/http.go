@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -18,12 +19,16 @@ type httpClient struct {
 	conns []net.Conn
 }
 
-// newHTTPClient returns a client that speaks HTTP/2 also without TLS, which gRPC and streams need, and that follows no
-// redirect: a token is for the gateway only.
-func newHTTPClient() *httpClient {
+// newHTTPClient returns a client that speaks HTTP/2, which gRPC and streams need: without TLS from the first byte, with TLS
+// where the other side can. It follows no redirect: a token is for the gateway only.
+func newHTTPClient(gateway string) *httpClient {
 	protocols := new(http.Protocols)
-	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(true)
+	if strings.HasPrefix(gateway, "https:") {
+		protocols.SetHTTP1(true)
+		protocols.SetHTTP2(true)
+	} else {
+		protocols.SetUnencryptedHTTP2(true)
+	}
 	c := &httpClient{}
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: c.dial, Protocols: protocols}

@@ -37,7 +37,7 @@ type Curl struct {
 	List         bool          `short:"l" help:"List what can be called, and who may."`
 	Data         string        `short:"d" help:"The request as JSON, @FILE to read it from a file, @- from standard input. Several messages for a stream follow each other." placeholder:"JSON"`
 	Header       []string      `short:"H" sep:"none" help:"Header to send, NAME: VALUE; can be repeated." placeholder:"HEADER"`
-	Protocol     string        `enum:"connect,grpc,grpcweb" default:"connect" help:"How to speak: connect, grpc or grpcweb." placeholder:"PROTOCOL" predictor:"protocol"`
+	Protocol     string        `enum:"connect,grpc,grpcweb" default:"connect" help:"How to speak: connect, grpc or grpcweb." placeholder:"PROTOCOL"`
 	EmitDefaults bool          `help:"Show fields that have their default values, too."`
 	MaxTime      time.Duration `help:"How long the call may take as a whole, a stream too; the platform is told. No limit where not set." placeholder:"DURATION"`
 	Verbose      bool          `short:"v" help:"Show the headers and trailers of the answer on standard error."`
@@ -96,6 +96,9 @@ func (c *Curl) Run(ctx context.Context, streams *output.Streams) error {
 		open = connection.Anonymous
 	}
 	err = call.run(ctx, open(c.protocol()...))
+	if c.MaxTime > 0 && errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
+		err = exit.With(exit.Unavailable, fmt.Errorf("the call did not end by itself within --max-time %s", c.MaxTime))
+	}
 	if c.Verbose {
 		show(streams.Err, "<", info.ResponseHeader())
 		show(streams.Err, "< (trailer)", info.ResponseTrailer())

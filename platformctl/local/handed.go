@@ -11,24 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-
-	"ashlar.dev/platformctl/workspace"
 )
-
-// Databases returns the names of the services of a workspace that have a database, each after those that it depends on.
-func Databases(w *workspace.Workspace) ([]string, error) {
-	list, err := programs(w)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, p := range list {
-		if p.database {
-			names = append(names, p.name)
-		}
-	}
-	return names, nil
-}
 
 // Script is the file with the environment that up wrote for a program in a home folder; it says so where there is none.
 func Script(home, program string) (string, error) {
@@ -60,7 +43,13 @@ func Command(ctx context.Context, home, bin, program string, args ...string) (*e
 		return nil, fmt.Errorf("the program of the service %s is missing: %w; `./taskw build` builds it, --bin names another folder", program, err)
 	}
 	const source = `set -a; . "$1" || exit; set +a; shift; exec "$@"`
-	return exec.CommandContext(ctx, "sh", append([]string{"-c", source, "sh", script, path}, args...)...), nil
+	command := exec.CommandContext(ctx, "sh", append([]string{"-c", source, "sh", script, path}, args...)...)
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); !isPersonal(name) {
+			command.Env = append(command.Env, variable)
+		}
+	}
+	return command, nil
 }
 
 // GatewayURL is where up has the gateway of a home folder; empty where that is not known.

@@ -58,7 +58,8 @@ func (p *Profile) Pinned(key string, value any) (bool, error) {
 	return true, nil
 }
 
-// Pin keeps a value, which must not be a secret, under a key. It is stored by Store.Update.
+// Pin keeps a value, which must not be a secret, under a key. It is stored by Store.Update, and stays when somebody else
+// signs in, at another gateway too: so the key should say whose it is.
 func (p *Profile) Pin(key string, value any) error {
 	text, err := json.Marshal(value)
 	if err != nil {

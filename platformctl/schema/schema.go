@@ -112,6 +112,7 @@ func Spec(m protoreflect.MethodDescriptor) connect.Spec {
 			spec.IdempotencyLevel = connect.IdempotencyNoSideEffects
 		case descriptorpb.MethodOptions_IDEMPOTENT:
 			spec.IdempotencyLevel = connect.IdempotencyIdempotent
+		case descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN:
 		}
 	}
 	return spec

@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	fxadapter.Main("audit", "Keeps the record of what was done on the platform, and shows it.", graph)
+	fxadapter.Main("audit", "Keeps the record of what was done on the platform, and shows it.", graph, service.DatabaseCommand(audit.Module()))
 }
 
 func graph(cfg service.Config) fx.Option {

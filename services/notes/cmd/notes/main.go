@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	fxadapter.Main("notes", "Serves notes, which people share, search and watch.", graph)
+	fxadapter.Main("notes", "Serves notes, which people share, search and watch.", graph, service.DatabaseCommand(notes.Module()))
 }
 
 func graph(cfg service.Config) fx.Option {
