@@ -49,7 +49,7 @@ type Platform struct {
 func New(ctx context.Context, cfg Config, more ...service.Module) (*Platform, error) {
 	p := &Platform{env: service.NewLocalEnvironment(cfg.Key)}
 	p.components = p.env.Components
-	core := []service.Module{authz.Module(), audit.Module(), identity.Module(), auth.Module(auth.Config{
+	core := []service.Module{authz.Module(), audit.Module(audit.Config{}), identity.Module(), auth.Module(auth.Config{
 		Config: cfg.Gateway.Config, AdminEmail: cfg.AdminEmail, AdminPasswordFile: cfg.AdminPasswordFile,
 	})}
 	for _, module := range append(core, more...) {

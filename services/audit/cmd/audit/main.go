@@ -13,6 +13,6 @@ func main() {
 	fxadapter.Main("audit", "Keeps the record of what was done on the platform, and shows it.", graph)
 }
 
-func graph(cfg service.Config) fx.Option {
-	return fx.Options(fx.Supply(cfg, audit.Module()), fx.Provide(service.NewProcess))
+func graph(cfg audit.Config) fx.Option {
+	return fx.Options(fx.Supply(cfg.Config, audit.Module(cfg)), fx.Provide(service.NewProcess))
 }

@@ -15,6 +15,7 @@ import (
 	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/database/dbtest"
 	"ashlar.dev/ent/migrate"
+	"ashlar.dev/kernel/workload"
 	"ashlar.dev/services/audit/ent"
 	"ashlar.dev/services/audit/internal/store"
 	"ashlar.dev/services/audit/migrations"
@@ -27,11 +28,28 @@ func each(t *testing.T, test func(*testing.T, *store.Store)) {
 	t.Helper()
 	dbtest.Each(t, func(t *testing.T, db *database.Database) {
 		migrated(t, db)
-		test(t, store.New(db))
+		test(t, opened(t, db))
 	})
 }
 
-func migrated(t *testing.T, db *database.Database) {
+var sealKey = workload.NewClusterKey().Derive("test")
+
+// instance returns the store of one more instance, not opened.
+func instance(t testing.TB, db *database.Database) *store.Store {
+	t.Helper()
+	s, err := store.New(db, store.Config{Origin: "example.com/audit", SealKey: sealKey})
+	require.NoError(t, err)
+	return s
+}
+
+func opened(t testing.TB, db *database.Database) *store.Store {
+	t.Helper()
+	s := instance(t, db)
+	require.NoError(t, s.Open(t.Context()))
+	return s
+}
+
+func migrated(t testing.TB, db *database.Database) {
 	t.Helper()
 	require.NoError(t, migrate.Apply(t.Context(), db, migrations.FS, slog.New(slog.DiscardHandler)))
 }
@@ -86,6 +104,7 @@ func TestAnEventIsKeptAsItIs(t *testing.T) {
 		require.Len(t, found, 2)
 		full.OccurredAt = noon.Add(123_456 * time.Microsecond) // what PostgreSQL keeps
 		bare.Attributes = map[string]string{}
+		bare.LeafIndex = 1
 		for i, want := range []*ent.Event{bare, full} {
 			require.True(t, want.OccurredAt.Equal(found[i].OccurredAt), "%s", found[i].OccurredAt)
 			_, wanted, _ := strings.Cut(want.String(), "service=")
