@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/database/dbtest"
 	"ashlar.dev/ent/migrate"
+	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
 	"ashlar.dev/kernel/workload"
 	"ashlar.dev/services/audit/ent"
 	"ashlar.dev/services/audit/internal/store"
@@ -66,6 +68,16 @@ func event(i int, change ...func(*ent.Event)) *ent.Event {
 	}
 	return e
 }
+
+func proofMessage[H ~[]tlog.Hash](proof H) *auditv1.InclusionProof {
+	m := &auditv1.InclusionProof{}
+	for _, hash := range proof {
+		m.Hashes = append(m.Hashes, hash[:])
+	}
+	return m
+}
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func events(from, to int) []*ent.Event {
 	var out []*ent.Event
