@@ -8,7 +8,7 @@ import (
 	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/database/dbtest"
 	"ashlar.dev/services/audit/ent"
-	"ashlar.dev/services/audit/ent/event"
+	entevent "ashlar.dev/services/audit/ent/event"
 )
 
 // BenchmarkAppend compares appending to the log with what it was before there was one: a transaction that inserts events.
@@ -33,7 +33,7 @@ func BenchmarkAppend(b *testing.B) {
 								rows[i] = insert(tx.Event, e).SetLeafIndex(index)
 								index++
 							}
-							return tx.Event.CreateBulk(rows...).OnConflictColumns(event.FieldEventID).DoNothing().Exec(b.Context())
+							return tx.Event.CreateBulk(rows...).OnConflictColumns(entevent.FieldEventID).DoNothing().Exec(b.Context())
 						})
 					})
 				})
