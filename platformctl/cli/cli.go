@@ -9,23 +9,27 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"ashlar.dev/platformctl/client"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/local"
+	"ashlar.dev/platformctl/output"
+	"ashlar.dev/platformctl/signin"
 )
 
 const description = "Runs and operates an Ashlar platform."
 
 // commands are all commands, by group.
 type commands struct {
-	local.Commands
+	Local  local.Commands  `embed:""`
+	Signin signin.Commands `embed:""`
 }
 
 // stopped is panicked with where kong wants to end the process, which only main may do.
 type stopped int
 
 // Run runs the command that args (without the program's name) ask for, and returns its exit code: see package exit.
-// Results go to stdout, errors to stderr. It does not touch stdin yet.
-func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) (code int) {
+// Results go to stdout, errors and what a person is told on the way to stderr.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	defer func() {
 		switch value := recover().(type) {
 		case nil:
@@ -47,7 +51,7 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return exit.Usage
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	err = command.Run(&local.Streams{Out: stdout, Err: stderr})
+	err = client.Explain(command.Run(&output.Streams{In: stdin, Out: stdout, Err: stderr}))
 	if err != nil && err.Error() != "" {
 		_, _ = fmt.Fprintf(stderr, "platformctl: %v\n", err)
 	}

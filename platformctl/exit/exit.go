@@ -11,12 +11,21 @@ const (
 	Usage       = 2   // wrong flags, arguments or environment; nothing was done
 	InUse       = 3   // another `platformctl up` runs on the same home folder
 	NoConsul    = 4   // there is no Consul that answers, and none could be started
+	NotSignedIn = 5   // nobody is signed in, or not any more, or the password was wrong
+	Denied      = 6   // the person who is signed in lacks a permission
+	NotFound    = 7   // what the command is about does not exist
+	Conflict    = 8   // it exists already, or its state does not allow this
+	Invalid     = 9   // the platform did not take what it was given
+	Unavailable = 10  // the platform, or a part of it, does not answer, or not in time: try again
+	Pending     = 11  // a check found something that is still to be done
 	Interrupted = 130 // a signal ended it before its work was done (128 + SIGINT)
 )
 
 // Help explains the codes to a person.
 const Help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the home folder is in use by another `up`, " +
-	"4 no Consul, 130 interrupted before the work was done."
+	"4 no Consul, 5 not signed in, 6 a permission is missing, 7 not found, 8 it exists already or its state does not allow it, " +
+	"9 the platform did not take the input, 10 the platform does not answer, 11 a check found something to do, " +
+	"130 interrupted before the work was done."
 
 // Error is an error with an exit code.
 type Error struct {

@@ -1,15 +1,10 @@
 package local
 
-import "io"
-
 // Commands are the commands of this package.
 type Commands struct {
 	Up   Up   `cmd:"" help:"Start Consul, the services and the gateway, and keep them running until Ctrl-C."`
 	Down Down `cmd:"" help:"Stop what up started on the same home folder, also in the background."`
 }
-
-// Streams are where a command writes.
-type Streams struct{ Out, Err io.Writer }
 
 // homeFlag is common to all commands.
 type homeFlag struct {

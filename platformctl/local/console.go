@@ -3,13 +3,12 @@ package local
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
 
-	"golang.org/x/term"
+	"ashlar.dev/platformctl/output"
 )
 
 // console tells a person what goes on. It is safe for concurrent use. What cannot be written is lost: nobody looks.
@@ -23,9 +22,7 @@ type console struct {
 }
 
 func newConsole(out io.Writer, environ map[string]string) *console {
-	file, ok := out.(*os.File)
-	terminal := ok && term.IsTerminal(int(file.Fd()))
-	return &console{person: out, color: terminal && environ["NO_COLOR"] == "" && environ["TERM"] != "dumb"}
+	return &console{person: out, color: output.Colors(out, func(name string) string { return environ[name] })}
 }
 
 // printf writes a line, to the person and to the log.

@@ -14,6 +14,7 @@ import (
 
 	"ashlar.dev/platform/home"
 	"ashlar.dev/platformctl/exit"
+	"ashlar.dev/platformctl/output"
 )
 
 // The process in the background writes to the standard output and error of the one that a person started until
@@ -21,7 +22,7 @@ import (
 const readyByte = 0
 
 // detach starts this command again in the background, and returns when everything is ready or has failed.
-func (u *Up) detach(ctx context.Context, streams *Streams) error {
+func (u *Up) detach(ctx context.Context, streams *output.Streams) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("go to the background: %w", err)

@@ -10,6 +10,7 @@ import (
 
 	"ashlar.dev/platform/home"
 	"ashlar.dev/platformctl/exit"
+	"ashlar.dev/platformctl/output"
 )
 
 const (
@@ -27,7 +28,7 @@ type Down struct {
 }
 
 // Run implements the command. It returns when everything has stopped; that nothing runs is no error.
-func (d *Down) Run(ctx context.Context, streams *Streams) error {
+func (d *Down) Run(ctx context.Context, streams *output.Streams) error {
 	out := newConsole(streams.Out, nil)
 	pid, err := home.Holder(d.Home)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"ashlar.dev/platform/home"
 	"ashlar.dev/platformctl/exit"
+	"ashlar.dev/platformctl/output"
 )
 
 // Up is the command that runs a platform.
@@ -44,7 +45,7 @@ Ctrl-C stops everything in order; a second Ctrl-C kills it.`
 }
 
 // Run implements the command. It returns when everything has stopped, or, in the background, is ready.
-func (u *Up) Run(ctx context.Context, streams *Streams) error {
+func (u *Up) Run(ctx context.Context, streams *output.Streams) error {
 	inherited := parseEnviron(os.Environ())
 	if err := checkEnviron(inherited); err != nil {
 		return err
@@ -127,15 +128,7 @@ func (r *session) run(ctx context.Context) error {
 
 // programs returns the folder of the platform's programs, which must all be there.
 func (r *session) programs() (string, error) {
-	bin := r.Bin
-	if bin == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return "", fmt.Errorf("find the platform's programs: %w; name their folder with --bin", err)
-		}
-		bin = filepath.Dir(self)
-	}
-	bin, err := filepath.Abs(bin)
+	bin, err := programsFolder(r.Bin)
 	if err != nil {
 		return "", err
 	}
@@ -145,6 +138,18 @@ func (r *session) programs() (string, error) {
 		}
 	}
 	return bin, nil
+}
+
+// programsFolder is the folder of the platform's programs: the named one, or that of platformctl.
+func programsFolder(named string) (string, error) {
+	if named != "" {
+		return filepath.Abs(named)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find the platform's programs: %w; name their folder with --bin", err)
+	}
+	return filepath.Dir(self), nil
 }
 
 // checkAddress finds out whether the gateway will be able to listen on an address.

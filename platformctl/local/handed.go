@@ -1,0 +1,90 @@
+package local
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Databases returns the names of the services that have a database, in the order of their start.
+func Databases() []string {
+	var names []string
+	for _, p := range platform {
+		if p.database {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}
+
+// Script is the file with the environment that up wrote for a program in a home folder; it says so where there is none.
+func Script(home, program string) (string, error) {
+	path, err := filepath.Abs(filepath.Join(home, "env", program))
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%s was never started by `platformctl up` on the home folder %s: %w", program, home, err)
+	} else if err != nil {
+		return "", err
+	}
+	return path, nil
+}
+
+// Command runs a program of the platform with other arguments and the environment that up gives it. bin is the folder of
+// programs; empty means that of platformctl.
+func Command(ctx context.Context, home, bin, program string, args ...string) (*exec.Cmd, error) {
+	script, err := Script(home, program)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := programsFolder(bin)
+	if err != nil {
+		return nil, err
+	}
+	path, err := exec.LookPath(filepath.Join(folder, program))
+	if err != nil {
+		return nil, fmt.Errorf("the program of the service %s is missing: %w; `./taskw build` builds it, --bin names another folder", program, err)
+	}
+	const source = `set -a; . "$1" || exit; set +a; shift; exec "$@"`
+	return exec.CommandContext(ctx, "sh", append([]string{"-c", source, "sh", script, path}, args...)...), nil
+}
+
+// GatewayURL is where up has the gateway of a home folder; empty where that is not known.
+func GatewayURL(home string) string {
+	script, err := Script(home, "gateway")
+	if err != nil {
+		return ""
+	}
+	file, err := os.Open(script)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = file.Close() }()
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		if address, ok := strings.CutPrefix(lines.Text(), "ASHLAR_GATEWAY_ADDR="); ok {
+			return reachable(strings.Trim(address, "'"))
+		}
+	}
+	return ""
+}
+
+// reachable is the URL under which this machine reaches what listens on an address; empty where the port is any free one.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port == "0" {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
