@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"ashlar.dev/platformctl/audit"
 	"ashlar.dev/platformctl/client"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/local"
@@ -22,6 +23,7 @@ const description = "Runs and operates an Ashlar platform."
 type commands struct {
 	Local  local.Commands  `embed:""`
 	Signin signin.Commands `embed:""`
+	Audit  audit.Commands  `embed:""`
 }
 
 // stopped is panicked with where kong wants to end the process, which only main may do.

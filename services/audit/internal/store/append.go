@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql/sqlgraph"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"ashlar.dev/ent/database"
 	"ashlar.dev/platform/auditlog"
 	"ashlar.dev/services/audit/ent"
 	"ashlar.dev/services/audit/ent/event"
+	"ashlar.dev/services/audit/ent/treehead"
 )
 
 // appendLock is the number of the advisory lock that appends take on PostgreSQL.
@@ -110,14 +112,15 @@ func (s *Store) grow(ctx context.Context, tx *ent.Tx, h *head, batch []leaf) err
 	if err := tx.Event.CreateBulk(rows...).Exec(ctx); err != nil {
 		return foreign(err, first)
 	}
-	if err := writeHashes(ctx, tx.TreeHash, tlog.StoredHashIndex(0, first), hashes); err != nil {
+	if err := s.writeHashes(ctx, tx, tlog.StoredHashIndex(0, first), hashes); err != nil {
 		return foreign(err, first)
 	}
 	signed, err := s.signer.Sign(h.tree.Size(), h.tree.Root())
 	if err != nil {
 		return err
 	}
-	if err := tx.TreeHead.UpdateOneID(headID).SetCheckpoint(signed).Exec(ctx); err != nil {
+	// Not UpdateOneID, which would read it back.
+	if err := tx.TreeHead.Update().Where(treehead.ID(headID)).SetCheckpoint(signed).Exec(ctx); err != nil {
 		return err
 	}
 	h.signed, h.at = signed, auditlog.Checkpoint{Origin: s.signer.Origin(), Size: h.tree.Size(), Root: h.tree.Root()}
@@ -126,7 +129,7 @@ func (s *Store) grow(ctx context.Context, tx *ent.Tx, h *head, batch []leaf) err
 
 // foreign explains what a place is taken by that the log says is free.
 func foreign(err error, size int64) error {
-	if ent.IsConstraintError(err) {
+	if sqlgraph.IsConstraintError(err) {
 		return damaged("there is something after its %d events that it has not recorded: %w", size, err)
 	}
 	return err

@@ -3,13 +3,14 @@ package store
 import (
 	"context"
 
+	"entgo.io/ent/dialect"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"ashlar.dev/services/audit/ent"
 	"ashlar.dev/services/audit/ent/treehash"
 )
 
-// hashesPerQuery bounds the parameters of one statement: two for each hash, and SQLite takes 32,766.
+// hashesPerQuery bounds the parameters of one statement.
 const hashesPerQuery = 1000
 
 // treeReader reads hashes of the tree. It fails with ErrDamaged where one is missing.
@@ -58,18 +59,35 @@ func readHashes(ctx context.Context, hashes *ent.TreeHashClient, indexes []int64
 	return found, nil
 }
 
+// insertHashes are the statements that insert any number of hashes at once: the first index, and the hashes. Ent would make
+// another statement for each number of rows, which PostgreSQL would have to plan each time.
+var insertHashes = map[string]string{
+	// The hashes are an array.
+	dialect.Postgres: `INSERT INTO tree_hashes (id, hash) SELECT $1::bigint + place - 1, hash FROM unnest($2::bytea[]) WITH ORDINALITY AS made (hash, place)`,
+	// The hashes are one after the other.
+	dialect.SQLite: `WITH RECURSIVE made (place) AS (SELECT 0 UNION ALL SELECT place + 1 FROM made WHERE (place + 2) * 32 <= length($2))
+		INSERT INTO tree_hashes (id, hash) SELECT $1 + place, substr($2, place * 32 + 1, 32) FROM made`,
+}
+
 // writeHashes stores hashes, one after the other from an index on.
-func writeHashes(ctx context.Context, hashes *ent.TreeHashClient, first int64, all []tlog.Hash) error {
-	for len(all) > 0 {
-		n := min(len(all), hashesPerQuery)
-		rows := make([]*ent.TreeHashCreate, n)
-		for i, hash := range all[:n] {
-			rows[i] = hashes.Create().SetID(first + int64(i)).SetHash(hash[:])
-		}
-		if err := hashes.CreateBulk(rows...).Exec(ctx); err != nil {
-			return err
-		}
-		first, all = first+int64(n), all[n:]
+func (s *Store) writeHashes(ctx context.Context, tx *ent.Tx, first int64, made []tlog.Hash) error {
+	if len(made) == 0 {
+		return nil
 	}
-	return nil
+	var hashes any
+	if s.db.Dialect == dialect.Postgres {
+		array := make([][]byte, len(made))
+		for i := range made {
+			array[i] = made[i][:]
+		}
+		hashes = array
+	} else {
+		joined := make([]byte, 0, len(made)*tlog.HashSize)
+		for _, hash := range made {
+			joined = append(joined, hash[:]...)
+		}
+		hashes = joined
+	}
+	_, err := tx.ExecContext(ctx, insertHashes[s.db.Dialect], first, hashes)
+	return err
 }

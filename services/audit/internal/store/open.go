@@ -116,7 +116,7 @@ func (s *Store) begin(ctx context.Context, tx *ent.Tx) (*auditlog.Signer, head, 
 		}
 		hashes = append(hashes, tree.Add(auditlog.LeafHash(Message(row)))...)
 	}
-	if err := writeHashes(ctx, tx.TreeHash, tlog.StoredHashIndex(0, first), hashes); err != nil {
+	if err := s.writeHashes(ctx, tx, tlog.StoredHashIndex(0, first), hashes); err != nil {
 		return nil, head{}, err
 	}
 	if len(rows) == adoptBatch {
