@@ -93,6 +93,9 @@ func (l *log) prove(ctx context.Context, found func(*auditv1.Event, error) error
 			if e.LeafIndex == nil || e.GetLeafIndex() <= last {
 				return fmt.Errorf("%w: event %q has no place, or not its own", auditlog.ErrTampered, e.GetId())
 			}
+			if l.organization != "" && e.GetOrganizationId() != l.organization {
+				return fmt.Errorf("%w: event %q is of another organization", auditlog.ErrTampered, e.GetId())
+			}
 			last = e.GetLeafIndex()
 			places = append(places, last)
 		}

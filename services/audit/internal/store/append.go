@@ -26,7 +26,8 @@ func (s *Store) sequence(ctx context.Context, tx *ent.Tx) error {
 	if s.db.Dialect != dialect.Postgres {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", appendLock)
+	// A plan that was kept from when there were few events would read all of them to find out which are known.
+	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1), set_config('plan_cache_mode', 'force_custom_plan', true)", appendLock)
 	return err
 }
 
