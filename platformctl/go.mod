@@ -4,10 +4,12 @@ go 1.26.0
 
 require (
 	ashlar.dev/allinone v0.0.0-00010101000000-000000000000
+	ashlar.dev/ent v0.0.0
 	ashlar.dev/gateway v0.0.0
 	ashlar.dev/gen v0.0.0
 	ashlar.dev/kernel v0.0.0
 	ashlar.dev/platform v0.0.0
+	ashlar.dev/services/audit v0.0.0
 	connectrpc.com/connect/v2 v2.0.2
 	github.com/alecthomas/kong v1.17.0
 	github.com/cenkalti/backoff/v5 v5.0.3
@@ -25,8 +27,6 @@ require (
 
 require (
 	ariga.io/atlas v0.32.1-0.20250325101103-175b25e1c1b9 // indirect
-	ashlar.dev/ent v0.0.0 // indirect
-	ashlar.dev/services/audit v0.0.0 // indirect
 	ashlar.dev/services/auth v0.0.0 // indirect
 	ashlar.dev/services/authz v0.0.0 // indirect
 	ashlar.dev/services/identity v0.0.0 // indirect

@@ -131,7 +131,7 @@ func TestTamperingIsFound(t *testing.T) {
 			[]string{
 				"UPDATE events SET leaf_index = -1 WHERE leaf_index = 4", "UPDATE events SET leaf_index = 4 WHERE leaf_index = 6",
 				"UPDATE events SET leaf_index = 6 WHERE leaf_index = -1",
-			}, "the events at places 4 to 5 are missing", "", "", // their own, in another order: the second has no place after the first
+			}, "the events at places 4 to 5 are missing", "", "has no place, or not its own",
 		},
 		"the last events are deleted": {
 			[]string{"DELETE FROM events WHERE leaf_index >= 8"}, "the events at places 8 to 9 are missing at its end", "", "",
