@@ -49,15 +49,15 @@ func keyChanged(which, trusted, offered string) error {
 		which, trusted, offered))
 }
 
-// pin remembers a checkpoint that was verified, unless a newer one is known by now.
-func pin(ctx context.Context, store *profile.Store, name, gateway string, now pinned, size int64) error {
+// pin remembers a checkpoint that was verified, unless a newer one is known by now; with forget in any case.
+func pin(ctx context.Context, store *profile.Store, name, gateway string, now pinned, size int64, forget bool) error {
 	return store.Update(ctx, name, func(p *profile.Profile) error {
 		var known pinned
 		found, err := p.Pinned(pinName(gateway), &known)
 		if err != nil {
 			return err
 		}
-		if found && known.VerifierKey == now.VerifierKey {
+		if found && !forget && known.VerifierKey == now.VerifierKey {
 			seen, err := auditlog.OpenCheckpoint(known.Checkpoint, known.VerifierKey)
 			if err == nil && seen.Size > size {
 				return nil

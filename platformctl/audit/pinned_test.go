@@ -84,8 +84,9 @@ func TestTheNewerCheckpointStays(t *testing.T) {
 	for _, step := range []struct {
 		by         *auditlog.Signer
 		size, want int64
-	}{{one, 7, 7}, {one, 9, 9}, {one, 8, 9}, {two, 8, 8}} {
-		require.NoError(t, pin(t.Context(), store, "default", gateway, signed(t, step.by, step.size), step.size))
+		forget     bool
+	}{{one, 7, 7, false}, {one, 9, 9, false}, {one, 8, 9, false}, {one, 8, 8, true}, {two, 6, 6, false}} {
+		require.NoError(t, pin(t.Context(), store, "default", gateway, signed(t, step.by, step.size), step.size, step.forget))
 		require.Equal(t, step.want, size())
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"ashlar.dev/platform/auditlog"
 	"ashlar.dev/platformctl/client"
 	"ashlar.dev/platformctl/output"
+	"ashlar.dev/platformctl/profile"
 )
 
 // Verify is the command that makes sure that nobody has changed the record.
@@ -19,7 +20,8 @@ type Verify struct {
 	output.Flag
 	scope
 
-	Key string `help:"The key of the log, as its operator gave it to you; it is trusted from now on. Where not set, the one that was seen first is." placeholder:"KEY"`
+	Forget bool   `help:"Forget what this profile has seen of the log, and trust whatever is there now: for when the platform was restored from a backup."`
+	Key    string `help:"The key of the log, as its operator gave it to you; it is trusted from now on. Where not set, the one that was seen first is." placeholder:"KEY"`
 }
 
 // Help implements kong.HelpProvider.
@@ -60,6 +62,9 @@ func (v *Verify) Run(ctx context.Context, streams *output.Streams) error {
 	if err != nil {
 		return err
 	}
+	if v.Forget {
+		known = &profile.Profile{Name: known.Name}
+	}
 	key, before, err := trust(known, connection.Gateway(), v.Key, answer.GetVerifierKey())
 	if err != nil {
 		return err
@@ -75,7 +80,7 @@ func (v *Verify) Run(ctx context.Context, streams *output.Streams) error {
 		l.blame(ctx, streams.Err, err)
 		return coded(err)
 	}
-	err = pin(ctx, store, known.Name, connection.Gateway(), pinned{VerifierKey: key, Checkpoint: answer.GetCheckpoint()}, now.Size)
+	err = pin(ctx, store, known.Name, connection.Gateway(), pinned{VerifierKey: key, Checkpoint: answer.GetCheckpoint()}, now.Size, v.Forget)
 	if err != nil {
 		return fmt.Errorf("the record is as it was signed, but the profile cannot remember that: %w", err)
 	}

@@ -25,7 +25,9 @@ type Events struct {
 }
 
 // NewEvents returns the handler over a store.
-func NewEvents(s *store.Store) *Events { return &Events{store: s, tails: make(chan struct{}, maxTails)} }
+func NewEvents(s *store.Store) *Events {
+	return &Events{store: s, tails: make(chan struct{}, maxTails)}
+}
 
 // QueryEvents implements ashlar.audit.v1.AuditService. The access rule has made sure that a caller who names no
 // organization may read all.

@@ -300,6 +300,7 @@ func TestWhoMayOpen(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.Database) {
 		migrated(t, db)
+		defer lostKey(t, db)
 		unnamed, err := store.New(db, store.Config{SealKey: sealKey})
 		require.NoError(t, err)
 		require.NoError(t, unnamed.Open(t.Context()))
@@ -343,4 +344,24 @@ func TestGrowth(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Where the cluster key is lost the log gets another key, and is the same log.
+func lostKey(t *testing.T, db *database.Database) {
+	t.Helper()
+	old, err := store.New(db, store.Config{SealKey: sealKey})
+	require.NoError(t, err)
+	require.NoError(t, old.Open(t.Context()))
+	require.NoError(t, old.Append(t.Context(), events(0, 5)))
+	before := checkpoint(t, old)
+	_, err = db.DB.ExecContext(t.Context(), "DELETE FROM tree_heads")
+	require.NoError(t, err)
+
+	fresh, err := store.New(db, store.Config{SealKey: workload.NewClusterKey().Derive("test")})
+	require.NoError(t, err)
+	require.NoError(t, fresh.Open(t.Context()))
+	require.NotEqual(t, old.VerifierKey(), fresh.VerifierKey())
+	require.Equal(t, before, checkpoint(t, fresh))
+	require.NoError(t, fresh.Append(t.Context(), events(5, 9)))
+	require.NoError(t, verify(t, fresh, before))
 }
