@@ -111,7 +111,7 @@ func found(t *testing.T, database config.Secret) {
 	all, _ := query(t, root, &auditv1.QueryEventsRequest{})
 	require.Len(t, all, 3)
 	for i, want := range []*auditv1.Event{event(3), second, first} {
-		want.LeafIndex = proto.Int64(int64(2 - i))
+		want.LeafIndex = new(int64(2 - i))
 		require.True(t, proto.Equal(want, all[i]), "%s", all[i])
 	}
 	for name, test := range map[string]struct {

@@ -39,7 +39,9 @@ func (TreeHead) Fields() []ent.Field {
 }
 
 // Annotations implements ent.Interface.
-func (TreeHead) Annotations() []schema.Annotation { return []schema.Annotation{entsql.Table("tree_heads")} }
+func (TreeHead) Annotations() []schema.Annotation {
+	return []schema.Annotation{entsql.Table("tree_heads")}
+}
 
 // hashBytes is the size of SHA-256.
 const hashBytes = 32

@@ -74,9 +74,9 @@ func (h *Events) prove(
 	if err != nil {
 		return nil, 0, translate(err)
 	}
-	proofs := make([]*auditv1.InclusionProof, len(found))
-	for i, proof := range found {
-		proofs[i] = &auditv1.InclusionProof{LeafIndex: indexes[i], Hashes: hashes(proof)}
+	proofs := make([]*auditv1.InclusionProof, len(indexes))
+	for i, index := range indexes {
+		proofs[i] = &auditv1.InclusionProof{LeafIndex: index, Hashes: hashes(found[i])}
 	}
 	return proofs, size, nil
 }
