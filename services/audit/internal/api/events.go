@@ -22,11 +22,13 @@ const maxAnswerBytes = 512 << 10
 type Events struct {
 	store *store.Store
 	tails chan struct{} // holds one token per stream that is open
+	// heartbeat is how long a stream is silent at most.
+	heartbeat time.Duration
 }
 
 // NewEvents returns the handler over a store.
 func NewEvents(s *store.Store) *Events {
-	return &Events{store: s, tails: make(chan struct{}, maxTails)}
+	return &Events{store: s, tails: make(chan struct{}, maxTails), heartbeat: heartbeat}
 }
 
 // QueryEvents implements ashlar.audit.v1.AuditService. The access rule has made sure that a caller who names no

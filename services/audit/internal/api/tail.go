@@ -29,7 +29,7 @@ func (h *Events) TailEvents(ctx context.Context, req *auditv1.TailEventsRequest,
 	default:
 		return tooManyTails()
 	}
-	t := &tail{store: h.store, stream: stream, filter: store.Filter{
+	t := &tail{store: h.store, stream: stream, heartbeat: h.heartbeat, filter: store.Filter{
 		OrganizationID: req.GetOrganizationId(), ActorID: req.GetActorId(), Action: req.GetAction(), Resource: req.GetResource(),
 		Outcome: int32(req.GetOutcome()),
 	}}
@@ -67,17 +67,18 @@ func (h *Events) start(ctx context.Context, req *auditv1.TailEventsRequest, list
 
 // tail is one stream.
 type tail struct {
-	store  *store.Store
-	stream auditv1connect.AuditServiceTailEventsServerStream
-	filter store.Filter
-	list   []string
-	after  int64
+	store     *store.Store
+	stream    auditv1connect.AuditServiceTailEventsServerStream
+	heartbeat time.Duration
+	filter    store.Filter
+	list      []string
+	after     int64
 	// sent says that something was sent in this round.
 	sent bool
 }
 
 func (t *tail) run(ctx context.Context) error {
-	due := time.NewTimer(heartbeat)
+	due := time.NewTimer(t.heartbeat)
 	defer due.Stop()
 	for beat := true; ; {
 		grown := t.store.Grown() // before it is looked, so that nothing comes in between
@@ -91,7 +92,7 @@ func (t *tail) run(ctx context.Context) error {
 			}
 		}
 		if t.sent {
-			due.Reset(heartbeat)
+			due.Reset(t.heartbeat)
 		}
 		select {
 		case <-grown:
