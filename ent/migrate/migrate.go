@@ -149,15 +149,9 @@ func isLocked(err error) bool {
 // compare returns the version of the database, 0 where it has none, and
 // [ErrNewer] where the binary does not know that version.
 func compare(ctx context.Context, db *database.Database, pool *sql.DB, provider *goose.Provider) (int64, error) {
-	// goose would make the table to answer this, and instances that start at once
-	// would be in each other's way.
-	exists := "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '" + Table + "'"
-	if db.Dialect == dialect.Postgres {
-		exists = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = '" + Table + "'"
-	}
-	var tables, current int64
-	err := pool.QueryRowContext(ctx, exists).Scan(&tables)
-	if err == nil && tables > 0 {
+	var current int64
+	recorded, err := hasTable(ctx, db, pool)
+	if err == nil && recorded {
 		err = pool.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+Table).Scan(&current)
 	}
 	if err != nil {
@@ -167,6 +161,19 @@ func compare(ctx context.Context, db *database.Database, pool *sql.DB, provider 
 		return current, fmt.Errorf("%w: %s is at version %d and this program knows none after %d: start the release that made that version, or a later one", ErrNewer, db, current, known)
 	}
 	return current, nil
+}
+
+// hasTable tells whether anything was ever applied to db. goose would make the
+// table to answer this, and instances that start at once would be in each
+// other's way.
+func hasTable(ctx context.Context, db *database.Database, pool *sql.DB) (bool, error) {
+	exists := "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '" + Table + "'"
+	if db.Dialect == dialect.Postgres {
+		exists = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = '" + Table + "'"
+	}
+	var tables int
+	err := pool.QueryRowContext(ctx, exists).Scan(&tables)
+	return tables > 0, err
 }
 
 // target is the newest version that the binary has.

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,25 +32,64 @@ type File struct {
 // Parse fills target, a pointer to a struct with kong tags that embeds File, from the arguments (without the program's
 // name), the environment (ASHLAR_ and the flag's name) and the file. For --help it writes to stdout and calls exit(0).
 func Parse(target any, name, description string, args []string, stdout io.Writer, exit func(int)) error {
+	_, err := ParseCommand(target, name, description, args, stdout, exit)
+	return err
+}
+
+// Command is what a program can do instead of serving, such as `db migrate`.
+type Command struct {
+	Name, Help string
+	// Struct is a pointer to a struct that kong makes the command of, with flags or commands of its own; the flags should
+	// have no environment variables (env:"-"). Run methods may ask for a context.Context, for the Target, and for an
+	// io.Writer for results.
+	Struct any
+}
+
+// Target is the configuration that was read, a pointer to a struct, for commands of programs with different ones.
+type Target struct{ Value any }
+
+// ParseCommand is Parse for a program that has commands. run runs the one that was asked for, and is nil where none was:
+// the program serves.
+func ParseCommand(target any, name, description string, args []string, stdout io.Writer, exit func(int), commands ...Command) (run func(context.Context) error, err error) {
 	var paths []string
 	if path := os.Getenv(fileEnv); path != "" {
 		// kong passes over a file that is not there; one that was named must be.
 		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("configuration: %s names a file that cannot be read: %w", fileEnv, err)
+			return nil, fmt.Errorf("configuration: %s names a file that cannot be read: %w", fileEnv, err)
 		}
 		paths = []string{path}
 	}
-	parser, err := kong.New(target, kong.Name(name), kong.Description(description), kong.Writers(stdout, stdout), kong.Exit(exit),
+	options := []kong.Option{
+		kong.Name(name), kong.Description(description), kong.Writers(stdout, stdout), kong.Exit(exit),
 		kong.DefaultEnvars("ASHLAR"), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Vars{"config_env": fileEnv},
-		kong.Configuration(load, paths...))
+		kong.Configuration(load, paths...),
+	}
+	if len(commands) > 0 {
+		options = append(options, kong.DynamicCommand(serve, "Serve until SIGINT or SIGTERM; this is what happens without a command, too.", "", &struct{}{}, `default:"1"`))
+	}
+	for _, c := range commands {
+		options = append(options, kong.DynamicCommand(c.Name, c.Help, "", c.Struct))
+	}
+	parser, err := kong.New(target, options...)
 	if err != nil {
-		return fmt.Errorf("configuration: %w", err)
+		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	if _, err := parser.Parse(args); err != nil {
-		return fmt.Errorf("configuration: %w", err)
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	return nil
+	if parsed.Command() == "" || parsed.Command() == serve {
+		return nil, nil
+	}
+	return func(ctx context.Context) error {
+		parsed.BindTo(ctx, (*context.Context)(nil))
+		parsed.BindTo(stdout, (*io.Writer)(nil))
+		return parsed.Run(Target{target})
+	}, nil
 }
+
+// serve is the command that is run where none is named.
+const serve = "serve"
 
 // file is a kong.Resolver over the keys of a configuration file.
 type file map[string]any

@@ -2,8 +2,11 @@ package config_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -199,4 +202,48 @@ func TestErrorsDoNotQuoteSecrets(t *testing.T) {
 	_, err := parse(t, "--config", file(t, "password: hunter2\n  bad: indent\n"))
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "hunter2")
+}
+
+// greet is a command of a program.
+type greet struct {
+	Name  string `arg:""`
+	Twice bool   `env:"-" help:"Or once."`
+}
+
+// Run implements the command.
+func (g *greet) Run(ctx context.Context, out io.Writer, target config.Target) error {
+	s, ok := target.Value.(*settings)
+	if !ok {
+		return fmt.Errorf("%T", target.Value)
+	}
+	_, err := fmt.Fprintf(out, "%s %t %s", g.Name, g.Twice, s.Timeout)
+	return errors.Join(err, ctx.Err())
+}
+
+func TestCommands(t *testing.T) {
+	parse := func(args ...string) (out bytes.Buffer, ran bool, err error) {
+		var s settings
+		run, err := config.ParseCommand(&s, "test", "Tests.", args, &out, func(code int) { t.Errorf("exit %d", code) },
+			config.Command{Name: "greet", Help: "Greets.", Struct: &greet{}})
+		if err != nil || run == nil {
+			return out, false, err
+		}
+		err = run(t.Context())
+		return out, true, err
+	}
+	t.Setenv("ASHLAR_TIMEOUT", "7s")
+	for _, args := range [][]string{{}, {"--timeout=1s"}, {"serve"}, {"--timeout=1s", "serve"}} {
+		_, ran, err := parse(args...)
+		require.NoError(t, err)
+		require.False(t, ran, args)
+	}
+	out, ran, err := parse("greet", "Bob", "--twice")
+	require.NoError(t, err)
+	require.True(t, ran)
+	require.Equal(t, "Bob true 7s", out.String())
+	out, _, err = parse("greet", "Bob", "--timeout=1s")
+	require.NoError(t, err)
+	require.Equal(t, "Bob false 1s", out.String())
+	_, _, err = parse("dance")
+	require.ErrorContains(t, err, "dance")
 }

@@ -128,7 +128,7 @@ func open(text string, verifier note.Verifier) (Checkpoint, error) {
 		return Checkpoint{}, err
 	}
 	if c.Origin != verifier.Name() {
-		return Checkpoint{}, fmt.Errorf("%w of %s: it is about %s", ErrCheckpoint, verifier.Name(), c.Origin)
+		return Checkpoint{}, fmt.Errorf("%w of %q: it is about %q", ErrCheckpoint, verifier.Name(), c.Origin)
 	}
 	return c, nil
 }

@@ -40,7 +40,7 @@ func NewVerifier(now Checkpoint, seen ...Checkpoint) (*Verifier, error) {
 
 func notShorter(now, old Checkpoint) error {
 	if old.Origin != now.Origin {
-		return fmt.Errorf("a checkpoint of %s says nothing about %s", old.Origin, now.Origin)
+		return fmt.Errorf("a checkpoint of %q says nothing about %q", old.Origin, now.Origin)
 	}
 	if old.Size > now.Size {
 		return tampered("it has %d events, and had %d when it was seen before", now.Size, old.Size)

@@ -28,3 +28,6 @@ type Config struct {
 	MigrationTimeout  time.Duration `help:"How long the migrations of the database may take at start." default:"1h"`
 	DrainTime         time.Duration `help:"How long to go on serving after leaving the registry, so that callers notice." default:"200ms"`
 }
+
+// Common returns what every process can be told; a configuration that embeds this one has it, too.
+func (c *Config) Common() *Config { return c }

@@ -7,8 +7,10 @@ import (
 	"ashlar.dev/platformctl/output"
 )
 
-// header is that of a table of events.
-var header = []string{"TIME", "ACTION", "OUTCOME", "ACTOR", "ORGANIZATION", "RESOURCE", "SERVICE", "PLACE"}
+var columns = output.Columns[*auditv1.Event]{
+	Header: []string{"TIME", "ACTION", "OUTCOME", "ACTOR", "ORGANIZATION", "RESOURCE", "SERVICE", "PLACE"},
+	Row:    row,
+}
 
 func row(e *auditv1.Event) []string {
 	outcome := "done"
@@ -29,20 +31,4 @@ func row(e *auditv1.Event) []string {
 	return []string{
 		output.Time(e.GetOccurredAt()), e.GetAction(), outcome, actor, e.GetOrganizationId(), e.GetResource(), e.GetService(), place,
 	}
-}
-
-// list is a result of events.
-type list struct {
-	Events []output.Message `json:"events"`
-
-	events []*auditv1.Event
-}
-
-// Table implements output.Tabular.
-func (l list) Table() output.Table {
-	t := output.Table{Header: header, Empty: "There are no such events."}
-	for _, e := range l.events {
-		t.Rows = append(t.Rows, row(e))
-	}
-	return t
 }

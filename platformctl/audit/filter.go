@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,26 +11,9 @@ import (
 	"ashlar.dev/platformctl/exit"
 )
 
-// scope says whose events a command is about.
-type scope struct {
-	Org        string `aliases:"organization" help:"Id of the organization; that of the profile where not set." env:"ASHLAR_ORG" placeholder:"ORG" predictor:"org"`
-	Everywhere bool   `help:"All events, of all organizations and of none, whatever the profile says. It needs the permission everywhere."`
-}
-
-// organization returns the id of the organization, or "" for everything.
-func (s scope) organization(c *client.Connection) (string, error) {
-	if s.Everywhere && s.Org != "" {
-		return "", exit.With(exit.Usage, errors.New("--everywhere and --org contradict each other"))
-	}
-	if s.Everywhere {
-		return "", nil
-	}
-	return c.Organization(s.Org), nil
-}
-
 // filter says which events are wanted.
 type filter struct {
-	scope
+	client.WhereFlags
 
 	Actor    string `help:"Only what this user or service did." placeholder:"ID"`
 	Action   string `help:"Only this action, like organization.update." placeholder:"ACTION"`

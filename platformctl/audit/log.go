@@ -12,6 +12,9 @@ import (
 	"ashlar.dev/platformctl/output"
 )
 
+// pageSize is what the service allows.
+const pageSize = 200
+
 // maxBlamed bounds how many events are named that are not what was recorded.
 const maxBlamed = 20
 

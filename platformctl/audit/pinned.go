@@ -17,6 +17,9 @@ type pinned struct {
 	Checkpoint  string `json:"checkpoint"`
 }
 
+// maxKeyBytes bounds the text of a key: the name of a log, and some 60 bytes.
+const maxKeyBytes = 512
+
 func pinName(gateway string) string { return "audit log at " + gateway }
 
 // trust returns the key to verify with, and the checkpoint that was verified before; nil where the log was never seen. It
@@ -28,6 +31,8 @@ func trust(p *profile.Profile, gateway, given, offered string) (key string, befo
 		return "", nil, err
 	}
 	switch {
+	case len(offered) > maxKeyBytes:
+		return "", nil, exit.With(exit.Tampered, fmt.Errorf("the service names a key of %d bytes, which is none", len(offered)))
 	case given != "" && given != offered:
 		return "", nil, keyChanged("the key that --key names", given, offered)
 	case given == "" && found && known.VerifierKey != offered:

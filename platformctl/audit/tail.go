@@ -43,7 +43,7 @@ type Tail struct {
 func (*Tail) Help() string {
 	return `It calls again where the connection ends, and misses no event. Everything from the beginning on, as JSON:
 
-  platformctl audit tail --from 0 -o json`
+  platformctl audit tail --everywhere --from 0 -o json`
 }
 
 // Run implements the command.
@@ -56,7 +56,7 @@ func (t *Tail) Run(ctx context.Context, streams *output.Streams) error {
 		return err
 	}
 	defer connection.Close()
-	organization, err := t.organization(connection)
+	organization, err := t.Where(connection)
 	if err != nil {
 		return err
 	}

@@ -8,22 +8,39 @@ import (
 	"io"
 
 	"github.com/alecthomas/kong"
+	"github.com/willabides/kongplete"
 
 	"ashlar.dev/platformctl/audit"
 	"ashlar.dev/platformctl/client"
+	"ashlar.dev/platformctl/completion"
+	"ashlar.dev/platformctl/curl"
+	"ashlar.dev/platformctl/database"
 	"ashlar.dev/platformctl/exit"
+	"ashlar.dev/platformctl/grants"
 	"ashlar.dev/platformctl/local"
+	"ashlar.dev/platformctl/orgs"
 	"ashlar.dev/platformctl/output"
+	"ashlar.dev/platformctl/roles"
 	"ashlar.dev/platformctl/signin"
+	"ashlar.dev/platformctl/users"
 )
 
-const description = "Runs and operates an Ashlar platform."
+const description = "Runs and operates an Ashlar platform.\n\n" +
+	"To begin:\n\n  platformctl up -d\n  platformctl login --local\n  platformctl curl --list"
 
 // commands are all commands, by group.
 type commands struct {
 	Local  local.Commands  `embed:""`
 	Signin signin.Commands `embed:""`
+	Curl   curl.Commands   `embed:""`
+	Users  users.Commands  `embed:""`
+	Orgs   orgs.Commands   `embed:""`
+	Roles  roles.Commands  `embed:""`
+	Grants grants.Commands `embed:""`
 	Audit  audit.Commands  `embed:""`
+
+	Database   database.Commands   `embed:""`
+	Completion completion.Commands `embed:""`
 }
 
 // stopped is panicked with where kong wants to end the process, which only main may do.
@@ -47,6 +64,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil {
 		panic(err) // a mistake in the tags of commands
 	}
+	kongplete.Complete(parser, kongplete.WithPredictors(completion.Predictors())) // ends here where a shell asks
 	command, err := parser.Parse(args)
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "platformctl: %v; see platformctl --help\n", err)

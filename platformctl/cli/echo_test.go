@@ -144,10 +144,10 @@ func echoHandler(method protoreflect.MethodDescriptor) connect.Method {
 				break
 			}
 		}
-		switch {
-		case spec.StreamType == connect.StreamTypeBidi:
+		switch spec.StreamType {
+		case connect.StreamTypeBidi:
 			return nil
-		case spec.StreamType == connect.StreamTypeServer:
+		case connect.StreamTypeServer:
 			for n := range 3 {
 				if err := stream.Send(sound(heard[0], int32(n))); err != nil {
 					return err

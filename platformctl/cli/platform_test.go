@@ -63,8 +63,10 @@ func startShared() error {
 		return err
 	}
 	cfg := allinone.Config{
-		Key:        key,
-		Database:   func(name string) config.Secret { return config.Secret("sqlite://" + filepath.Join(common.dir, name+".db")) },
+		Key: key,
+		Database: func(name string) config.Secret {
+			return config.Secret("sqlite://" + filepath.Join(common.dir, name+".db"))
+		},
 		AdminEmail: adminEmail, AdminPasswordFile: passwordFile, Log: io.Discard,
 		Gateway: gateway.Config{Config: service.Config{}, Addr: "127.0.0.1:0"},
 	}

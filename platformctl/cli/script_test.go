@@ -14,7 +14,7 @@ import (
 //	exec code 6 COMMAND…   the command ends with that exit code
 //	exec scrub             copies its input without ids, times and widths of columns
 //	exec profile expire    the access token of the profile is about to expire; spoil: it is not taken any more
-//	people NAME…           makes each a person, and a profile that is signed in
+//	exec people NAME…      makes each a person, with a profile that is signed in and a file NAME.id
 func TestScripts(t *testing.T) {
 	gateway := sharedGateway(t)
 	testscript.Run(t, testscript.Params{
@@ -36,6 +36,14 @@ func TestScripts(t *testing.T) {
 					return err
 				}
 			}
+			for _, name := range []string{"audit", "auth", "authz", "identity"} {
+				script := "ASHLAR_DATABASE_URL=sqlite://" + filepath.Join(home, name+".db") + "\n"
+				if err := os.WriteFile(filepath.Join(home, "env", name), []byte(script), 0o600); err != nil {
+					return err
+				}
+			}
+			// The programs of this test are in the first folder of the path.
+			env.Setenv("ASHLAR_BIN", filepath.SplitList(env.Getenv("PATH"))[0])
 			env.Setenv("GATEWAY", gateway)
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Setenv("ADMIN_PASSWORD", adminPassword)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -302,4 +304,27 @@ func TestExplain(t *testing.T) {
 			require.Equal(t, test.says, err.Error())
 		})
 	}
+}
+
+// Whatever is given for a gateway, a token goes out by https or stays on this machine.
+func FuzzGateway(f *testing.F) {
+	for _, text := range []string{"https://example.com", "127.0.0.1:8080", "http://[::1]:9/", "http://localhost@example.com", "http://127.0.0.1.example.com"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		address, err := (&client.Flags{Gateway: text}).Address(&profile.Profile{})
+		if err != nil {
+			return
+		}
+		u, err := url.Parse(address)
+		require.NoError(t, err)
+		again, err := (&client.Flags{Gateway: address}).Address(&profile.Profile{})
+		require.NoError(t, err)
+		require.Equal(t, address, again)
+		require.Nil(t, u.User)
+		if u.Scheme != "https" {
+			ip := net.ParseIP(u.Hostname())
+			require.True(t, u.Hostname() == "localhost" || ip != nil && ip.IsLoopback(), address)
+		}
+	})
 }

@@ -24,7 +24,7 @@ const (
 
 // ProfileFlags say where profiles are and which one is meant.
 type ProfileFlags struct {
-	Profile   string `help:"Profile to use: who is signed in where." env:"ASHLAR_PROFILE" default:"default" placeholder:"NAME" group:"Whom and where to call"`
+	Profile   string `help:"Profile to use: who is signed in where." env:"ASHLAR_PROFILE" default:"default" placeholder:"NAME" predictor:"profile" group:"Whom and where to call"`
 	ConfigDir string `help:"Folder of the profiles; ashlar in the user's configuration folder where not set." env:"ASHLAR_CONFIG_HOME" placeholder:"DIR" group:"Whom and where to call"`
 }
 
@@ -109,4 +109,14 @@ func parseGateway(text string, insecure bool) (string, error) {
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// With connects, has use make its calls, and closes the connection.
+func (f *Flags) With(ctx context.Context, use func(*Connection) error) error {
+	c, err := f.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return use(c)
 }

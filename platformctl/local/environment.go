@@ -96,9 +96,22 @@ func isOurs(name string) bool {
 	if strings.HasPrefix(name, prefix) && strings.HasSuffix(name, databaseSuffix) {
 		return true
 	}
+	if isPersonal(name) {
+		return true
+	}
 	switch strings.TrimPrefix(name, prefix) {
 	case "LISTEN_ADDR", "OPS_ADDR", "INSTANCE_ID", "GATEWAY_ADDR", "HOME", "BIN",
 		"ADMIN_EMAIL", "ADMIN_PASSWORD", "ADMIN_PASSWORD_FILE":
+		return strings.HasPrefix(name, prefix)
+	}
+	return false
+}
+
+// isPersonal reports whether a variable is for the commands that a person runs, some with a secret in it, and not for a
+// service.
+func isPersonal(name string) bool {
+	switch strings.TrimPrefix(name, prefix) {
+	case "TOKEN", "PASSWORD", "EMAIL", "PROFILE", "CONFIG_HOME", "GATEWAY_URL", "ORG":
 		return strings.HasPrefix(name, prefix)
 	}
 	return false

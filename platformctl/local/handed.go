@@ -54,7 +54,13 @@ func Command(ctx context.Context, home, bin, program string, args ...string) (*e
 		return nil, fmt.Errorf("the program of the service %s is missing: %w; `./taskw build` builds it, --bin names another folder", program, err)
 	}
 	const source = `set -a; . "$1" || exit; set +a; shift; exec "$@"`
-	return exec.CommandContext(ctx, "sh", append([]string{"-c", source, "sh", script, path}, args...)...), nil
+	command := exec.CommandContext(ctx, "sh", append([]string{"-c", source, "sh", script, path}, args...)...)
+	for _, variable := range os.Environ() {
+		if name, _, _ := strings.Cut(variable, "="); !isPersonal(name) {
+			command.Env = append(command.Env, variable)
+		}
+	}
+	return command, nil
 }
 
 // GatewayURL is where up has the gateway of a home folder; empty where that is not known.

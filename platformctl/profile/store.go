@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -150,4 +151,19 @@ func (s *Store) Update(ctx context.Context, name string, change func(*Profile) e
 		return fmt.Errorf("profile %s: %w", name, err)
 	}
 	return nil
+}
+
+// Names returns the names of the profiles that are there, sorted.
+func (s *Store) Names() ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(s.dir, "*.json"))
+	if err != nil {
+		return nil, fmt.Errorf("profiles: %w", err)
+	}
+	var names []string
+	for _, file := range files {
+		if name := strings.TrimSuffix(filepath.Base(file), ".json"); CheckName(name) == nil {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }

@@ -22,7 +22,7 @@ import (
 )
 
 // passwordVariable is the environment variable with the password, for programs.
-const passwordVariable = "ASHLAR_PASSWORD" //nolint:gosec // the name of a variable, no secret
+const passwordVariable = "ASHLAR_PASSWORD"
 
 // Login is the command that signs in.
 type Login struct {

@@ -2,7 +2,9 @@ package fxadapter
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,24 +19,37 @@ const exitFailure = 1
 
 // Main is the main function of a process: it reads the configuration C, builds the graph, runs it until SIGINT or
 // SIGTERM, and exits: 0 after a clean stop, 1 after an error, which it prints once. A second signal exits at once.
-func Main[C any](name, description string, graph func(C) fx.Option) {
-	os.Exit(run(name, description, graph, os.Args[1:]))
+//
+// Where the arguments name one of the commands, that is run instead, until it ends or a signal ends its context. An error
+// with a method ExitCode says how to exit.
+func Main[C any](name, description string, graph func(C) fx.Option, commands ...config.Command) {
+	os.Exit(run(name, description, graph, os.Args[1:], os.Stdout, commands))
 }
 
-func run[C any](name, description string, graph func(C) fx.Option, args []string) int {
+func run[C any](name, description string, graph func(C) fx.Option, args []string, stdout io.Writer, commands []config.Command) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	// After the first signal the default action is back, so that a second one ends the process.
 	context.AfterFunc(ctx, stop)
 
 	var cfg C
-	err := config.Parse(&cfg, name, description, args, os.Stdout, os.Exit)
-	if err == nil {
+	command, err := config.ParseCommand(&cfg, name, description, args, stdout, os.Exit, commands...)
+	switch {
+	case err != nil:
+	case command != nil:
+		err = command(ctx)
+	default:
 		err = Run(ctx, graph(cfg))
 	}
-	if err != nil {
-		_, _ = fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-		return exitFailure
+	if err == nil {
+		return 0
 	}
-	return 0
+	_, _ = fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+	if coded, ok := errors.AsType[interface {
+		error
+		ExitCode() int
+	}](err); ok {
+		return coded.ExitCode()
+	}
+	return exitFailure
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	fxadapter.Main("audit", "Keeps the record of what was done on the platform, and shows it.", graph)
+	fxadapter.Main("audit", "Keeps the record of what was done on the platform, and shows it, and proves that it is unchanged.", graph, service.DatabaseCommand(audit.Module(audit.Config{})))
 }
 
 func graph(cfg audit.Config) fx.Option {

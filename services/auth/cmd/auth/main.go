@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	fxadapter.Main("auth", "Signs people up, in and out, and has the keys of their access tokens.", graph)
+	fxadapter.Main("auth", "Signs people up, in and out, and has the keys of their access tokens.", graph, service.DatabaseCommand(auth.Module(auth.Config{})))
 }
 
 func graph(cfg auth.Config) fx.Option {

@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	fxadapter.Main("authz", "Serves permissions, roles, and who holds which role where.", graph)
+	fxadapter.Main("authz", "Serves permissions, roles, and who holds which role where.", graph, service.DatabaseCommand(authz.Module()))
 }
 
 func graph(cfg service.Config) fx.Option {

@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	fxadapter.Main("identity", "Serves people, organizations, and who belongs to which.", graph)
+	fxadapter.Main("identity", "Serves people, organizations, and who belongs to which.", graph, service.DatabaseCommand(identity.Module()))
 }
 
 func graph(cfg service.Config) fx.Option {

@@ -1,0 +1,150 @@
+// Package database holds the commands about the databases of the platform on this machine: `platformctl db`. The
+// migrations are in the programs of the services, so it asks these. It must not know a schema.
+package database
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"ashlar.dev/platform/dbstate"
+	"ashlar.dev/platformctl/exit"
+	"ashlar.dev/platformctl/local"
+	"ashlar.dev/platformctl/output"
+)
+
+// Commands are the commands of this package.
+type Commands struct {
+	DB DB `cmd:"" name:"db" group:"This machine" help:"Databases of the services: status, migrate."`
+}
+
+// DB is the command's own level.
+type DB struct {
+	Status  Status  `cmd:"" help:"Show for each service its database, the version of its schema, and which migrations it lacks."`
+	Migrate Migrate `cmd:"" help:"Apply the migrations that the databases lack; services do it at their start, too."`
+}
+
+// flags are what the commands have in common.
+type flags struct {
+	output.Flag
+
+	Services []string `arg:"" optional:"" name:"service" predictor:"service" help:"Only these services."`
+	Home     string   `help:"Home folder of the platform." env:"ASHLAR_HOME" default:".ashlar" placeholder:"DIR"`
+	Bin      string   `help:"Folder of the services' programs; where not set, the one of platformctl." env:"ASHLAR_BIN" placeholder:"DIR"`
+}
+
+// services returns the names of those that are meant.
+func (f *flags) services() ([]string, error) {
+	known := local.Databases()
+	if len(f.Services) == 0 {
+		return known, nil
+	}
+	for _, name := range f.Services {
+		if !slices.Contains(known, name) {
+			return nil, exit.With(exit.Usage, fmt.Errorf("no service with a database has the name %q; there are %s", name, strings.Join(known, ", ")))
+		}
+	}
+	return f.Services, nil
+}
+
+// ask runs `db` with some arguments in the program of each service, one after the other, and returns what each says.
+func (f *flags) ask(ctx context.Context, streams *output.Streams, doing string, args ...string) (states, error) {
+	names, err := f.services()
+	if err != nil {
+		return nil, err
+	}
+	all := states{}
+	for _, name := range names {
+		if output.IsTerminal(streams.Err) {
+			fmt.Fprintf(streams.Err, "%s %s …\n", doing, name)
+		}
+		state, err := f.one(ctx, name, args)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, state)
+	}
+	return all, nil
+}
+
+func (f *flags) one(ctx context.Context, name string, args []string) (dbstate.State, error) {
+	var state dbstate.State
+	command, err := local.Command(ctx, f.Home, f.Bin, name, append([]string{"db"}, args...)...)
+	if err != nil {
+		return state, err
+	}
+	var out, said bytes.Buffer
+	command.Stdout, command.Stderr = &out, &said
+	err = command.Run()
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok && ended.ExitCode() == dbstate.ExitPending {
+		err = nil // its state says what is pending
+	}
+	if err != nil {
+		return state, fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(said.String()))
+	}
+	if err := json.Unmarshal(out.Bytes(), &state); err != nil {
+		return state, fmt.Errorf("%s answers with no state of a database; is its program an older one? %w", name, err)
+	}
+	return state, nil
+}
+
+// Status is a command.
+type Status struct{ flags }
+
+// Help implements kong.HelpProvider.
+func (*Status) Help() string {
+	return `Nothing is changed, and the platform need not run.
+
+  platformctl db status`
+}
+
+// Run implements the command.
+func (s *Status) Run(ctx context.Context, streams *output.Streams) error {
+	all, err := s.ask(ctx, streams, "Asking", "status", "--output", "json")
+	if err != nil {
+		return err
+	}
+	return s.Show(streams.Out, all)
+}
+
+// Migrate is a command.
+type Migrate struct {
+	flags
+
+	Check bool `help:"Apply nothing; the exit code tells whether something is to be applied."`
+}
+
+// Help implements kong.HelpProvider.
+func (*Migrate) Help() string {
+	return `A crash or an error leaves each database after one whole migration. There is no way back: migrations add first, so that
+programs of the release before go on working.
+
+  platformctl db migrate --check
+  platformctl db migrate identity`
+}
+
+// Run implements the command.
+func (m *Migrate) Run(ctx context.Context, streams *output.Streams) error {
+	args := []string{"migrate", "--output", "json"}
+	if m.Check {
+		args = append(args, "--check")
+	}
+	all, failure := m.ask(ctx, streams, "Migrating", args...)
+	if failure == nil || len(all) > 0 {
+		failure = errors.Join(m.Show(streams.Out, all), failure)
+	}
+	if failure != nil {
+		return failure
+	}
+	for _, state := range all {
+		if m.Check && len(state.Pending) > 0 {
+			return exit.With(exit.Pending, errors.New("migrations are to be applied: platformctl db migrate"))
+		}
+	}
+	return nil
+}
