@@ -95,7 +95,7 @@ func modules(cfg Config, more []service.Module) []service.Module {
 	if newAuth == nil {
 		newAuth = auth.Module
 	}
-	core := []service.Module{authz.Module(), audit.Module(), identity.Module(), newAuth(auth.Config{
+	core := []service.Module{authz.Module(), audit.Module(audit.Config{}), identity.Module(), newAuth(auth.Config{
 		Config: cfg.Gateway.Config, AdminEmail: cfg.AdminEmail, AdminPassword: cfg.AdminPassword, AdminPasswordFile: cfg.AdminPasswordFile,
 	})}
 	return append(core, more...)

@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	ariga.io/atlas v0.32.1-0.20250325101103-175b25e1c1b9
 	ashlar.dev/allinone v0.0.0-00010101000000-000000000000
+	ashlar.dev/ent v0.0.0
 	ashlar.dev/gateway v0.0.0
 	ashlar.dev/gen v0.0.0
 	ashlar.dev/kernel v0.0.0
@@ -36,7 +37,6 @@ require (
 )
 
 require (
-	ashlar.dev/ent v0.0.0 // indirect
 	buf.build/go/protovalidate v1.4.0 // indirect
 	cel.dev/cel-go v0.32.0 // indirect
 	cel.dev/expr v0.25.3 // indirect

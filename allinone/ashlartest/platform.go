@@ -108,7 +108,7 @@ func StartWith(t testing.TB, options Options, modules ...service.Module) *Platfo
 func databases(t testing.TB, options Options, modules []service.Module) func(string) config.Secret {
 	t.Helper()
 	made := map[string]config.Secret{}
-	core := []service.Module{authz.Module(), audit.Module(), identity.Module(), auth.Module(auth.Config{})}
+	core := []service.Module{authz.Module(), audit.Module(audit.Config{}), identity.Module(), auth.Module(auth.Config{})}
 	for _, m := range append(core, modules...) {
 		if options.Postgres {
 			made[m.Manifest().Name] = dbtest.PostgresURL(t)

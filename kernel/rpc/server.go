@@ -56,14 +56,15 @@ type Server struct {
 
 	rules *access.Rules
 	log   *slog.Logger
+	drain drain
 	http  *http.Server
 
 	mu       sync.Mutex
 	listener net.Listener
 }
 
-// NewServer returns a server whose calls pass: recovery from panics, trace and metrics, error mapping, authentication,
-// authorization, validation, the check that changes are recorded. foreign has the access rules of methods whose
+// NewServer returns a server whose calls pass: recovery from panics, trace and metrics, error mapping, the end of streams
+// when it shuts down, authentication, authorization, validation, the check that changes are recorded. foreign has the access rules of methods whose
 // schemas are not ours.
 func NewServer(log *slog.Logger, t *telemetry.Telemetry, guards Guards, foreign map[string]access.Rule) (*Server, error) {
 	traced, err := t.Server()
@@ -71,10 +72,11 @@ func NewServer(log *slog.Logger, t *telemetry.Telemetry, guards Guards, foreign 
 		return nil, err
 	}
 	rules := access.NewRules(foreign)
+	ending := newDrain()
 	s := &Server{
-		rules: rules, log: log,
+		rules: rules, log: log, drain: ending,
 		RPC: connect.NewServer(
-			recoverPanics(log), traced, mapErrors(log, guards.Unavailable),
+			recoverPanics(log), traced, mapErrors(log, guards.Unavailable), ending.intercept,
 			access.Authenticate(rules, guards.Tokens, guards.Workloads),
 			access.Authorize(rules, guards.Decider, guards.Denied),
 			validate.NewServerInterceptor(),
@@ -142,8 +144,9 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Shutdown takes no more calls and waits for those that are under way; when ctx ends they are cut off.
+// Shutdown takes no more calls, ends streams, and waits for the calls that are under way; when ctx ends they are cut off.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.drain.begin()
 	s.mu.Lock()
 	server := s.http
 	s.mu.Unlock()

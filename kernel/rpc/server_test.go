@@ -248,26 +248,24 @@ func TestShutdownWaitsForCalls(t *testing.T) {
 func TestShutdownEnds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	ended := make(chan struct{})
-	server := w.serve("orders", handlers{count: func(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	begun, ended := make(chan struct{}), make(chan struct{})
+	server := w.serve("orders", handlers{get: func(ctx context.Context, _ string) (string, error) {
 		defer close(ended)
-		if err := stream.Receive(&wrapperspb.Int64Value{}); err != nil {
-			return err
-		}
-		if err := stream.SendHeaders(); err != nil { // the caller waits for them
-			return err
-		}
+		close(begun)
 		<-ctx.Done()
-		return ctx.Err()
+		return "", ctx.Err()
 	}})
-	stream, err := w.client().CallServerStream(t.Context(), count, wrapperspb.Int64(1))
-	require.NoError(t, err)
+	client, answered := w.client(), make(chan error, 1)
+	go func() {
+		_, err := call(t.Context(), client, get, "last order")
+		answered <- err
+	}()
+	w.await(begun, "the call")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, server.Shutdown(ctx), context.Canceled)
 	w.await(ended, "the handler to be cut off")
-	_, err = drain(stream)
-	requireAnswer(t, err, connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable)
+	requireAnswer(t, <-answered, connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable)
 }
 
 // A peer that dies under a call is not to be reached, wherever it was with its answer, and callers learn no address.
@@ -343,5 +341,34 @@ func TestAProofForAnotherService(t *testing.T) {
 		info.RequestHeader().Set(workload.Header, proof)
 		_, err = call(ctx, connect.NewClient(transport), inside, "")
 		requireAnswer(t, err, connect.CodePermissionDenied, rpcerror.ReasonServicesOnly)
+	})
+}
+
+// A stream would go on for as long as its caller likes: the caller is told to go on elsewhere.
+func TestShutdownEndsStreams(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w *world) {
+		server := w.serve("orders", handlers{count: func(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+			if err := stream.Receive(&wrapperspb.Int64Value{}); err != nil {
+				return err
+			}
+			if err := stream.Send(wrapperspb.Int64(7)); err != nil {
+				return err
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}})
+		stream, err := w.client().CallServerStream(t.Context(), count, wrapperspb.Int64(1))
+		require.NoError(t, err)
+		var first wrapperspb.Int64Value
+		require.NoError(t, stream.Receive(&first))
+		require.Equal(t, int64(7), first.GetValue())
+
+		stopped := make(chan error, 1)
+		go func() { stopped <- server.Shutdown(t.Context()) }()
+		_, err = drain(stream)
+		requireAnswer(t, err, connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable)
+		w.base.CloseIdleConnections()
+		require.NoError(t, <-stopped)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/willabides/kongplete"
 
+	"ashlar.dev/platformctl/audit"
 	"ashlar.dev/platformctl/client"
 	"ashlar.dev/platformctl/completion"
 	"ashlar.dev/platformctl/curl"
@@ -40,6 +41,7 @@ type commands struct {
 	Orgs   orgs.Commands   `embed:""`
 	Roles  roles.Commands  `embed:""`
 	Grants grants.Commands `embed:""`
+	Audit  audit.Commands  `embed:""`
 
 	Services   services.Commands   `cmd:"" group:"Services" help:"See the services of a running platform; start, stop and restart those on this machine."`
 	Database   database.Commands   `embed:""`

@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 		"profile": editProfile,
 		"people":  people,
 	}
-	for _, module := range []service.Module{audit.Module(), auth.Module(auth.Config{}), authz.Module(), identity.Module()} {
+	for _, module := range []service.Module{audit.Module(audit.Config{}), auth.Module(auth.Config{}), authz.Module(), identity.Module()} {
 		programs[module.Manifest().Name] = func() { serviceProgram(module) }
 	}
 	testscript.Main(checked{m}, programs)

@@ -18,6 +18,7 @@ const (
 	Invalid     = 9   // what was checked has faults, or the platform did not take what it was given
 	Unavailable = 10  // the platform, or a part of it, does not answer, or not in time: try again
 	Pending     = 11  // a check found something that is still to be done
+	Tampered    = 12  // the audit log is not what was signed, or not what was seen before
 	Interrupted = 130 // a signal ended it before its work was done (128 + SIGINT)
 )
 
@@ -25,6 +26,7 @@ const (
 const Help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the home folder is in use by another `up`, " +
 	"4 no Consul, 5 not signed in, 6 a permission is missing, 7 not found, 8 it exists already or its state does not allow it, " +
 	"9 what was checked or given has faults, 10 the platform does not answer, 11 a check found something to do, " +
+	"12 the audit log was tampered with, " +
 	"130 interrupted before the work was done."
 
 // Error is an error with an exit code.

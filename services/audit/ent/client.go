@@ -14,6 +14,8 @@ import (
 	"ashlar.dev/services/audit/ent/event"
 	"ashlar.dev/services/audit/ent/outboxevent"
 	"ashlar.dev/services/audit/ent/outboxlease"
+	"ashlar.dev/services/audit/ent/treehash"
+	"ashlar.dev/services/audit/ent/treehead"
 	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -32,6 +34,10 @@ type Client struct {
 	OutboxEvent *OutboxEventClient
 	// OutboxLease is the client for interacting with the OutboxLease builders.
 	OutboxLease *OutboxLeaseClient
+	// TreeHash is the client for interacting with the TreeHash builders.
+	TreeHash *TreeHashClient
+	// TreeHead is the client for interacting with the TreeHead builders.
+	TreeHead *TreeHeadClient
 }
 
 // NewClient creates a new client configured with the given options.
@@ -46,6 +52,8 @@ func (c *Client) init() {
 	c.Event = NewEventClient(c.config)
 	c.OutboxEvent = NewOutboxEventClient(c.config)
 	c.OutboxLease = NewOutboxLeaseClient(c.config)
+	c.TreeHash = NewTreeHashClient(c.config)
+	c.TreeHead = NewTreeHeadClient(c.config)
 }
 
 type (
@@ -141,6 +149,8 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Event:       NewEventClient(cfg),
 		OutboxEvent: NewOutboxEventClient(cfg),
 		OutboxLease: NewOutboxLeaseClient(cfg),
+		TreeHash:    NewTreeHashClient(cfg),
+		TreeHead:    NewTreeHeadClient(cfg),
 	}, nil
 }
 
@@ -163,6 +173,8 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Event:       NewEventClient(cfg),
 		OutboxEvent: NewOutboxEventClient(cfg),
 		OutboxLease: NewOutboxLeaseClient(cfg),
+		TreeHash:    NewTreeHashClient(cfg),
+		TreeHead:    NewTreeHeadClient(cfg),
 	}, nil
 }
 
@@ -194,6 +206,8 @@ func (c *Client) Use(hooks ...Hook) {
 	c.Event.Use(hooks...)
 	c.OutboxEvent.Use(hooks...)
 	c.OutboxLease.Use(hooks...)
+	c.TreeHash.Use(hooks...)
+	c.TreeHead.Use(hooks...)
 }
 
 // Intercept adds the query interceptors to all the entity clients.
@@ -202,6 +216,8 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 	c.Event.Intercept(interceptors...)
 	c.OutboxEvent.Intercept(interceptors...)
 	c.OutboxLease.Intercept(interceptors...)
+	c.TreeHash.Intercept(interceptors...)
+	c.TreeHead.Intercept(interceptors...)
 }
 
 // Mutate implements the ent.Mutator interface.
@@ -213,6 +229,10 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.OutboxEvent.mutate(ctx, m)
 	case *OutboxLeaseMutation:
 		return c.OutboxLease.mutate(ctx, m)
+	case *TreeHashMutation:
+		return c.TreeHash.mutate(ctx, m)
+	case *TreeHeadMutation:
+		return c.TreeHead.mutate(ctx, m)
 	default:
 		return nil, fmt.Errorf("ent: unknown mutation type %T", m)
 	}
@@ -617,13 +637,279 @@ func (c *OutboxLeaseClient) mutate(ctx context.Context, m *OutboxLeaseMutation) 
 	}
 }
 
+// TreeHashClient is a client for the TreeHash schema.
+type TreeHashClient struct {
+	config
+}
+
+// NewTreeHashClient returns a client for the TreeHash from the given config.
+func NewTreeHashClient(c config) *TreeHashClient {
+	return &TreeHashClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `treehash.Hooks(f(g(h())))`.
+func (c *TreeHashClient) Use(hooks ...Hook) {
+	c.hooks.TreeHash = append(c.hooks.TreeHash, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `treehash.Intercept(f(g(h())))`.
+func (c *TreeHashClient) Intercept(interceptors ...Interceptor) {
+	c.inters.TreeHash = append(c.inters.TreeHash, interceptors...)
+}
+
+// Create returns a builder for creating a TreeHash entity.
+func (c *TreeHashClient) Create() *TreeHashCreate {
+	mutation := newTreeHashMutation(c.config, OpCreate)
+	return &TreeHashCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of TreeHash entities.
+func (c *TreeHashClient) CreateBulk(builders ...*TreeHashCreate) *TreeHashCreateBulk {
+	return &TreeHashCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *TreeHashClient) MapCreateBulk(slice any, setFunc func(*TreeHashCreate, int)) *TreeHashCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &TreeHashCreateBulk{err: fmt.Errorf("calling to TreeHashClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*TreeHashCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &TreeHashCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for TreeHash.
+func (c *TreeHashClient) Update() *TreeHashUpdate {
+	mutation := newTreeHashMutation(c.config, OpUpdate)
+	return &TreeHashUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *TreeHashClient) UpdateOne(_m *TreeHash) *TreeHashUpdateOne {
+	mutation := newTreeHashMutation(c.config, OpUpdateOne, withTreeHash(_m))
+	return &TreeHashUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *TreeHashClient) UpdateOneID(id int64) *TreeHashUpdateOne {
+	mutation := newTreeHashMutation(c.config, OpUpdateOne, withTreeHashID(id))
+	return &TreeHashUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for TreeHash.
+func (c *TreeHashClient) Delete() *TreeHashDelete {
+	mutation := newTreeHashMutation(c.config, OpDelete)
+	return &TreeHashDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *TreeHashClient) DeleteOne(_m *TreeHash) *TreeHashDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *TreeHashClient) DeleteOneID(id int64) *TreeHashDeleteOne {
+	builder := c.Delete().Where(treehash.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &TreeHashDeleteOne{builder}
+}
+
+// Query returns a query builder for TreeHash.
+func (c *TreeHashClient) Query() *TreeHashQuery {
+	return &TreeHashQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeTreeHash},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a TreeHash entity by its id.
+func (c *TreeHashClient) Get(ctx context.Context, id int64) (*TreeHash, error) {
+	return c.Query().Where(treehash.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *TreeHashClient) GetX(ctx context.Context, id int64) *TreeHash {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *TreeHashClient) Hooks() []Hook {
+	return c.hooks.TreeHash
+}
+
+// Interceptors returns the client interceptors.
+func (c *TreeHashClient) Interceptors() []Interceptor {
+	return c.inters.TreeHash
+}
+
+func (c *TreeHashClient) mutate(ctx context.Context, m *TreeHashMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&TreeHashCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&TreeHashUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&TreeHashUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&TreeHashDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown TreeHash mutation op: %q", m.Op())
+	}
+}
+
+// TreeHeadClient is a client for the TreeHead schema.
+type TreeHeadClient struct {
+	config
+}
+
+// NewTreeHeadClient returns a client for the TreeHead from the given config.
+func NewTreeHeadClient(c config) *TreeHeadClient {
+	return &TreeHeadClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `treehead.Hooks(f(g(h())))`.
+func (c *TreeHeadClient) Use(hooks ...Hook) {
+	c.hooks.TreeHead = append(c.hooks.TreeHead, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `treehead.Intercept(f(g(h())))`.
+func (c *TreeHeadClient) Intercept(interceptors ...Interceptor) {
+	c.inters.TreeHead = append(c.inters.TreeHead, interceptors...)
+}
+
+// Create returns a builder for creating a TreeHead entity.
+func (c *TreeHeadClient) Create() *TreeHeadCreate {
+	mutation := newTreeHeadMutation(c.config, OpCreate)
+	return &TreeHeadCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of TreeHead entities.
+func (c *TreeHeadClient) CreateBulk(builders ...*TreeHeadCreate) *TreeHeadCreateBulk {
+	return &TreeHeadCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *TreeHeadClient) MapCreateBulk(slice any, setFunc func(*TreeHeadCreate, int)) *TreeHeadCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &TreeHeadCreateBulk{err: fmt.Errorf("calling to TreeHeadClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*TreeHeadCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &TreeHeadCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for TreeHead.
+func (c *TreeHeadClient) Update() *TreeHeadUpdate {
+	mutation := newTreeHeadMutation(c.config, OpUpdate)
+	return &TreeHeadUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *TreeHeadClient) UpdateOne(_m *TreeHead) *TreeHeadUpdateOne {
+	mutation := newTreeHeadMutation(c.config, OpUpdateOne, withTreeHead(_m))
+	return &TreeHeadUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *TreeHeadClient) UpdateOneID(id string) *TreeHeadUpdateOne {
+	mutation := newTreeHeadMutation(c.config, OpUpdateOne, withTreeHeadID(id))
+	return &TreeHeadUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for TreeHead.
+func (c *TreeHeadClient) Delete() *TreeHeadDelete {
+	mutation := newTreeHeadMutation(c.config, OpDelete)
+	return &TreeHeadDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *TreeHeadClient) DeleteOne(_m *TreeHead) *TreeHeadDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *TreeHeadClient) DeleteOneID(id string) *TreeHeadDeleteOne {
+	builder := c.Delete().Where(treehead.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &TreeHeadDeleteOne{builder}
+}
+
+// Query returns a query builder for TreeHead.
+func (c *TreeHeadClient) Query() *TreeHeadQuery {
+	return &TreeHeadQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeTreeHead},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a TreeHead entity by its id.
+func (c *TreeHeadClient) Get(ctx context.Context, id string) (*TreeHead, error) {
+	return c.Query().Where(treehead.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *TreeHeadClient) GetX(ctx context.Context, id string) *TreeHead {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *TreeHeadClient) Hooks() []Hook {
+	return c.hooks.TreeHead
+}
+
+// Interceptors returns the client interceptors.
+func (c *TreeHeadClient) Interceptors() []Interceptor {
+	return c.inters.TreeHead
+}
+
+func (c *TreeHeadClient) mutate(ctx context.Context, m *TreeHeadMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&TreeHeadCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&TreeHeadUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&TreeHeadUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&TreeHeadDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown TreeHead mutation op: %q", m.Op())
+	}
+}
+
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		Event, OutboxEvent, OutboxLease []ent.Hook
+		Event, OutboxEvent, OutboxLease, TreeHash, TreeHead []ent.Hook
 	}
 	inters struct {
-		Event, OutboxEvent, OutboxLease []ent.Interceptor
+		Event, OutboxEvent, OutboxLease, TreeHash, TreeHead []ent.Interceptor
 	}
 )
 

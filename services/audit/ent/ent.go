@@ -12,6 +12,8 @@ import (
 	"ashlar.dev/services/audit/ent/event"
 	"ashlar.dev/services/audit/ent/outboxevent"
 	"ashlar.dev/services/audit/ent/outboxlease"
+	"ashlar.dev/services/audit/ent/treehash"
+	"ashlar.dev/services/audit/ent/treehead"
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -78,6 +80,8 @@ func checkColumn(t, c string) error {
 			event.Table:       event.ValidColumn,
 			outboxevent.Table: outboxevent.ValidColumn,
 			outboxlease.Table: outboxlease.ValidColumn,
+			treehash.Table:    treehash.ValidColumn,
+			treehead.Table:    treehead.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

@@ -46,7 +46,9 @@ type Event struct {
 	// TraceID holds the value of the "trace_id" field.
 	TraceID string `json:"trace_id,omitempty"`
 	// Attributes holds the value of the "attributes" field.
-	Attributes   map[string]string `json:"attributes,omitempty"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+	// Its place on the Merkle log: from 0 on, without gaps, in the order of arrival.
+	LeafIndex    int64 `json:"leaf_index,omitempty"`
 	selectValues sql.SelectValues
 }
 
@@ -57,7 +59,7 @@ func (*Event) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case event.FieldAttributes:
 			values[i] = new([]byte)
-		case event.FieldID, event.FieldActorKind, event.FieldOutcome:
+		case event.FieldID, event.FieldActorKind, event.FieldOutcome, event.FieldLeafIndex:
 			values[i] = new(sql.NullInt64)
 		case event.FieldEventID, event.FieldService, event.FieldProcedure, event.FieldAction, event.FieldActorID, event.FieldSessionID, event.FieldOrganizationID, event.FieldResource, event.FieldReason, event.FieldTraceID:
 			values[i] = new(sql.NullString)
@@ -170,6 +172,12 @@ func (_m *Event) assignValues(columns []string, values []any) error {
 					return fmt.Errorf("unmarshal field attributes: %w", err)
 				}
 			}
+		case event.FieldLeafIndex:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field leaf_index", values[i])
+			} else if value.Valid {
+				_m.LeafIndex = value.Int64
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -247,6 +255,9 @@ func (_m *Event) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("attributes=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Attributes))
+	builder.WriteString(", ")
+	builder.WriteString("leaf_index=")
+	builder.WriteString(fmt.Sprintf("%v", _m.LeafIndex))
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -106,6 +106,12 @@ func (_c *EventCreate) SetAttributes(v map[string]string) *EventCreate {
 	return _c
 }
 
+// SetLeafIndex sets the "leaf_index" field.
+func (_c *EventCreate) SetLeafIndex(v int64) *EventCreate {
+	_c.mutation.SetLeafIndex(v)
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *EventCreate) SetID(v int64) *EventCreate {
 	_c.mutation.SetID(v)
@@ -192,6 +198,14 @@ func (_c *EventCreate) check() error {
 	}
 	if _, ok := _c.mutation.Attributes(); !ok {
 		return &ValidationError{Name: "attributes", err: errors.New(`ent: missing required field "Event.attributes"`)}
+	}
+	if _, ok := _c.mutation.LeafIndex(); !ok {
+		return &ValidationError{Name: "leaf_index", err: errors.New(`ent: missing required field "Event.leaf_index"`)}
+	}
+	if v, ok := _c.mutation.LeafIndex(); ok {
+		if err := event.LeafIndexValidator(v); err != nil {
+			return &ValidationError{Name: "leaf_index", err: fmt.Errorf(`ent: validator failed for field "Event.leaf_index": %w`, err)}
+		}
 	}
 	return nil
 }
@@ -281,6 +295,10 @@ func (_c *EventCreate) createSpec() (*Event, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Attributes(); ok {
 		_spec.SetField(event.FieldAttributes, field.TypeJSON, value)
 		_node.Attributes = value
+	}
+	if value, ok := _c.mutation.LeafIndex(); ok {
+		_spec.SetField(event.FieldLeafIndex, field.TypeInt64, value)
+		_node.LeafIndex = value
 	}
 	return _node, _spec
 }
@@ -392,6 +410,9 @@ func (u *EventUpsertOne) UpdateNewValues() *EventUpsertOne {
 		}
 		if _, exists := u.create.mutation.Attributes(); exists {
 			s.SetIgnore(event.FieldAttributes)
+		}
+		if _, exists := u.create.mutation.LeafIndex(); exists {
+			s.SetIgnore(event.FieldLeafIndex)
 		}
 	}))
 	return u
@@ -646,6 +667,9 @@ func (u *EventUpsertBulk) UpdateNewValues() *EventUpsertBulk {
 			}
 			if _, exists := b.mutation.Attributes(); exists {
 				s.SetIgnore(event.FieldAttributes)
+			}
+			if _, exists := b.mutation.LeafIndex(); exists {
+				s.SetIgnore(event.FieldLeafIndex)
 			}
 		}
 	}))

@@ -13,6 +13,8 @@ import (
 	"ashlar.dev/services/audit/ent/outboxevent"
 	"ashlar.dev/services/audit/ent/outboxlease"
 	"ashlar.dev/services/audit/ent/predicate"
+	"ashlar.dev/services/audit/ent/treehash"
+	"ashlar.dev/services/audit/ent/treehead"
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 )
@@ -29,6 +31,8 @@ const (
 	TypeEvent       = "Event"
 	TypeOutboxEvent = "OutboxEvent"
 	TypeOutboxLease = "OutboxLease"
+	TypeTreeHash    = "TreeHash"
+	TypeTreeHead    = "TreeHead"
 )
 
 // EventMutation represents an operation that mutates the Event nodes in the graph.
@@ -53,6 +57,8 @@ type EventMutation struct {
 	reason          *string
 	trace_id        *string
 	attributes      *map[string]string
+	leaf_index      *int64
+	addleaf_index   *int64
 	clearedFields   map[string]struct{}
 	done            bool
 	oldValue        func(context.Context) (*Event, error)
@@ -707,6 +713,62 @@ func (m *EventMutation) ResetAttributes() {
 	m.attributes = nil
 }
 
+// SetLeafIndex sets the "leaf_index" field.
+func (m *EventMutation) SetLeafIndex(i int64) {
+	m.leaf_index = &i
+	m.addleaf_index = nil
+}
+
+// LeafIndex returns the value of the "leaf_index" field in the mutation.
+func (m *EventMutation) LeafIndex() (r int64, exists bool) {
+	v := m.leaf_index
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLeafIndex returns the old "leaf_index" field's value of the Event entity.
+// If the Event object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EventMutation) OldLeafIndex(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLeafIndex is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLeafIndex requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLeafIndex: %w", err)
+	}
+	return oldValue.LeafIndex, nil
+}
+
+// AddLeafIndex adds i to the "leaf_index" field.
+func (m *EventMutation) AddLeafIndex(i int64) {
+	if m.addleaf_index != nil {
+		*m.addleaf_index += i
+	} else {
+		m.addleaf_index = &i
+	}
+}
+
+// AddedLeafIndex returns the value that was added to the "leaf_index" field in this mutation.
+func (m *EventMutation) AddedLeafIndex() (r int64, exists bool) {
+	v := m.addleaf_index
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLeafIndex resets all changes to the "leaf_index" field.
+func (m *EventMutation) ResetLeafIndex() {
+	m.leaf_index = nil
+	m.addleaf_index = nil
+}
+
 // Where appends a list predicates to the EventMutation builder.
 func (m *EventMutation) Where(ps ...predicate.Event) {
 	m.predicates = append(m.predicates, ps...)
@@ -741,7 +803,7 @@ func (m *EventMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *EventMutation) Fields() []string {
-	fields := make([]string, 0, 14)
+	fields := make([]string, 0, 15)
 	if m.event_id != nil {
 		fields = append(fields, event.FieldEventID)
 	}
@@ -784,6 +846,9 @@ func (m *EventMutation) Fields() []string {
 	if m.attributes != nil {
 		fields = append(fields, event.FieldAttributes)
 	}
+	if m.leaf_index != nil {
+		fields = append(fields, event.FieldLeafIndex)
+	}
 	return fields
 }
 
@@ -820,6 +885,8 @@ func (m *EventMutation) Field(name string) (ent.Value, bool) {
 		return m.TraceID()
 	case event.FieldAttributes:
 		return m.Attributes()
+	case event.FieldLeafIndex:
+		return m.LeafIndex()
 	}
 	return nil, false
 }
@@ -857,6 +924,8 @@ func (m *EventMutation) OldField(ctx context.Context, name string) (ent.Value, e
 		return m.OldTraceID(ctx)
 	case event.FieldAttributes:
 		return m.OldAttributes(ctx)
+	case event.FieldLeafIndex:
+		return m.OldLeafIndex(ctx)
 	}
 	return nil, fmt.Errorf("unknown Event field %s", name)
 }
@@ -964,6 +1033,13 @@ func (m *EventMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetAttributes(v)
 		return nil
+	case event.FieldLeafIndex:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLeafIndex(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Event field %s", name)
 }
@@ -978,6 +1054,9 @@ func (m *EventMutation) AddedFields() []string {
 	if m.addoutcome != nil {
 		fields = append(fields, event.FieldOutcome)
 	}
+	if m.addleaf_index != nil {
+		fields = append(fields, event.FieldLeafIndex)
+	}
 	return fields
 }
 
@@ -990,6 +1069,8 @@ func (m *EventMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedActorKind()
 	case event.FieldOutcome:
 		return m.AddedOutcome()
+	case event.FieldLeafIndex:
+		return m.AddedLeafIndex()
 	}
 	return nil, false
 }
@@ -1012,6 +1093,13 @@ func (m *EventMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddOutcome(v)
+		return nil
+	case event.FieldLeafIndex:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLeafIndex(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Event numeric field %s", name)
@@ -1081,6 +1169,9 @@ func (m *EventMutation) ResetField(name string) error {
 		return nil
 	case event.FieldAttributes:
 		m.ResetAttributes()
+		return nil
+	case event.FieldLeafIndex:
+		m.ResetLeafIndex()
 		return nil
 	}
 	return fmt.Errorf("unknown Event field %s", name)
@@ -2030,4 +2121,938 @@ func (m *OutboxLeaseMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *OutboxLeaseMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown OutboxLease edge %s", name)
+}
+
+// TreeHashMutation represents an operation that mutates the TreeHash nodes in the graph.
+type TreeHashMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *int64
+	hash          *[]byte
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*TreeHash, error)
+	predicates    []predicate.TreeHash
+}
+
+var _ ent.Mutation = (*TreeHashMutation)(nil)
+
+// treehashOption allows management of the mutation configuration using functional options.
+type treehashOption func(*TreeHashMutation)
+
+// newTreeHashMutation creates new mutation for the TreeHash entity.
+func newTreeHashMutation(c config, op Op, opts ...treehashOption) *TreeHashMutation {
+	m := &TreeHashMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeTreeHash,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withTreeHashID sets the ID field of the mutation.
+func withTreeHashID(id int64) treehashOption {
+	return func(m *TreeHashMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *TreeHash
+		)
+		m.oldValue = func(ctx context.Context) (*TreeHash, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().TreeHash.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withTreeHash sets the old TreeHash of the mutation.
+func withTreeHash(node *TreeHash) treehashOption {
+	return func(m *TreeHashMutation) {
+		m.oldValue = func(context.Context) (*TreeHash, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m TreeHashMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m TreeHashMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of TreeHash entities.
+func (m *TreeHashMutation) SetID(id int64) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *TreeHashMutation) ID() (id int64, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *TreeHashMutation) IDs(ctx context.Context) ([]int64, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []int64{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().TreeHash.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetHash sets the "hash" field.
+func (m *TreeHashMutation) SetHash(b []byte) {
+	m.hash = &b
+}
+
+// Hash returns the value of the "hash" field in the mutation.
+func (m *TreeHashMutation) Hash() (r []byte, exists bool) {
+	v := m.hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHash returns the old "hash" field's value of the TreeHash entity.
+// If the TreeHash object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TreeHashMutation) OldHash(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHash: %w", err)
+	}
+	return oldValue.Hash, nil
+}
+
+// ResetHash resets all changes to the "hash" field.
+func (m *TreeHashMutation) ResetHash() {
+	m.hash = nil
+}
+
+// Where appends a list predicates to the TreeHashMutation builder.
+func (m *TreeHashMutation) Where(ps ...predicate.TreeHash) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the TreeHashMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *TreeHashMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.TreeHash, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *TreeHashMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *TreeHashMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (TreeHash).
+func (m *TreeHashMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *TreeHashMutation) Fields() []string {
+	fields := make([]string, 0, 1)
+	if m.hash != nil {
+		fields = append(fields, treehash.FieldHash)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *TreeHashMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case treehash.FieldHash:
+		return m.Hash()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *TreeHashMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case treehash.FieldHash:
+		return m.OldHash(ctx)
+	}
+	return nil, fmt.Errorf("unknown TreeHash field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TreeHashMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case treehash.FieldHash:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHash(v)
+		return nil
+	}
+	return fmt.Errorf("unknown TreeHash field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *TreeHashMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *TreeHashMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TreeHashMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown TreeHash numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *TreeHashMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *TreeHashMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *TreeHashMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown TreeHash nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *TreeHashMutation) ResetField(name string) error {
+	switch name {
+	case treehash.FieldHash:
+		m.ResetHash()
+		return nil
+	}
+	return fmt.Errorf("unknown TreeHash field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *TreeHashMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *TreeHashMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *TreeHashMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *TreeHashMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *TreeHashMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *TreeHashMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *TreeHashMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown TreeHash unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *TreeHashMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown TreeHash edge %s", name)
+}
+
+// TreeHeadMutation represents an operation that mutates the TreeHead nodes in the graph.
+type TreeHeadMutation struct {
+	config
+	op                 Op
+	typ                string
+	id                 *string
+	created_at         *time.Time
+	updated_at         *time.Time
+	checkpoint         *string
+	origin             *string
+	public_key         *[]byte
+	sealed_private_key *[]byte
+	clearedFields      map[string]struct{}
+	done               bool
+	oldValue           func(context.Context) (*TreeHead, error)
+	predicates         []predicate.TreeHead
+}
+
+var _ ent.Mutation = (*TreeHeadMutation)(nil)
+
+// treeheadOption allows management of the mutation configuration using functional options.
+type treeheadOption func(*TreeHeadMutation)
+
+// newTreeHeadMutation creates new mutation for the TreeHead entity.
+func newTreeHeadMutation(c config, op Op, opts ...treeheadOption) *TreeHeadMutation {
+	m := &TreeHeadMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeTreeHead,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withTreeHeadID sets the ID field of the mutation.
+func withTreeHeadID(id string) treeheadOption {
+	return func(m *TreeHeadMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *TreeHead
+		)
+		m.oldValue = func(ctx context.Context) (*TreeHead, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().TreeHead.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withTreeHead sets the old TreeHead of the mutation.
+func withTreeHead(node *TreeHead) treeheadOption {
+	return func(m *TreeHeadMutation) {
+		m.oldValue = func(context.Context) (*TreeHead, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m TreeHeadMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m TreeHeadMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of TreeHead entities.
+func (m *TreeHeadMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *TreeHeadMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *TreeHeadMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().TreeHead.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *TreeHeadMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *TreeHeadMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the TreeHead entity.
+// If the TreeHead object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TreeHeadMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *TreeHeadMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *TreeHeadMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *TreeHeadMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the TreeHead entity.
+// If the TreeHead object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TreeHeadMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *TreeHeadMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// SetCheckpoint sets the "checkpoint" field.
+func (m *TreeHeadMutation) SetCheckpoint(s string) {
+	m.checkpoint = &s
+}
+
+// Checkpoint returns the value of the "checkpoint" field in the mutation.
+func (m *TreeHeadMutation) Checkpoint() (r string, exists bool) {
+	v := m.checkpoint
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCheckpoint returns the old "checkpoint" field's value of the TreeHead entity.
+// If the TreeHead object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TreeHeadMutation) OldCheckpoint(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCheckpoint is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCheckpoint requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCheckpoint: %w", err)
+	}
+	return oldValue.Checkpoint, nil
+}
+
+// ResetCheckpoint resets all changes to the "checkpoint" field.
+func (m *TreeHeadMutation) ResetCheckpoint() {
+	m.checkpoint = nil
+}
+
+// SetOrigin sets the "origin" field.
+func (m *TreeHeadMutation) SetOrigin(s string) {
+	m.origin = &s
+}
+
+// Origin returns the value of the "origin" field in the mutation.
+func (m *TreeHeadMutation) Origin() (r string, exists bool) {
+	v := m.origin
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrigin returns the old "origin" field's value of the TreeHead entity.
+// If the TreeHead object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TreeHeadMutation) OldOrigin(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrigin is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrigin requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrigin: %w", err)
+	}
+	return oldValue.Origin, nil
+}
+
+// ResetOrigin resets all changes to the "origin" field.
+func (m *TreeHeadMutation) ResetOrigin() {
+	m.origin = nil
+}
+
+// SetPublicKey sets the "public_key" field.
+func (m *TreeHeadMutation) SetPublicKey(b []byte) {
+	m.public_key = &b
+}
+
+// PublicKey returns the value of the "public_key" field in the mutation.
+func (m *TreeHeadMutation) PublicKey() (r []byte, exists bool) {
+	v := m.public_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPublicKey returns the old "public_key" field's value of the TreeHead entity.
+// If the TreeHead object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TreeHeadMutation) OldPublicKey(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPublicKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPublicKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPublicKey: %w", err)
+	}
+	return oldValue.PublicKey, nil
+}
+
+// ResetPublicKey resets all changes to the "public_key" field.
+func (m *TreeHeadMutation) ResetPublicKey() {
+	m.public_key = nil
+}
+
+// SetSealedPrivateKey sets the "sealed_private_key" field.
+func (m *TreeHeadMutation) SetSealedPrivateKey(b []byte) {
+	m.sealed_private_key = &b
+}
+
+// SealedPrivateKey returns the value of the "sealed_private_key" field in the mutation.
+func (m *TreeHeadMutation) SealedPrivateKey() (r []byte, exists bool) {
+	v := m.sealed_private_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSealedPrivateKey returns the old "sealed_private_key" field's value of the TreeHead entity.
+// If the TreeHead object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TreeHeadMutation) OldSealedPrivateKey(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSealedPrivateKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSealedPrivateKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSealedPrivateKey: %w", err)
+	}
+	return oldValue.SealedPrivateKey, nil
+}
+
+// ResetSealedPrivateKey resets all changes to the "sealed_private_key" field.
+func (m *TreeHeadMutation) ResetSealedPrivateKey() {
+	m.sealed_private_key = nil
+}
+
+// Where appends a list predicates to the TreeHeadMutation builder.
+func (m *TreeHeadMutation) Where(ps ...predicate.TreeHead) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the TreeHeadMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *TreeHeadMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.TreeHead, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *TreeHeadMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *TreeHeadMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (TreeHead).
+func (m *TreeHeadMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *TreeHeadMutation) Fields() []string {
+	fields := make([]string, 0, 6)
+	if m.created_at != nil {
+		fields = append(fields, treehead.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, treehead.FieldUpdatedAt)
+	}
+	if m.checkpoint != nil {
+		fields = append(fields, treehead.FieldCheckpoint)
+	}
+	if m.origin != nil {
+		fields = append(fields, treehead.FieldOrigin)
+	}
+	if m.public_key != nil {
+		fields = append(fields, treehead.FieldPublicKey)
+	}
+	if m.sealed_private_key != nil {
+		fields = append(fields, treehead.FieldSealedPrivateKey)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *TreeHeadMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case treehead.FieldCreatedAt:
+		return m.CreatedAt()
+	case treehead.FieldUpdatedAt:
+		return m.UpdatedAt()
+	case treehead.FieldCheckpoint:
+		return m.Checkpoint()
+	case treehead.FieldOrigin:
+		return m.Origin()
+	case treehead.FieldPublicKey:
+		return m.PublicKey()
+	case treehead.FieldSealedPrivateKey:
+		return m.SealedPrivateKey()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *TreeHeadMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case treehead.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case treehead.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	case treehead.FieldCheckpoint:
+		return m.OldCheckpoint(ctx)
+	case treehead.FieldOrigin:
+		return m.OldOrigin(ctx)
+	case treehead.FieldPublicKey:
+		return m.OldPublicKey(ctx)
+	case treehead.FieldSealedPrivateKey:
+		return m.OldSealedPrivateKey(ctx)
+	}
+	return nil, fmt.Errorf("unknown TreeHead field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TreeHeadMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case treehead.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case treehead.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	case treehead.FieldCheckpoint:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCheckpoint(v)
+		return nil
+	case treehead.FieldOrigin:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrigin(v)
+		return nil
+	case treehead.FieldPublicKey:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPublicKey(v)
+		return nil
+	case treehead.FieldSealedPrivateKey:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSealedPrivateKey(v)
+		return nil
+	}
+	return fmt.Errorf("unknown TreeHead field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *TreeHeadMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *TreeHeadMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TreeHeadMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown TreeHead numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *TreeHeadMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *TreeHeadMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *TreeHeadMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown TreeHead nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *TreeHeadMutation) ResetField(name string) error {
+	switch name {
+	case treehead.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case treehead.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	case treehead.FieldCheckpoint:
+		m.ResetCheckpoint()
+		return nil
+	case treehead.FieldOrigin:
+		m.ResetOrigin()
+		return nil
+	case treehead.FieldPublicKey:
+		m.ResetPublicKey()
+		return nil
+	case treehead.FieldSealedPrivateKey:
+		m.ResetSealedPrivateKey()
+		return nil
+	}
+	return fmt.Errorf("unknown TreeHead field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *TreeHeadMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *TreeHeadMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *TreeHeadMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *TreeHeadMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *TreeHeadMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *TreeHeadMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *TreeHeadMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown TreeHead unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *TreeHeadMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown TreeHead edge %s", name)
 }

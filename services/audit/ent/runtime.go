@@ -3,10 +3,14 @@
 package ent
 
 import (
+	"time"
+
 	"ashlar.dev/services/audit/ent/event"
 	"ashlar.dev/services/audit/ent/outboxevent"
 	"ashlar.dev/services/audit/ent/outboxlease"
 	"ashlar.dev/services/audit/ent/schema"
+	"ashlar.dev/services/audit/ent/treehash"
+	"ashlar.dev/services/audit/ent/treehead"
 )
 
 // The init function reads all schema descriptors with runtime code
@@ -33,6 +37,10 @@ func init() {
 			return nil
 		}
 	}()
+	// eventDescLeafIndex is the schema descriptor for leaf_index field.
+	eventDescLeafIndex := eventFields[15].Descriptor()
+	// event.LeafIndexValidator is a validator for the "leaf_index" field. It is called by the builders before save.
+	event.LeafIndexValidator = eventDescLeafIndex.Validators[0].(func(int64) error)
 	outboxeventMixin := schema.OutboxEvent{}.Mixin()
 	outboxeventMixinFields0 := outboxeventMixin[0].Fields()
 	_ = outboxeventMixinFields0
@@ -84,6 +92,59 @@ func init() {
 	// outboxlease.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	outboxlease.IDValidator = func() func(string) error {
 		validators := outboxleaseDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	treehashFields := schema.TreeHash{}.Fields()
+	_ = treehashFields
+	// treehashDescHash is the schema descriptor for hash field.
+	treehashDescHash := treehashFields[1].Descriptor()
+	// treehash.HashValidator is a validator for the "hash" field. It is called by the builders before save.
+	treehash.HashValidator = treehashDescHash.Validators[0].(func([]byte) error)
+	// treehashDescID is the schema descriptor for id field.
+	treehashDescID := treehashFields[0].Descriptor()
+	// treehash.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	treehash.IDValidator = treehashDescID.Validators[0].(func(int64) error)
+	treeheadMixin := schema.TreeHead{}.Mixin()
+	treeheadMixinFields0 := treeheadMixin[0].Fields()
+	_ = treeheadMixinFields0
+	treeheadMixinFields1 := treeheadMixin[1].Fields()
+	_ = treeheadMixinFields1
+	treeheadFields := schema.TreeHead{}.Fields()
+	_ = treeheadFields
+	// treeheadDescCreatedAt is the schema descriptor for created_at field.
+	treeheadDescCreatedAt := treeheadMixinFields1[0].Descriptor()
+	// treehead.DefaultCreatedAt holds the default value on creation for the created_at field.
+	treehead.DefaultCreatedAt = treeheadDescCreatedAt.Default.(func() time.Time)
+	// treeheadDescUpdatedAt is the schema descriptor for updated_at field.
+	treeheadDescUpdatedAt := treeheadMixinFields1[1].Descriptor()
+	// treehead.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	treehead.DefaultUpdatedAt = treeheadDescUpdatedAt.Default.(func() time.Time)
+	// treehead.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	treehead.UpdateDefaultUpdatedAt = treeheadDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// treeheadDescPublicKey is the schema descriptor for public_key field.
+	treeheadDescPublicKey := treeheadFields[2].Descriptor()
+	// treehead.PublicKeyValidator is a validator for the "public_key" field. It is called by the builders before save.
+	treehead.PublicKeyValidator = treeheadDescPublicKey.Validators[0].(func([]byte) error)
+	// treeheadDescSealedPrivateKey is the schema descriptor for sealed_private_key field.
+	treeheadDescSealedPrivateKey := treeheadFields[3].Descriptor()
+	// treehead.SealedPrivateKeyValidator is a validator for the "sealed_private_key" field. It is called by the builders before save.
+	treehead.SealedPrivateKeyValidator = treeheadDescSealedPrivateKey.Validators[0].(func([]byte) error)
+	// treeheadDescID is the schema descriptor for id field.
+	treeheadDescID := treeheadMixinFields0[0].Descriptor()
+	// treehead.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	treehead.IDValidator = func() func(string) error {
+		validators := treeheadDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),

@@ -20,6 +20,10 @@ type Tx struct {
 	OutboxEvent *OutboxEventClient
 	// OutboxLease is the client for interacting with the OutboxLease builders.
 	OutboxLease *OutboxLeaseClient
+	// TreeHash is the client for interacting with the TreeHash builders.
+	TreeHash *TreeHashClient
+	// TreeHead is the client for interacting with the TreeHead builders.
+	TreeHead *TreeHeadClient
 
 	// lazily loaded.
 	client     *Client
@@ -154,6 +158,8 @@ func (tx *Tx) init() {
 	tx.Event = NewEventClient(tx.config)
 	tx.OutboxEvent = NewOutboxEventClient(tx.config)
 	tx.OutboxLease = NewOutboxLeaseClient(tx.config)
+	tx.TreeHash = NewTreeHashClient(tx.config)
+	tx.TreeHead = NewTreeHeadClient(tx.config)
 }
 
 // txDriver wraps the given dialect.Tx with a nop dialect.Driver implementation.

@@ -10,9 +10,9 @@ import (
 )
 
 func main() {
-	fxadapter.Main("audit", "Keeps the record of what was done on the platform, and shows it.", graph, service.DatabaseCommand(audit.Module()))
+	fxadapter.Main("audit", "Keeps the record of what was done on the platform, and shows it, and proves that it is unchanged.", graph, service.DatabaseCommand(audit.Module(audit.Config{})))
 }
 
-func graph(cfg service.Config) fx.Option {
-	return fx.Options(fx.Supply(cfg), fx.Provide(audit.Module, service.NewProcess))
+func graph(cfg audit.Config) fx.Option {
+	return fx.Options(fx.Supply(cfg, cfg.Config), fx.Provide(audit.Module, service.NewProcess))
 }

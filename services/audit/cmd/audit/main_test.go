@@ -6,11 +6,11 @@ import (
 	"go.uber.org/fx"
 
 	"ashlar.dev/kernel/lifecycle/fxadapter"
-	"ashlar.dev/platform/service"
+	"ashlar.dev/services/audit"
 )
 
 func TestGraphIsComplete(t *testing.T) {
-	if err := fx.ValidateApp(graph(service.Config{}), fxadapter.Module()); err != nil {
+	if err := fx.ValidateApp(graph(audit.Config{}), fxadapter.Module()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -39,6 +39,8 @@ const (
 	FieldTraceID = "trace_id"
 	// FieldAttributes holds the string denoting the attributes field in the database.
 	FieldAttributes = "attributes"
+	// FieldLeafIndex holds the string denoting the leaf_index field in the database.
+	FieldLeafIndex = "leaf_index"
 	// Table holds the table name of the event in the database.
 	Table = "events"
 )
@@ -60,6 +62,7 @@ var Columns = []string{
 	FieldReason,
 	FieldTraceID,
 	FieldAttributes,
+	FieldLeafIndex,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -75,6 +78,8 @@ func ValidColumn(column string) bool {
 var (
 	// EventIDValidator is a validator for the "event_id" field. It is called by the builders before save.
 	EventIDValidator func(string) error
+	// LeafIndexValidator is a validator for the "leaf_index" field. It is called by the builders before save.
+	LeafIndexValidator func(int64) error
 )
 
 // OrderOption defines the ordering options for the Event queries.
@@ -148,4 +153,9 @@ func ByReason(opts ...sql.OrderTermOption) OrderOption {
 // ByTraceID orders the results by the trace_id field.
 func ByTraceID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldTraceID, opts...).ToFunc()
+}
+
+// ByLeafIndex orders the results by the leaf_index field.
+func ByLeafIndex(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLeafIndex, opts...).ToFunc()
 }

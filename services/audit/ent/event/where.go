@@ -119,6 +119,11 @@ func TraceID(v string) predicate.Event {
 	return predicate.Event(sql.FieldEQ(FieldTraceID, v))
 }
 
+// LeafIndex applies equality check predicate on the "leaf_index" field. It's identical to LeafIndexEQ.
+func LeafIndex(v int64) predicate.Event {
+	return predicate.Event(sql.FieldEQ(FieldLeafIndex, v))
+}
+
 // EventIDEQ applies the EQ predicate on the "event_id" field.
 func EventIDEQ(v string) predicate.Event {
 	return predicate.Event(sql.FieldEQ(FieldEventID, v))
@@ -887,6 +892,46 @@ func TraceIDEqualFold(v string) predicate.Event {
 // TraceIDContainsFold applies the ContainsFold predicate on the "trace_id" field.
 func TraceIDContainsFold(v string) predicate.Event {
 	return predicate.Event(sql.FieldContainsFold(FieldTraceID, v))
+}
+
+// LeafIndexEQ applies the EQ predicate on the "leaf_index" field.
+func LeafIndexEQ(v int64) predicate.Event {
+	return predicate.Event(sql.FieldEQ(FieldLeafIndex, v))
+}
+
+// LeafIndexNEQ applies the NEQ predicate on the "leaf_index" field.
+func LeafIndexNEQ(v int64) predicate.Event {
+	return predicate.Event(sql.FieldNEQ(FieldLeafIndex, v))
+}
+
+// LeafIndexIn applies the In predicate on the "leaf_index" field.
+func LeafIndexIn(vs ...int64) predicate.Event {
+	return predicate.Event(sql.FieldIn(FieldLeafIndex, vs...))
+}
+
+// LeafIndexNotIn applies the NotIn predicate on the "leaf_index" field.
+func LeafIndexNotIn(vs ...int64) predicate.Event {
+	return predicate.Event(sql.FieldNotIn(FieldLeafIndex, vs...))
+}
+
+// LeafIndexGT applies the GT predicate on the "leaf_index" field.
+func LeafIndexGT(v int64) predicate.Event {
+	return predicate.Event(sql.FieldGT(FieldLeafIndex, v))
+}
+
+// LeafIndexGTE applies the GTE predicate on the "leaf_index" field.
+func LeafIndexGTE(v int64) predicate.Event {
+	return predicate.Event(sql.FieldGTE(FieldLeafIndex, v))
+}
+
+// LeafIndexLT applies the LT predicate on the "leaf_index" field.
+func LeafIndexLT(v int64) predicate.Event {
+	return predicate.Event(sql.FieldLT(FieldLeafIndex, v))
+}
+
+// LeafIndexLTE applies the LTE predicate on the "leaf_index" field.
+func LeafIndexLTE(v int64) predicate.Event {
+	return predicate.Event(sql.FieldLTE(FieldLeafIndex, v))
 }
 
 // And groups predicates with the AND operator between them.

@@ -45,6 +45,30 @@ func (f OutboxLeaseFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value,
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.OutboxLeaseMutation", m)
 }
 
+// The TreeHashFunc type is an adapter to allow the use of ordinary
+// function as TreeHash mutator.
+type TreeHashFunc func(context.Context, *ent.TreeHashMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f TreeHashFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.TreeHashMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.TreeHashMutation", m)
+}
+
+// The TreeHeadFunc type is an adapter to allow the use of ordinary
+// function as TreeHead mutator.
+type TreeHeadFunc func(context.Context, *ent.TreeHeadMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f TreeHeadFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.TreeHeadMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.TreeHeadMutation", m)
+}
+
 // Condition is a hook condition function.
 type Condition func(context.Context, ent.Mutation) bool
 

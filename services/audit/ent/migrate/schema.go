@@ -26,6 +26,7 @@ var (
 		{Name: "reason", Type: field.TypeString},
 		{Name: "trace_id", Type: field.TypeString},
 		{Name: "attributes", Type: field.TypeJSON},
+		{Name: "leaf_index", Type: field.TypeInt64, Unique: true},
 	}
 	// EventsTable holds the schema information for the "events" table.
 	EventsTable = &schema.Table{
@@ -90,11 +91,40 @@ var (
 		Columns:    OutboxLeasesColumns,
 		PrimaryKey: []*schema.Column{OutboxLeasesColumns[0]},
 	}
+	// TreeHashesColumns holds the columns for the "tree_hashes" table.
+	TreeHashesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeInt64},
+		{Name: "hash", Type: field.TypeBytes, Size: 32},
+	}
+	// TreeHashesTable holds the schema information for the "tree_hashes" table.
+	TreeHashesTable = &schema.Table{
+		Name:       "tree_hashes",
+		Columns:    TreeHashesColumns,
+		PrimaryKey: []*schema.Column{TreeHashesColumns[0]},
+	}
+	// TreeHeadsColumns holds the columns for the "tree_heads" table.
+	TreeHeadsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+		{Name: "checkpoint", Type: field.TypeString, Size: 2147483647},
+		{Name: "origin", Type: field.TypeString},
+		{Name: "public_key", Type: field.TypeBytes, Size: 32},
+		{Name: "sealed_private_key", Type: field.TypeBytes, Size: 128},
+	}
+	// TreeHeadsTable holds the schema information for the "tree_heads" table.
+	TreeHeadsTable = &schema.Table{
+		Name:       "tree_heads",
+		Columns:    TreeHeadsColumns,
+		PrimaryKey: []*schema.Column{TreeHeadsColumns[0]},
+	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
 		EventsTable,
 		OutboxEventsTable,
 		OutboxLeasesTable,
+		TreeHashesTable,
+		TreeHeadsTable,
 	}
 )
 
@@ -104,5 +134,8 @@ func init() {
 	}
 	OutboxLeasesTable.Annotation = &entsql.Annotation{
 		Table: "outbox_leases",
+	}
+	TreeHeadsTable.Annotation = &entsql.Annotation{
+		Table: "tree_heads",
 	}
 }

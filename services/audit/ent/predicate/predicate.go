@@ -14,3 +14,9 @@ type OutboxEvent func(*sql.Selector)
 
 // OutboxLease is the predicate function for outboxlease builders.
 type OutboxLease func(*sql.Selector)
+
+// TreeHash is the predicate function for treehash builders.
+type TreeHash func(*sql.Selector)
+
+// TreeHead is the predicate function for treehead builders.
+type TreeHead func(*sql.Selector)

@@ -32,6 +32,8 @@ func (Event) Fields() []ent.Field {
 		field.String("reason").Immutable(),
 		field.String("trace_id").Immutable(),
 		field.JSON("attributes", map[string]string{}).Immutable(),
+		field.Int64("leaf_index").NonNegative().Unique().Immutable().
+			Comment("Its place on the Merkle log: from 0 on, without gaps, in the order of arrival."),
 	}
 }
 

@@ -19,10 +19,17 @@ import (
 const maxAnswerBytes = 512 << 10
 
 // Events implements ashlar.audit.v1.AuditService.
-type Events struct{ store *store.Store }
+type Events struct {
+	store *store.Store
+	tails chan struct{} // holds one token per stream that is open
+	// heartbeat is how long a stream is silent at most.
+	heartbeat time.Duration
+}
 
 // NewEvents returns the handler over a store.
-func NewEvents(s *store.Store) *Events { return &Events{s} }
+func NewEvents(s *store.Store) *Events {
+	return &Events{store: s, tails: make(chan struct{}, maxTails), heartbeat: heartbeat}
+}
 
 // QueryEvents implements ashlar.audit.v1.AuditService. The access rule has made sure that a caller who names no
 // organization may read all.
@@ -38,12 +45,18 @@ func (h *Events) QueryEvents(ctx context.Context, req *auditv1.QueryEventsReques
 		"events", filter.OrganizationID, filter.ActorID, filter.Action, filter.Resource, req.GetOutcome().String(),
 		named(filter.Since), named(filter.Until),
 	}
-	before, err := begin(req, list)
+	read := h.store.Events
+	if req.GetOldestFirst() {
+		// Tokens from before there was an order have none.
+		list = append(list, "oldest first")
+		read = h.readForward
+	}
+	last, err := begin(req, list)
 	if err != nil {
 		return nil, err
 	}
 	size := page.Size(req.GetPageSize())
-	found, err := h.store.Events(ctx, filter, before, size+1)
+	found, err := read(ctx, filter, last, size+1)
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +65,10 @@ func (h *Events) QueryEvents(ctx context.Context, req *auditv1.QueryEventsReques
 		res.NextPageToken = page.Token([]string{strconv.FormatInt(found[n-1].ID, 10)}, list...)
 	}
 	return res, nil
+}
+
+func (h *Events) readForward(ctx context.Context, filter store.Filter, after int64, limit int) ([]*ent.Event, error) {
+	return h.store.EventsAfter(ctx, filter, after, 0, limit)
 }
 
 func filterOf(req *auditv1.QueryEventsRequest) store.Filter {
@@ -77,17 +94,22 @@ func named(t *time.Time) string {
 	return t.Format(time.RFC3339Nano)
 }
 
-// begin returns the sequence below which the page begins; 0 on the first page.
+// begin returns the sequence of the last event of the page before; 0 on the first page.
 func begin(req page.Request, list []string) (int64, error) {
 	keys, err := page.Parse(req.GetPageToken(), 1, list...)
 	if err != nil || keys == nil {
 		return 0, err
 	}
-	before, err := strconv.ParseInt(keys[0], 10, 64)
-	if err != nil || before < 1 {
-		return 0, invalidPageToken(err)
+	return sequence("page_token", keys[0])
+}
+
+// sequence reads what a token holds.
+func sequence(field, key string) (int64, error) {
+	n, err := strconv.ParseInt(key, 10, 64)
+	if err != nil || n < 0 {
+		return 0, invalidPageToken(field, err)
 	}
-	return before, nil
+	return n, nil
 }
 
 // messages returns as many of the first size events as fit into an answer, and at least one.
@@ -95,7 +117,7 @@ func messages(found []*ent.Event, size int) []*auditv1.Event {
 	var out []*auditv1.Event
 	total := 0
 	for _, e := range found[:min(size, len(found))] {
-		message := eventMessage(e)
+		message := store.Message(e)
 		total += proto.Size(message)
 		if len(out) > 0 && total > maxAnswerBytes {
 			break

@@ -31,7 +31,7 @@ func (h *Ingest) AppendEvents(ctx context.Context, req *auditv1.AppendEventsRequ
 		rows[i] = eventRow(event)
 	}
 	if err := h.store.Append(ctx, rows); err != nil {
-		return nil, err
+		return nil, translate(err)
 	}
 	return &auditv1.AppendEventsResponse{}, nil
 }

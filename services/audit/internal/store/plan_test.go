@@ -25,7 +25,8 @@ func TestEachFilterHasAnIndex(t *testing.T) {
 	db := dbtest.SQLite(t)
 	require.NoError(t, migrate.Apply(t.Context(), db, migrations.FS, slog.New(slog.DiscardHandler)))
 	plans := &planner{Driver: db.Driver()}
-	s := New(db)
+	s, err := New(db, Config{SealKey: make([]byte, 32)})
+	require.NoError(t, err)
 	s.client = ent.NewClient(ent.Driver(plans))
 
 	moment := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -45,13 +46,19 @@ func TestEachFilterHasAnIndex(t *testing.T) {
 	} {
 		for page, before := range map[string]int64{"first page": 0, "later page": 40} {
 			t.Run(name+", "+page, func(t *testing.T) {
-				_, err := s.Events(t.Context(), test.filter, before, 10)
+				_, err = s.Events(t.Context(), test.filter, before, 10)
 				require.NoError(t, err)
 				index := test.index
 				if before == 0 {
 					index = strings.NewReplacer(" AND sequence<?", "", "INTEGER PRIMARY KEY (rowid<?)", "").Replace(index)
 				}
 				require.Contains(t, plans.last, index)
+				require.Equal(t, test.sorts, strings.Contains(plans.last, "TEMP B-TREE"), plans.last)
+
+				// The other way round, as streams and verifiers read.
+				_, err = s.EventsAfter(t.Context(), test.filter, before, 0, 10)
+				require.NoError(t, err)
+				require.Contains(t, plans.last, strings.NewReplacer("sequence<?", "sequence>?", "rowid<?", "rowid>?").Replace(test.index))
 				require.Equal(t, test.sorts, strings.Contains(plans.last, "TEMP B-TREE"), plans.last)
 			})
 		}

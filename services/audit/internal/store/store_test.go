@@ -11,10 +11,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/database/dbtest"
 	"ashlar.dev/ent/migrate"
+	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
+	"ashlar.dev/kernel/workload"
 	"ashlar.dev/services/audit/ent"
 	"ashlar.dev/services/audit/internal/store"
 	"ashlar.dev/services/audit/migrations"
@@ -27,11 +30,28 @@ func each(t *testing.T, test func(*testing.T, *store.Store)) {
 	t.Helper()
 	dbtest.Each(t, func(t *testing.T, db *database.Database) {
 		migrated(t, db)
-		test(t, store.New(db))
+		test(t, opened(t, db))
 	})
 }
 
-func migrated(t *testing.T, db *database.Database) {
+var sealKey = workload.NewClusterKey().Derive("test")
+
+// instance returns the store of one more instance, not opened.
+func instance(t testing.TB, db *database.Database) *store.Store {
+	t.Helper()
+	s, err := store.New(db, store.Config{Origin: "example.com/audit", SealKey: sealKey})
+	require.NoError(t, err)
+	return s
+}
+
+func opened(t testing.TB, db *database.Database) *store.Store {
+	t.Helper()
+	s := instance(t, db)
+	require.NoError(t, s.Open(t.Context()))
+	return s
+}
+
+func migrated(t testing.TB, db *database.Database) {
 	t.Helper()
 	require.NoError(t, migrate.Apply(t.Context(), db, migrations.FS, slog.New(slog.DiscardHandler)))
 }
@@ -48,6 +68,16 @@ func event(i int, change ...func(*ent.Event)) *ent.Event {
 	}
 	return e
 }
+
+func proofMessage[H ~[]tlog.Hash](proof H) *auditv1.InclusionProof {
+	m := &auditv1.InclusionProof{}
+	for _, hash := range proof {
+		m.Hashes = append(m.Hashes, hash[:])
+	}
+	return m
+}
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func events(from, to int) []*ent.Event {
 	var out []*ent.Event
@@ -86,6 +116,7 @@ func TestAnEventIsKeptAsItIs(t *testing.T) {
 		require.Len(t, found, 2)
 		full.OccurredAt = noon.Add(123_456 * time.Microsecond) // what PostgreSQL keeps
 		bare.Attributes = map[string]string{}
+		bare.LeafIndex = 1
 		for i, want := range []*ent.Event{bare, full} {
 			require.True(t, want.OccurredAt.Equal(found[i].OccurredAt), "%s", found[i].OccurredAt)
 			_, wanted, _ := strings.Cut(want.String(), "service=")

@@ -15,10 +15,15 @@ import (
 
 	"ashlar.dev/kernel/authn"
 	"ashlar.dev/kernel/id"
+	"ashlar.dev/kernel/sealedkey"
 	"ashlar.dev/services/auth/internal/store"
 )
 
 const keyKind id.Kind = "key"
+
+// ErrWrongClusterKey says that a signing key was sealed under another cluster key, or was changed.
+var ErrWrongClusterKey = errors.New("the cluster key is not the one that this database's signing keys were sealed with: " +
+	"start with that cluster key; if it is lost, delete the rows of the table signing_keys, and every access token has to be refreshed once")
 
 const (
 	// MaxAge is how long an instance may go on signing with a key that another one has retired.
@@ -42,7 +47,7 @@ type Key struct {
 // Ring is an authn.KeySource. It is safe for concurrent use.
 type Ring struct {
 	store  *store.Store
-	sealer sealer
+	sealer sealedkey.Sealer
 	clock  func() time.Time
 	flight singleflight.Group
 
@@ -67,7 +72,7 @@ type publicKey struct {
 
 // New returns a ring over a store, whose private keys are sealed with a key of 32 bytes. It holds nothing before Open.
 func New(s *store.Store, key []byte, clock func() time.Time) (*Ring, error) {
-	seals, err := newSealer(key)
+	seals, err := sealedkey.NewSealer(key)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +103,7 @@ func (r *Ring) generate() store.NewSigningKey {
 		panic(err) // crypto/rand never fails
 	}
 	kid := id.New(keyKind)
-	return store.NewSigningKey{ID: kid, PublicKey: public, SealedPrivateKey: r.sealer.seal(kid, private)}
+	return store.NewSigningKey{ID: kid, PublicKey: public, SealedPrivateKey: r.sealer.Seal(kid, private)}
 }
 
 // Signer returns the key to sign with and its id.
@@ -199,8 +204,12 @@ func (r *Ring) load(ctx context.Context) error {
 			continue
 		}
 		h.kid = row.ID
-		if h.signer, err = r.sealer.open(row.ID, row.PublicKey, row.SealedPrivateKey); err != nil {
-			return err
+		h.signer, err = r.sealer.Open(row.ID, row.PublicKey, row.SealedPrivateKey)
+		switch {
+		case errors.Is(err, sealedkey.ErrWrongKey):
+			return fmt.Errorf("signing key %s: %w", row.ID, ErrWrongClusterKey)
+		case err != nil:
+			return fmt.Errorf("signing key %s: %w", row.ID, err)
 		}
 	}
 	if h.signer == nil {

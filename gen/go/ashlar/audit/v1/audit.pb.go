@@ -37,8 +37,10 @@ type QueryEventsRequest struct {
 	// Before this time.
 	Until *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=until,proto3" json:"until,omitempty"`
 	// At most 200; 0 means 50.
-	PageSize      int32  `protobuf:"varint,8,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string `protobuf:"bytes,9,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageSize  int32  `protobuf:"varint,8,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken string `protobuf:"bytes,9,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The other way round: in the order of the log.
+	OldestFirst   bool `protobuf:"varint,10,opt,name=oldest_first,json=oldestFirst,proto3" json:"oldest_first,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -136,6 +138,13 @@ func (x *QueryEventsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *QueryEventsRequest) GetOldestFirst() bool {
+	if x != nil {
+		return x.OldestFirst
+	}
+	return false
+}
+
 type QueryEventsResponse struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Events []*Event               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
@@ -189,11 +198,729 @@ func (x *QueryEventsResponse) GetNextPageToken() string {
 	return ""
 }
 
+type TailEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only events of this organization. Empty: all events, for those who may read them everywhere.
+	OrganizationId string  `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	ActorId        string  `protobuf:"bytes,2,opt,name=actor_id,json=actorId,proto3" json:"actor_id,omitempty"`
+	Action         string  `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
+	Resource       string  `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`
+	Outcome        Outcome `protobuf:"varint,5,opt,name=outcome,proto3,enum=ashlar.audit.v1.Outcome" json:"outcome,omitempty"`
+	// Where to begin; nothing: with the next event that is recorded.
+	//
+	// Types that are valid to be assigned to Start:
+	//
+	//	*TailEventsRequest_ResumeToken
+	//	*TailEventsRequest_FromLeafIndex
+	Start         isTailEventsRequest_Start `protobuf_oneof:"start"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TailEventsRequest) Reset() {
+	*x = TailEventsRequest{}
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TailEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TailEventsRequest) ProtoMessage() {}
+
+func (x *TailEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TailEventsRequest.ProtoReflect.Descriptor instead.
+func (*TailEventsRequest) Descriptor() ([]byte, []int) {
+	return file_ashlar_audit_v1_audit_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *TailEventsRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *TailEventsRequest) GetActorId() string {
+	if x != nil {
+		return x.ActorId
+	}
+	return ""
+}
+
+func (x *TailEventsRequest) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *TailEventsRequest) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *TailEventsRequest) GetOutcome() Outcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return Outcome_OUTCOME_UNSPECIFIED
+}
+
+func (x *TailEventsRequest) GetStart() isTailEventsRequest_Start {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *TailEventsRequest) GetResumeToken() string {
+	if x != nil {
+		if x, ok := x.Start.(*TailEventsRequest_ResumeToken); ok {
+			return x.ResumeToken
+		}
+	}
+	return ""
+}
+
+func (x *TailEventsRequest) GetFromLeafIndex() int64 {
+	if x != nil {
+		if x, ok := x.Start.(*TailEventsRequest_FromLeafIndex); ok {
+			return x.FromLeafIndex
+		}
+	}
+	return 0
+}
+
+type isTailEventsRequest_Start interface {
+	isTailEventsRequest_Start()
+}
+
+type TailEventsRequest_ResumeToken struct {
+	// The token of the last message of a stream with the same filter: after that message.
+	ResumeToken string `protobuf:"bytes,6,opt,name=resume_token,json=resumeToken,proto3,oneof"`
+}
+
+type TailEventsRequest_FromLeafIndex struct {
+	// With the event at this place of the log.
+	FromLeafIndex int64 `protobuf:"varint,7,opt,name=from_leaf_index,json=fromLeafIndex,proto3,oneof"`
+}
+
+func (*TailEventsRequest_ResumeToken) isTailEventsRequest_Start() {}
+
+func (*TailEventsRequest_FromLeafIndex) isTailEventsRequest_Start() {}
+
+type TailEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Not set: the stream is alive, and all events up to here have been sent.
+	Event *Event `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	// Where to go on after this message.
+	ResumeToken   string `protobuf:"bytes,2,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TailEventsResponse) Reset() {
+	*x = TailEventsResponse{}
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TailEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TailEventsResponse) ProtoMessage() {}
+
+func (x *TailEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TailEventsResponse.ProtoReflect.Descriptor instead.
+func (*TailEventsResponse) Descriptor() ([]byte, []int) {
+	return file_ashlar_audit_v1_audit_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *TailEventsResponse) GetEvent() *Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *TailEventsResponse) GetResumeToken() string {
+	if x != nil {
+		return x.ResumeToken
+	}
+	return ""
+}
+
+type GetCheckpointRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An organization whose events the caller may read. Empty: for those who may read them everywhere.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *GetCheckpointRequest) Reset() {
+	*x = GetCheckpointRequest{}
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCheckpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCheckpointRequest) ProtoMessage() {}
+
+func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
+func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
+	return file_ashlar_audit_v1_audit_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetCheckpointRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+type GetCheckpointResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A signed note (c2sp.org/tlog-checkpoint): origin, number of leaves, root hash, signature.
+	Checkpoint string `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// The key that it is signed with, in the form of c2sp.org/signed-note. Who got it here for the first time has nobody's
+	// word for it but this service's: keep it, and compare.
+	VerifierKey   string `protobuf:"bytes,2,opt,name=verifier_key,json=verifierKey,proto3" json:"verifier_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCheckpointResponse) Reset() {
+	*x = GetCheckpointResponse{}
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCheckpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCheckpointResponse) ProtoMessage() {}
+
+func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCheckpointResponse.ProtoReflect.Descriptor instead.
+func (*GetCheckpointResponse) Descriptor() ([]byte, []int) {
+	return file_ashlar_audit_v1_audit_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *GetCheckpointResponse) GetCheckpoint() string {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return ""
+}
+
+func (x *GetCheckpointResponse) GetVerifierKey() string {
+	if x != nil {
+		return x.VerifierKey
+	}
+	return ""
+}
+
+type GetInclusionProofRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization that the event belongs to. Empty: for those who may read events everywhere.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// Types that are valid to be assigned to Event:
+	//
+	//	*GetInclusionProofRequest_EventId
+	//	*GetInclusionProofRequest_LeafIndex
+	Event isGetInclusionProofRequest_Event `protobuf_oneof:"event"`
+	// On a log of this many leaves; 0: those of the newest checkpoint.
+	TreeSize      int64 `protobuf:"varint,4,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetInclusionProofRequest) Reset() {
+	*x = GetInclusionProofRequest{}
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetInclusionProofRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetInclusionProofRequest) ProtoMessage() {}
+
+func (x *GetInclusionProofRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetInclusionProofRequest.ProtoReflect.Descriptor instead.
+func (*GetInclusionProofRequest) Descriptor() ([]byte, []int) {
+	return file_ashlar_audit_v1_audit_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *GetInclusionProofRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *GetInclusionProofRequest) GetEvent() isGetInclusionProofRequest_Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *GetInclusionProofRequest) GetEventId() string {
+	if x != nil {
+		if x, ok := x.Event.(*GetInclusionProofRequest_EventId); ok {
+			return x.EventId
+		}
+	}
+	return ""
+}
+
+func (x *GetInclusionProofRequest) GetLeafIndex() int64 {
+	if x != nil {
+		if x, ok := x.Event.(*GetInclusionProofRequest_LeafIndex); ok {
+			return x.LeafIndex
+		}
+	}
+	return 0
+}
+
+func (x *GetInclusionProofRequest) GetTreeSize() int64 {
+	if x != nil {
+		return x.TreeSize
+	}
+	return 0
+}
+
+type isGetInclusionProofRequest_Event interface {
+	isGetInclusionProofRequest_Event()
+}
+
+type GetInclusionProofRequest_EventId struct {
+	EventId string `protobuf:"bytes,2,opt,name=event_id,json=eventId,proto3,oneof"`
+}
+
+type GetInclusionProofRequest_LeafIndex struct {
+	LeafIndex int64 `protobuf:"varint,3,opt,name=leaf_index,json=leafIndex,proto3,oneof"`
+}
+
+func (*GetInclusionProofRequest_EventId) isGetInclusionProofRequest_Event() {}
+
+func (*GetInclusionProofRequest_LeafIndex) isGetInclusionProofRequest_Event() {}
+
+type GetInclusionProofResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Proof *InclusionProof        `protobuf:"bytes,1,opt,name=proof,proto3" json:"proof,omitempty"`
+	// How many leaves the log has that it is about.
+	TreeSize      int64 `protobuf:"varint,2,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetInclusionProofResponse) Reset() {
+	*x = GetInclusionProofResponse{}
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetInclusionProofResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetInclusionProofResponse) ProtoMessage() {}
+
+func (x *GetInclusionProofResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetInclusionProofResponse.ProtoReflect.Descriptor instead.
+func (*GetInclusionProofResponse) Descriptor() ([]byte, []int) {
+	return file_ashlar_audit_v1_audit_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *GetInclusionProofResponse) GetProof() *InclusionProof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+func (x *GetInclusionProofResponse) GetTreeSize() int64 {
+	if x != nil {
+		return x.TreeSize
+	}
+	return 0
+}
+
+// InclusionProof is what a root hash is computed with from the hash of one leaf.
+type InclusionProof struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	LeafIndex int64                  `protobuf:"varint,1,opt,name=leaf_index,json=leafIndex,proto3" json:"leaf_index,omitempty"`
+	// 32 bytes each, the lowest in the tree first.
+	Hashes        [][]byte `protobuf:"bytes,2,rep,name=hashes,proto3" json:"hashes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InclusionProof) Reset() {
+	*x = InclusionProof{}
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InclusionProof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InclusionProof) ProtoMessage() {}
+
+func (x *InclusionProof) ProtoReflect() protoreflect.Message {
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InclusionProof.ProtoReflect.Descriptor instead.
+func (*InclusionProof) Descriptor() ([]byte, []int) {
+	return file_ashlar_audit_v1_audit_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *InclusionProof) GetLeafIndex() int64 {
+	if x != nil {
+		return x.LeafIndex
+	}
+	return 0
+}
+
+func (x *InclusionProof) GetHashes() [][]byte {
+	if x != nil {
+		return x.Hashes
+	}
+	return nil
+}
+
+type BatchGetInclusionProofsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The organization that all of the events belong to. Empty: for those who may read events everywhere.
+	OrganizationId string  `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	LeafIndexes    []int64 `protobuf:"varint,2,rep,packed,name=leaf_indexes,json=leafIndexes,proto3" json:"leaf_indexes,omitempty"`
+	// On a log of this many leaves; 0: those of the newest checkpoint.
+	TreeSize      int64 `protobuf:"varint,3,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetInclusionProofsRequest) Reset() {
+	*x = BatchGetInclusionProofsRequest{}
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetInclusionProofsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetInclusionProofsRequest) ProtoMessage() {}
+
+func (x *BatchGetInclusionProofsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetInclusionProofsRequest.ProtoReflect.Descriptor instead.
+func (*BatchGetInclusionProofsRequest) Descriptor() ([]byte, []int) {
+	return file_ashlar_audit_v1_audit_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BatchGetInclusionProofsRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *BatchGetInclusionProofsRequest) GetLeafIndexes() []int64 {
+	if x != nil {
+		return x.LeafIndexes
+	}
+	return nil
+}
+
+func (x *BatchGetInclusionProofsRequest) GetTreeSize() int64 {
+	if x != nil {
+		return x.TreeSize
+	}
+	return 0
+}
+
+type BatchGetInclusionProofsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of the request.
+	Proofs        []*InclusionProof `protobuf:"bytes,1,rep,name=proofs,proto3" json:"proofs,omitempty"`
+	TreeSize      int64             `protobuf:"varint,2,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BatchGetInclusionProofsResponse) Reset() {
+	*x = BatchGetInclusionProofsResponse{}
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BatchGetInclusionProofsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BatchGetInclusionProofsResponse) ProtoMessage() {}
+
+func (x *BatchGetInclusionProofsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BatchGetInclusionProofsResponse.ProtoReflect.Descriptor instead.
+func (*BatchGetInclusionProofsResponse) Descriptor() ([]byte, []int) {
+	return file_ashlar_audit_v1_audit_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *BatchGetInclusionProofsResponse) GetProofs() []*InclusionProof {
+	if x != nil {
+		return x.Proofs
+	}
+	return nil
+}
+
+func (x *BatchGetInclusionProofsResponse) GetTreeSize() int64 {
+	if x != nil {
+		return x.TreeSize
+	}
+	return 0
+}
+
+type GetConsistencyProofRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An organization whose events the caller may read. Empty: for those who may read them everywhere.
+	OrganizationId string `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	OldSize        int64  `protobuf:"varint,2,opt,name=old_size,json=oldSize,proto3" json:"old_size,omitempty"`
+	// 0: that of the newest checkpoint.
+	NewSize       int64 `protobuf:"varint,3,opt,name=new_size,json=newSize,proto3" json:"new_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConsistencyProofRequest) Reset() {
+	*x = GetConsistencyProofRequest{}
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConsistencyProofRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConsistencyProofRequest) ProtoMessage() {}
+
+func (x *GetConsistencyProofRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConsistencyProofRequest.ProtoReflect.Descriptor instead.
+func (*GetConsistencyProofRequest) Descriptor() ([]byte, []int) {
+	return file_ashlar_audit_v1_audit_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GetConsistencyProofRequest) GetOrganizationId() string {
+	if x != nil {
+		return x.OrganizationId
+	}
+	return ""
+}
+
+func (x *GetConsistencyProofRequest) GetOldSize() int64 {
+	if x != nil {
+		return x.OldSize
+	}
+	return 0
+}
+
+func (x *GetConsistencyProofRequest) GetNewSize() int64 {
+	if x != nil {
+		return x.NewSize
+	}
+	return 0
+}
+
+type GetConsistencyProofResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 32 bytes each. None where the old log is empty, or is the new one.
+	Hashes        [][]byte `protobuf:"bytes,1,rep,name=hashes,proto3" json:"hashes,omitempty"`
+	NewSize       int64    `protobuf:"varint,2,opt,name=new_size,json=newSize,proto3" json:"new_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetConsistencyProofResponse) Reset() {
+	*x = GetConsistencyProofResponse{}
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetConsistencyProofResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetConsistencyProofResponse) ProtoMessage() {}
+
+func (x *GetConsistencyProofResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ashlar_audit_v1_audit_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetConsistencyProofResponse.ProtoReflect.Descriptor instead.
+func (*GetConsistencyProofResponse) Descriptor() ([]byte, []int) {
+	return file_ashlar_audit_v1_audit_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetConsistencyProofResponse) GetHashes() [][]byte {
+	if x != nil {
+		return x.Hashes
+	}
+	return nil
+}
+
+func (x *GetConsistencyProofResponse) GetNewSize() int64 {
+	if x != nil {
+		return x.NewSize
+	}
+	return 0
+}
+
 var File_ashlar_audit_v1_audit_proto protoreflect.FileDescriptor
 
 const file_ashlar_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x1bashlar/audit/v1/audit.proto\x12\x0fashlar.audit.v1\x1a\x1bashlar/audit/v1/event.proto\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa6\x03\n" +
+	"\x1bashlar/audit/v1/audit.proto\x12\x0fashlar.audit.v1\x1a\x1bashlar/audit/v1/event.proto\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\x03\n" +
 	"\x12QueryEventsRequest\x120\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x12\"\n" +
 	"\bactor_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\aactorId\x12 \n" +
@@ -205,12 +932,68 @@ const file_ashlar_audit_v1_audit_proto_rawDesc = "" +
 	"\tpage_size\x18\b \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\"m\n" +
+	"page_token\x18\t \x01(\tB\b\xbaH\x05r\x03\x18\x80\x04R\tpageToken\x12!\n" +
+	"\foldest_first\x18\n" +
+	" \x01(\bR\voldestFirst\"m\n" +
 	"\x13QueryEventsResponse\x12.\n" +
 	"\x06events\x18\x01 \x03(\v2\x16.ashlar.audit.v1.EventR\x06events\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\x95\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdc\x02\n" +
+	"\x11TailEventsRequest\x120\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x12\"\n" +
+	"\bactor_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\aactorId\x12 \n" +
+	"\x06action\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x06action\x12$\n" +
+	"\bresource\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\bresource\x12<\n" +
+	"\aoutcome\x18\x05 \x01(\x0e2\x18.ashlar.audit.v1.OutcomeB\b\xbaH\x05\x82\x01\x02\x10\x01R\aoutcome\x12/\n" +
+	"\fresume_token\x18\x06 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\x80\x04H\x00R\vresumeToken\x121\n" +
+	"\x0ffrom_leaf_index\x18\a \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x00R\rfromLeafIndexB\a\n" +
+	"\x05start\"e\n" +
+	"\x12TailEventsResponse\x12,\n" +
+	"\x05event\x18\x01 \x01(\v2\x16.ashlar.audit.v1.EventR\x05event\x12!\n" +
+	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\"H\n" +
+	"\x14GetCheckpointRequest\x120\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\"Z\n" +
+	"\x15GetCheckpointResponse\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\tR\n" +
+	"checkpoint\x12!\n" +
+	"\fverifier_key\x18\x02 \x01(\tR\vverifierKey\"\xd4\x01\n" +
+	"\x18GetInclusionProofRequest\x120\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x12&\n" +
+	"\bevent_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00R\aeventId\x12(\n" +
+	"\n" +
+	"leaf_index\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x00R\tleafIndex\x12$\n" +
+	"\ttree_size\x18\x04 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\btreeSizeB\x0e\n" +
+	"\x05event\x12\x05\xbaH\x02\b\x01\"o\n" +
+	"\x19GetInclusionProofResponse\x125\n" +
+	"\x05proof\x18\x01 \x01(\v2\x1f.ashlar.audit.v1.InclusionProofR\x05proof\x12\x1b\n" +
+	"\ttree_size\x18\x02 \x01(\x03R\btreeSize\"G\n" +
+	"\x0eInclusionProof\x12\x1d\n" +
+	"\n" +
+	"leaf_index\x18\x01 \x01(\x03R\tleafIndex\x12\x16\n" +
+	"\x06hashes\x18\x02 \x03(\fR\x06hashes\"\xae\x01\n" +
+	"\x1eBatchGetInclusionProofsRequest\x120\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x124\n" +
+	"\fleaf_indexes\x18\x02 \x03(\x03B\x11\xbaH\x0e\x92\x01\v\b\x01\x10\xc8\x01\"\x04\"\x02(\x00R\vleafIndexes\x12$\n" +
+	"\ttree_size\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\btreeSize\"w\n" +
+	"\x1fBatchGetInclusionProofsResponse\x127\n" +
+	"\x06proofs\x18\x01 \x03(\v2\x1f.ashlar.audit.v1.InclusionProofR\x06proofs\x12\x1b\n" +
+	"\ttree_size\x18\x02 \x01(\x03R\btreeSize\"\x96\x01\n" +
+	"\x1aGetConsistencyProofRequest\x120\n" +
+	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x12\"\n" +
+	"\bold_size\x18\x02 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aoldSize\x12\"\n" +
+	"\bnew_size\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\anewSize\"P\n" +
+	"\x1bGetConsistencyProofResponse\x12\x16\n" +
+	"\x06hashes\x18\x01 \x03(\fR\x06hashes\x12\x19\n" +
+	"\bnew_size\x18\x02 \x01(\x03R\anewSize2\x8b\a\n" +
 	"\fAuditService\x12\x84\x01\n" +
-	"\vQueryEvents\x12#.ashlar.audit.v1.QueryEventsRequest\x1a$.ashlar.audit.v1.QueryEventsResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x01B\xaa\x01\n" +
+	"\vQueryEvents\x12#.ashlar.audit.v1.QueryEventsRequest\x1a$.ashlar.audit.v1.QueryEventsResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x01\x12\x83\x01\n" +
+	"\n" +
+	"TailEvents\x12\".ashlar.audit.v1.TailEventsRequest\x1a#.ashlar.audit.v1.TailEventsResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x010\x01\x12\x8a\x01\n" +
+	"\rGetCheckpoint\x12%.ashlar.audit.v1.GetCheckpointRequest\x1a&.ashlar.audit.v1.GetCheckpointResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x01\x12\x96\x01\n" +
+	"\x11GetInclusionProof\x12).ashlar.audit.v1.GetInclusionProofRequest\x1a*.ashlar.audit.v1.GetInclusionProofResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x01\x12\xa8\x01\n" +
+	"\x17BatchGetInclusionProofs\x12/.ashlar.audit.v1.BatchGetInclusionProofsRequest\x1a0.ashlar.audit.v1.BatchGetInclusionProofsResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x01\x12\x9c\x01\n" +
+	"\x13GetConsistencyProof\x12+.ashlar.audit.v1.GetConsistencyProofRequest\x1a,.ashlar.audit.v1.GetConsistencyProofResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x01B\xaa\x01\n" +
 	"\x13com.ashlar.audit.v1B\n" +
 	"AuditProtoP\x01Z)ashlar.dev/gen/go/ashlar/audit/v1;auditv1\xa2\x02\x03AAX\xaa\x02\x0fAshlar.Audit.V1\xca\x02\x0fAshlar\\Audit\\V1\xe2\x02\x1bAshlar\\Audit\\V1\\GPBMetadata\xea\x02\x11Ashlar::Audit::V1b\x06proto3"
 
@@ -226,26 +1009,51 @@ func file_ashlar_audit_v1_audit_proto_rawDescGZIP() []byte {
 	return file_ashlar_audit_v1_audit_proto_rawDescData
 }
 
-var file_ashlar_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_ashlar_audit_v1_audit_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_ashlar_audit_v1_audit_proto_goTypes = []any{
-	(*QueryEventsRequest)(nil),    // 0: ashlar.audit.v1.QueryEventsRequest
-	(*QueryEventsResponse)(nil),   // 1: ashlar.audit.v1.QueryEventsResponse
-	(Outcome)(0),                  // 2: ashlar.audit.v1.Outcome
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
-	(*Event)(nil),                 // 4: ashlar.audit.v1.Event
+	(*QueryEventsRequest)(nil),              // 0: ashlar.audit.v1.QueryEventsRequest
+	(*QueryEventsResponse)(nil),             // 1: ashlar.audit.v1.QueryEventsResponse
+	(*TailEventsRequest)(nil),               // 2: ashlar.audit.v1.TailEventsRequest
+	(*TailEventsResponse)(nil),              // 3: ashlar.audit.v1.TailEventsResponse
+	(*GetCheckpointRequest)(nil),            // 4: ashlar.audit.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),           // 5: ashlar.audit.v1.GetCheckpointResponse
+	(*GetInclusionProofRequest)(nil),        // 6: ashlar.audit.v1.GetInclusionProofRequest
+	(*GetInclusionProofResponse)(nil),       // 7: ashlar.audit.v1.GetInclusionProofResponse
+	(*InclusionProof)(nil),                  // 8: ashlar.audit.v1.InclusionProof
+	(*BatchGetInclusionProofsRequest)(nil),  // 9: ashlar.audit.v1.BatchGetInclusionProofsRequest
+	(*BatchGetInclusionProofsResponse)(nil), // 10: ashlar.audit.v1.BatchGetInclusionProofsResponse
+	(*GetConsistencyProofRequest)(nil),      // 11: ashlar.audit.v1.GetConsistencyProofRequest
+	(*GetConsistencyProofResponse)(nil),     // 12: ashlar.audit.v1.GetConsistencyProofResponse
+	(Outcome)(0),                            // 13: ashlar.audit.v1.Outcome
+	(*timestamppb.Timestamp)(nil),           // 14: google.protobuf.Timestamp
+	(*Event)(nil),                           // 15: ashlar.audit.v1.Event
 }
 var file_ashlar_audit_v1_audit_proto_depIdxs = []int32{
-	2, // 0: ashlar.audit.v1.QueryEventsRequest.outcome:type_name -> ashlar.audit.v1.Outcome
-	3, // 1: ashlar.audit.v1.QueryEventsRequest.since:type_name -> google.protobuf.Timestamp
-	3, // 2: ashlar.audit.v1.QueryEventsRequest.until:type_name -> google.protobuf.Timestamp
-	4, // 3: ashlar.audit.v1.QueryEventsResponse.events:type_name -> ashlar.audit.v1.Event
-	0, // 4: ashlar.audit.v1.AuditService.QueryEvents:input_type -> ashlar.audit.v1.QueryEventsRequest
-	1, // 5: ashlar.audit.v1.AuditService.QueryEvents:output_type -> ashlar.audit.v1.QueryEventsResponse
-	5, // [5:6] is the sub-list for method output_type
-	4, // [4:5] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	13, // 0: ashlar.audit.v1.QueryEventsRequest.outcome:type_name -> ashlar.audit.v1.Outcome
+	14, // 1: ashlar.audit.v1.QueryEventsRequest.since:type_name -> google.protobuf.Timestamp
+	14, // 2: ashlar.audit.v1.QueryEventsRequest.until:type_name -> google.protobuf.Timestamp
+	15, // 3: ashlar.audit.v1.QueryEventsResponse.events:type_name -> ashlar.audit.v1.Event
+	13, // 4: ashlar.audit.v1.TailEventsRequest.outcome:type_name -> ashlar.audit.v1.Outcome
+	15, // 5: ashlar.audit.v1.TailEventsResponse.event:type_name -> ashlar.audit.v1.Event
+	8,  // 6: ashlar.audit.v1.GetInclusionProofResponse.proof:type_name -> ashlar.audit.v1.InclusionProof
+	8,  // 7: ashlar.audit.v1.BatchGetInclusionProofsResponse.proofs:type_name -> ashlar.audit.v1.InclusionProof
+	0,  // 8: ashlar.audit.v1.AuditService.QueryEvents:input_type -> ashlar.audit.v1.QueryEventsRequest
+	2,  // 9: ashlar.audit.v1.AuditService.TailEvents:input_type -> ashlar.audit.v1.TailEventsRequest
+	4,  // 10: ashlar.audit.v1.AuditService.GetCheckpoint:input_type -> ashlar.audit.v1.GetCheckpointRequest
+	6,  // 11: ashlar.audit.v1.AuditService.GetInclusionProof:input_type -> ashlar.audit.v1.GetInclusionProofRequest
+	9,  // 12: ashlar.audit.v1.AuditService.BatchGetInclusionProofs:input_type -> ashlar.audit.v1.BatchGetInclusionProofsRequest
+	11, // 13: ashlar.audit.v1.AuditService.GetConsistencyProof:input_type -> ashlar.audit.v1.GetConsistencyProofRequest
+	1,  // 14: ashlar.audit.v1.AuditService.QueryEvents:output_type -> ashlar.audit.v1.QueryEventsResponse
+	3,  // 15: ashlar.audit.v1.AuditService.TailEvents:output_type -> ashlar.audit.v1.TailEventsResponse
+	5,  // 16: ashlar.audit.v1.AuditService.GetCheckpoint:output_type -> ashlar.audit.v1.GetCheckpointResponse
+	7,  // 17: ashlar.audit.v1.AuditService.GetInclusionProof:output_type -> ashlar.audit.v1.GetInclusionProofResponse
+	10, // 18: ashlar.audit.v1.AuditService.BatchGetInclusionProofs:output_type -> ashlar.audit.v1.BatchGetInclusionProofsResponse
+	12, // 19: ashlar.audit.v1.AuditService.GetConsistencyProof:output_type -> ashlar.audit.v1.GetConsistencyProofResponse
+	14, // [14:20] is the sub-list for method output_type
+	8,  // [8:14] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_ashlar_audit_v1_audit_proto_init() }
@@ -254,13 +1062,21 @@ func file_ashlar_audit_v1_audit_proto_init() {
 		return
 	}
 	file_ashlar_audit_v1_event_proto_init()
+	file_ashlar_audit_v1_audit_proto_msgTypes[2].OneofWrappers = []any{
+		(*TailEventsRequest_ResumeToken)(nil),
+		(*TailEventsRequest_FromLeafIndex)(nil),
+	}
+	file_ashlar_audit_v1_audit_proto_msgTypes[6].OneofWrappers = []any{
+		(*GetInclusionProofRequest_EventId)(nil),
+		(*GetInclusionProofRequest_LeafIndex)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ashlar_audit_v1_audit_proto_rawDesc), len(file_ashlar_audit_v1_audit_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

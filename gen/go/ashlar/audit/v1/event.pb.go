@@ -124,12 +124,28 @@ func (Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_ashlar_audit_v1_event_proto_rawDescGZIP(), []int{1}
 }
 
-// Event is one thing that somebody did, or was refused.
+// Event is one thing that somebody did, or was refused. The audit service keeps events on a Merkle log (RFC 6962), of
+// which each is one leaf.
+//
+// The leaf of an event is made of strings; each is written as its length in bytes (four bytes, big-endian), followed by
+// its bytes in UTF-8:
+//
+//  1. the string `ashlar.audit.v1.Event`;
+//  2. for each of the following that is not empty, in this order, two strings, its name and its value: `id`,
+//     `occurred_at`, `service`, `procedure`, `action`, `actor.kind`, `actor.id`, `actor.session_id`, `organization_id`,
+//     `resource`, `outcome`, `reason`, `trace_id`;
+//  3. for each attribute, in the order of the bytes of their keys, two strings: `attributes.` followed by the key, and
+//     the value, which may be empty.
+//
+// A time is written in UTC with six decimals, `2026-03-01T12:00:00.000000Z`; an enum by the name of its value, or by its
+// number where it has no name. `leaf_index` is no part of the leaf. A field that is added to this message later is
+// written after `trace_id` and before the attributes, in the order of their numbers. The hash of a leaf is SHA-256 over a
+// zero byte and the leaf (RFC 6962, section 2.1). The folder docs has a page on it with an example.
 type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `evt_…`, made where the event was recorded; the audit log keeps each id once.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// When it was recorded, by the clock of the service that recorded it.
+	// When it was recorded, by the clock of the service that recorded it. The audit service keeps microseconds.
 	OccurredAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
 	// The service that recorded it.
 	Service string `protobuf:"bytes,3,opt,name=service,proto3" json:"service,omitempty"`
@@ -148,7 +164,9 @@ type Event struct {
 	// W3C trace id, 32 hexadecimal digits; empty without a trace.
 	TraceId string `protobuf:"bytes,11,opt,name=trace_id,json=traceId,proto3" json:"trace_id,omitempty"`
 	// More about it, no secrets.
-	Attributes    map[string]string `protobuf:"bytes,12,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Attributes map[string]string `protobuf:"bytes,12,rep,name=attributes,proto3" json:"attributes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Its place on the log, from 0 on, without gaps. The audit service sets it; one that is sent to it is ignored.
+	LeafIndex     *int64 `protobuf:"varint,13,opt,name=leaf_index,json=leafIndex,proto3,oneof" json:"leaf_index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -267,6 +285,13 @@ func (x *Event) GetAttributes() map[string]string {
 	return nil
 }
 
+func (x *Event) GetLeafIndex() int64 {
+	if x != nil && x.LeafIndex != nil {
+		return *x.LeafIndex
+	}
+	return 0
+}
+
 // Actor is who did it.
 type Actor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -333,7 +358,7 @@ var File_ashlar_audit_v1_event_proto protoreflect.FileDescriptor
 
 const file_ashlar_audit_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x1bashlar/audit/v1/event.proto\x12\x0fashlar.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8e\x05\n" +
+	"\x1bashlar/audit/v1/event.proto\x12\x0fashlar.audit.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x05\n" +
 	"\x05Event\x12\x1d\n" +
 	"\x02id\x18\x01 \x01(\tB\r\xbaH\n" +
 	"r\b\x18@:\x04evt_R\x02id\x12C\n" +
@@ -353,10 +378,13 @@ const file_ashlar_audit_v1_event_proto_rawDesc = "" +
 	"\btrace_id\x18\v \x01(\tB\a\xbaH\x04r\x02\x18 R\atraceId\x12]\n" +
 	"\n" +
 	"attributes\x18\f \x03(\v2&.ashlar.audit.v1.Event.AttributesEntryB\x15\xbaH\x12\x9a\x01\x0f\x10 \"\x04r\x02\x18@*\x05r\x03\x18\x80\bR\n" +
-	"attributes\x1a=\n" +
+	"attributes\x12\"\n" +
+	"\n" +
+	"leaf_index\x18\r \x01(\x03H\x00R\tleafIndex\x88\x01\x01\x1a=\n" +
 	"\x0fAttributesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x84\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\r\n" +
+	"\v_leaf_index\"\x84\x01\n" +
 	"\x05Actor\x12:\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1a.ashlar.audit.v1.ActorKindB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x17\n" +
@@ -415,6 +443,7 @@ func file_ashlar_audit_v1_event_proto_init() {
 	if File_ashlar_audit_v1_event_proto != nil {
 		return
 	}
+	file_ashlar_audit_v1_event_proto_msgTypes[0].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -26,6 +26,19 @@ const (
 const (
 	// AuditServiceQueryEventsProcedure is the procedure name of the AuditService's QueryEvents RPC.
 	AuditServiceQueryEventsProcedure = "/ashlar.audit.v1.AuditService/QueryEvents"
+	// AuditServiceTailEventsProcedure is the procedure name of the AuditService's TailEvents RPC.
+	AuditServiceTailEventsProcedure = "/ashlar.audit.v1.AuditService/TailEvents"
+	// AuditServiceGetCheckpointProcedure is the procedure name of the AuditService's GetCheckpoint RPC.
+	AuditServiceGetCheckpointProcedure = "/ashlar.audit.v1.AuditService/GetCheckpoint"
+	// AuditServiceGetInclusionProofProcedure is the procedure name of the AuditService's
+	// GetInclusionProof RPC.
+	AuditServiceGetInclusionProofProcedure = "/ashlar.audit.v1.AuditService/GetInclusionProof"
+	// AuditServiceBatchGetInclusionProofsProcedure is the procedure name of the AuditService's
+	// BatchGetInclusionProofs RPC.
+	AuditServiceBatchGetInclusionProofsProcedure = "/ashlar.audit.v1.AuditService/BatchGetInclusionProofs"
+	// AuditServiceGetConsistencyProofProcedure is the procedure name of the AuditService's
+	// GetConsistencyProof RPC.
+	AuditServiceGetConsistencyProofProcedure = "/ashlar.audit.v1.AuditService/GetConsistencyProof"
 )
 
 var (
@@ -37,12 +50,64 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	auditServiceTailEventsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeServer,
+			Schema:           v1.File_ashlar_audit_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("TailEvents"),
+			Procedure:        AuditServiceTailEventsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	auditServiceGetCheckpointSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_ashlar_audit_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("GetCheckpoint"),
+			Procedure:        AuditServiceGetCheckpointProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	auditServiceGetInclusionProofSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_ashlar_audit_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("GetInclusionProof"),
+			Procedure:        AuditServiceGetInclusionProofProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	auditServiceBatchGetInclusionProofsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_ashlar_audit_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("BatchGetInclusionProofs"),
+			Procedure:        AuditServiceBatchGetInclusionProofsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	auditServiceGetConsistencyProofSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_ashlar_audit_v1_audit_proto.Services().ByName("AuditService").Methods().ByName("GetConsistencyProof"),
+			Procedure:        AuditServiceGetConsistencyProofProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // AuditServiceClient is a client for the ashlar.audit.v1.AuditService service.
 type AuditServiceClient interface {
 	// QueryEvents returns events, newest first.
 	QueryEvents(context.Context, *v1.QueryEventsRequest) (*v1.QueryEventsResponse, error)
+	// TailEvents sends events as they are recorded, in the order of the log, and never ends by itself. The first message
+	// comes at once. A stream that ends, for whatever reason, is gone on with by the token of its last message: no event
+	// is missed then and none comes twice.
+	TailEvents(context.Context, *v1.TailEventsRequest) (AuditServiceTailEventsClientStream, error)
+	// GetCheckpoint returns the newest checkpoint.
+	GetCheckpoint(context.Context, *v1.GetCheckpointRequest) (*v1.GetCheckpointResponse, error)
+	// GetInclusionProof proves that an event is on the log (RFC 9162, section 2.1.3).
+	GetInclusionProof(context.Context, *v1.GetInclusionProofRequest) (*v1.GetInclusionProofResponse, error)
+	// BatchGetInclusionProofs is GetInclusionProof for many events at once.
+	BatchGetInclusionProofs(context.Context, *v1.BatchGetInclusionProofsRequest) (*v1.BatchGetInclusionProofsResponse, error)
+	// GetConsistencyProof proves that a log begins with all of an older one (RFC 9162, section 2.1.4).
+	GetConsistencyProof(context.Context, *v1.GetConsistencyProofRequest) (*v1.GetConsistencyProofResponse, error)
 }
 
 // NewAuditServiceClient constructs a client for the ashlar.audit.v1.AuditService service. Multiple
@@ -51,10 +116,42 @@ func NewAuditServiceClient(client *connect.Client) AuditServiceClient {
 	return &auditServiceClient{client: client}
 }
 
+// AuditServiceTailEventsClientStream is the client stream for the AuditService's TailEvents RPC.
+type AuditServiceTailEventsClientStream struct {
+	stream connect.ClientStream
+}
+
+// Receive returns the next response message from the server.
+func (s AuditServiceTailEventsClientStream) Receive() (*v1.TailEventsResponse, error) {
+	var res v1.TailEventsResponse
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
+// stream abandoned before io.EOF.
+func (s AuditServiceTailEventsClientStream) Close() error {
+	return s.stream.Close()
+}
+
 // AuditServiceHandler is an implementation of the ashlar.audit.v1.AuditService service.
 type AuditServiceHandler interface {
 	// QueryEvents returns events, newest first.
 	QueryEvents(context.Context, *v1.QueryEventsRequest) (*v1.QueryEventsResponse, error)
+	// TailEvents sends events as they are recorded, in the order of the log, and never ends by itself. The first message
+	// comes at once. A stream that ends, for whatever reason, is gone on with by the token of its last message: no event
+	// is missed then and none comes twice.
+	TailEvents(context.Context, *v1.TailEventsRequest, AuditServiceTailEventsServerStream) error
+	// GetCheckpoint returns the newest checkpoint.
+	GetCheckpoint(context.Context, *v1.GetCheckpointRequest) (*v1.GetCheckpointResponse, error)
+	// GetInclusionProof proves that an event is on the log (RFC 9162, section 2.1.3).
+	GetInclusionProof(context.Context, *v1.GetInclusionProofRequest) (*v1.GetInclusionProofResponse, error)
+	// BatchGetInclusionProofs is GetInclusionProof for many events at once.
+	BatchGetInclusionProofs(context.Context, *v1.BatchGetInclusionProofsRequest) (*v1.BatchGetInclusionProofsResponse, error)
+	// GetConsistencyProof proves that a log begins with all of an older one (RFC 9162, section 2.1.4).
+	GetConsistencyProof(context.Context, *v1.GetConsistencyProofRequest) (*v1.GetConsistencyProofResponse, error)
 }
 
 // RegisterAuditServiceHandler registers svc as the ashlar.audit.v1.AuditService implementation on
@@ -63,7 +160,27 @@ func RegisterAuditServiceHandler(server *connect.Server, svc AuditServiceHandler
 	adapter := auditServiceHandler{svc: svc}
 	server.Register(
 		connect.Method{Spec: auditServiceQueryEventsSpec(), Handler: adapter.queryEvents},
+		connect.Method{Spec: auditServiceTailEventsSpec(), Handler: adapter.tailEvents},
+		connect.Method{Spec: auditServiceGetCheckpointSpec(), Handler: adapter.getCheckpoint},
+		connect.Method{Spec: auditServiceGetInclusionProofSpec(), Handler: adapter.getInclusionProof},
+		connect.Method{Spec: auditServiceBatchGetInclusionProofsSpec(), Handler: adapter.batchGetInclusionProofs},
+		connect.Method{Spec: auditServiceGetConsistencyProofSpec(), Handler: adapter.getConsistencyProof},
 	)
+}
+
+// AuditServiceTailEventsServerStream is the server stream for the AuditService's TailEvents RPC.
+type AuditServiceTailEventsServerStream struct {
+	stream connect.ServerStream
+}
+
+// SendHeaders flushes the response headers without a message. The first Send does this implicitly.
+func (s AuditServiceTailEventsServerStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a response message to the client.
+func (s AuditServiceTailEventsServerStream) Send(res *v1.TailEventsResponse) error {
+	return s.stream.Send(res)
 }
 
 // UnimplementedAuditServiceHandler returns CodeUnimplemented from all methods.
@@ -71,6 +188,26 @@ type UnimplementedAuditServiceHandler struct{}
 
 func (UnimplementedAuditServiceHandler) QueryEvents(context.Context, *v1.QueryEventsRequest) (*v1.QueryEventsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "ashlar.audit.v1.AuditService.QueryEvents is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) TailEvents(context.Context, *v1.TailEventsRequest, AuditServiceTailEventsServerStream) error {
+	return connect.NewError(connect.CodeUnimplemented, "ashlar.audit.v1.AuditService.TailEvents is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) GetCheckpoint(context.Context, *v1.GetCheckpointRequest) (*v1.GetCheckpointResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "ashlar.audit.v1.AuditService.GetCheckpoint is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) GetInclusionProof(context.Context, *v1.GetInclusionProofRequest) (*v1.GetInclusionProofResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "ashlar.audit.v1.AuditService.GetInclusionProof is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) BatchGetInclusionProofs(context.Context, *v1.BatchGetInclusionProofsRequest) (*v1.BatchGetInclusionProofsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "ashlar.audit.v1.AuditService.BatchGetInclusionProofs is not implemented")
+}
+
+func (UnimplementedAuditServiceHandler) GetConsistencyProof(context.Context, *v1.GetConsistencyProofRequest) (*v1.GetConsistencyProofResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "ashlar.audit.v1.AuditService.GetConsistencyProof is not implemented")
 }
 
 type auditServiceClient struct {
@@ -85,6 +222,46 @@ func (c *auditServiceClient) QueryEvents(ctx context.Context, req *v1.QueryEvent
 	return &res, nil
 }
 
+func (c *auditServiceClient) TailEvents(ctx context.Context, req *v1.TailEventsRequest) (AuditServiceTailEventsClientStream, error) {
+	stream, err := c.client.CallServerStream(ctx, auditServiceTailEventsSpec(), req)
+	if err != nil {
+		return AuditServiceTailEventsClientStream{}, err
+	}
+	return AuditServiceTailEventsClientStream{stream: stream}, nil
+}
+
+func (c *auditServiceClient) GetCheckpoint(ctx context.Context, req *v1.GetCheckpointRequest) (*v1.GetCheckpointResponse, error) {
+	var res v1.GetCheckpointResponse
+	if err := c.client.CallUnary(ctx, auditServiceGetCheckpointSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *auditServiceClient) GetInclusionProof(ctx context.Context, req *v1.GetInclusionProofRequest) (*v1.GetInclusionProofResponse, error) {
+	var res v1.GetInclusionProofResponse
+	if err := c.client.CallUnary(ctx, auditServiceGetInclusionProofSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *auditServiceClient) BatchGetInclusionProofs(ctx context.Context, req *v1.BatchGetInclusionProofsRequest) (*v1.BatchGetInclusionProofsResponse, error) {
+	var res v1.BatchGetInclusionProofsResponse
+	if err := c.client.CallUnary(ctx, auditServiceBatchGetInclusionProofsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *auditServiceClient) GetConsistencyProof(ctx context.Context, req *v1.GetConsistencyProofRequest) (*v1.GetConsistencyProofResponse, error) {
+	var res v1.GetConsistencyProofResponse
+	if err := c.client.CallUnary(ctx, auditServiceGetConsistencyProofSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
 type auditServiceHandler struct{ svc AuditServiceHandler }
 
 func (h auditServiceHandler) queryEvents(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
@@ -93,6 +270,62 @@ func (h auditServiceHandler) queryEvents(ctx context.Context, _ connect.Spec, st
 		return err
 	}
 	res, err := h.svc.QueryEvents(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h auditServiceHandler) tailEvents(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.TailEventsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	return h.svc.TailEvents(ctx, &req, AuditServiceTailEventsServerStream{stream: stream})
+}
+
+func (h auditServiceHandler) getCheckpoint(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetCheckpointRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetCheckpoint(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h auditServiceHandler) getInclusionProof(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetInclusionProofRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetInclusionProof(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h auditServiceHandler) batchGetInclusionProofs(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.BatchGetInclusionProofsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.BatchGetInclusionProofs(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h auditServiceHandler) getConsistencyProof(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetConsistencyProofRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetConsistencyProof(ctx, &req)
 	if err != nil {
 		return err
 	}

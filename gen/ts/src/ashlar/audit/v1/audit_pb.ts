@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ashlar/audit/v1/audit.proto.
  */
 export const file_ashlar_audit_v1_audit: GenFile = /*@__PURE__*/
-  fileDesc("Chthc2hsYXIvYXVkaXQvdjEvYXVkaXQucHJvdG8SD2FzaGxhci5hdWRpdC52MSLPAgoSUXVlcnlFdmVudHNSZXF1ZXN0EiAKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUIHukgEcgIYQBIZCghhY3Rvcl9pZBgCIAEoCUIHukgEcgIYQBIYCgZhY3Rpb24YAyABKAlCCLpIBXIDGIABEhoKCHJlc291cmNlGAQgASgJQgi6SAVyAxiAARIzCgdvdXRjb21lGAUgASgOMhguYXNobGFyLmF1ZGl0LnYxLk91dGNvbWVCCLpIBYIBAhABEikKBXNpbmNlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHQoJcGFnZV9zaXplGAggASgFQgq6SAcaBRjIASgAEhwKCnBhZ2VfdG9rZW4YCSABKAlCCLpIBXIDGIAEIlYKE1F1ZXJ5RXZlbnRzUmVzcG9uc2USJgoGZXZlbnRzGAEgAygLMhYuYXNobGFyLmF1ZGl0LnYxLkV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCTKVAQoMQXVkaXRTZXJ2aWNlEoQBCgtRdWVyeUV2ZW50cxIjLmFzaGxhci5hdWRpdC52MS5RdWVyeUV2ZW50c1JlcXVlc3QaJC5hc2hsYXIuYXVkaXQudjEuUXVlcnlFdmVudHNSZXNwb25zZSIqkAIB6uAYIyoPb3JnYW5pemF0aW9uX2lkGhBhdWRpdC5ldmVudC5yZWFkQqoBChNjb20uYXNobGFyLmF1ZGl0LnYxQgpBdWRpdFByb3RvUAFaKWFzaGxhci5kZXYvZ2VuL2dvL2FzaGxhci9hdWRpdC92MTthdWRpdHYxogIDQUFYqgIPQXNobGFyLkF1ZGl0LlYxygIPQXNobGFyXEF1ZGl0XFYx4gIbQXNobGFyXEF1ZGl0XFYxXEdQQk1ldGFkYXRh6gIRQXNobGFyOjpBdWRpdDo6VjFiBnByb3RvMw", [file_ashlar_audit_v1_event, file_ashlar_options_v1_access, file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("Chthc2hsYXIvYXVkaXQvdjEvYXVkaXQucHJvdG8SD2FzaGxhci5hdWRpdC52MSLlAgoSUXVlcnlFdmVudHNSZXF1ZXN0EiAKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUIHukgEcgIYQBIZCghhY3Rvcl9pZBgCIAEoCUIHukgEcgIYQBIYCgZhY3Rpb24YAyABKAlCCLpIBXIDGIABEhoKCHJlc291cmNlGAQgASgJQgi6SAVyAxiAARIzCgdvdXRjb21lGAUgASgOMhguYXNobGFyLmF1ZGl0LnYxLk91dGNvbWVCCLpIBYIBAhABEikKBXNpbmNlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHQoJcGFnZV9zaXplGAggASgFQgq6SAcaBRjIASgAEhwKCnBhZ2VfdG9rZW4YCSABKAlCCLpIBXIDGIAEEhQKDG9sZGVzdF9maXJzdBgKIAEoCCJWChNRdWVyeUV2ZW50c1Jlc3BvbnNlEiYKBmV2ZW50cxgBIAMoCzIWLmFzaGxhci5hdWRpdC52MS5FdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijAIKEVRhaWxFdmVudHNSZXF1ZXN0EiAKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUIHukgEcgIYQBIZCghhY3Rvcl9pZBgCIAEoCUIHukgEcgIYQBIYCgZhY3Rpb24YAyABKAlCCLpIBXIDGIABEhoKCHJlc291cmNlGAQgASgJQgi6SAVyAxiAARIzCgdvdXRjb21lGAUgASgOMhguYXNobGFyLmF1ZGl0LnYxLk91dGNvbWVCCLpIBYIBAhABEiIKDHJlc3VtZV90b2tlbhgGIAEoCUIKukgHcgUQARiABEgAEiIKD2Zyb21fbGVhZl9pbmRleBgHIAEoA0IHukgEIgIoAEgAQgcKBXN0YXJ0IlEKElRhaWxFdmVudHNSZXNwb25zZRIlCgVldmVudBgBIAEoCzIWLmFzaGxhci5hdWRpdC52MS5FdmVudBIUCgxyZXN1bWVfdG9rZW4YAiABKAkiOAoUR2V0Q2hlY2twb2ludFJlcXVlc3QSIAoPb3JnYW5pemF0aW9uX2lkGAEgASgJQge6SARyAhhAIkEKFUdldENoZWNrcG9pbnRSZXNwb25zZRISCgpjaGVja3BvaW50GAEgASgJEhQKDHZlcmlmaWVyX2tleRgCIAEoCSKmAQoYR2V0SW5jbHVzaW9uUHJvb2ZSZXF1ZXN0EiAKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUIHukgEcgIYQBIdCghldmVudF9pZBgCIAEoCUIJukgGcgQQARhASAASHQoKbGVhZl9pbmRleBgDIAEoA0IHukgEIgIoAEgAEhoKCXRyZWVfc2l6ZRgEIAEoA0IHukgEIgIoAEIOCgVldmVudBIFukgCCAEiXgoZR2V0SW5jbHVzaW9uUHJvb2ZSZXNwb25zZRIuCgVwcm9vZhgBIAEoCzIfLmFzaGxhci5hdWRpdC52MS5JbmNsdXNpb25Qcm9vZhIRCgl0cmVlX3NpemUYAiABKAMiNAoOSW5jbHVzaW9uUHJvb2YSEgoKbGVhZl9pbmRleBgBIAEoAxIOCgZoYXNoZXMYAiADKAwihwEKHkJhdGNoR2V0SW5jbHVzaW9uUHJvb2ZzUmVxdWVzdBIgCg9vcmdhbml6YXRpb25faWQYASABKAlCB7pIBHICGEASJwoMbGVhZl9pbmRleGVzGAIgAygDQhG6SA6SAQsIARDIASIEIgIoABIaCgl0cmVlX3NpemUYAyABKANCB7pIBCICKAAiZQofQmF0Y2hHZXRJbmNsdXNpb25Qcm9vZnNSZXNwb25zZRIvCgZwcm9vZnMYASADKAsyHy5hc2hsYXIuYXVkaXQudjEuSW5jbHVzaW9uUHJvb2YSEQoJdHJlZV9zaXplGAIgASgDInQKGkdldENvbnNpc3RlbmN5UHJvb2ZSZXF1ZXN0EiAKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUIHukgEcgIYQBIZCghvbGRfc2l6ZRgCIAEoA0IHukgEIgIoABIZCghuZXdfc2l6ZRgDIAEoA0IHukgEIgIoACI/ChtHZXRDb25zaXN0ZW5jeVByb29mUmVzcG9uc2USDgoGaGFzaGVzGAEgAygMEhAKCG5ld19zaXplGAIgASgDMosHCgxBdWRpdFNlcnZpY2UShAEKC1F1ZXJ5RXZlbnRzEiMuYXNobGFyLmF1ZGl0LnYxLlF1ZXJ5RXZlbnRzUmVxdWVzdBokLmFzaGxhci5hdWRpdC52MS5RdWVyeUV2ZW50c1Jlc3BvbnNlIiqQAgHq4BgjKg9vcmdhbml6YXRpb25faWQaEGF1ZGl0LmV2ZW50LnJlYWQSgwEKClRhaWxFdmVudHMSIi5hc2hsYXIuYXVkaXQudjEuVGFpbEV2ZW50c1JlcXVlc3QaIy5hc2hsYXIuYXVkaXQudjEuVGFpbEV2ZW50c1Jlc3BvbnNlIiqQAgHq4BgjKg9vcmdhbml6YXRpb25faWQaEGF1ZGl0LmV2ZW50LnJlYWQwARKKAQoNR2V0Q2hlY2twb2ludBIlLmFzaGxhci5hdWRpdC52MS5HZXRDaGVja3BvaW50UmVxdWVzdBomLmFzaGxhci5hdWRpdC52MS5HZXRDaGVja3BvaW50UmVzcG9uc2UiKpACAergGCMqD29yZ2FuaXphdGlvbl9pZBoQYXVkaXQuZXZlbnQucmVhZBKWAQoRR2V0SW5jbHVzaW9uUHJvb2YSKS5hc2hsYXIuYXVkaXQudjEuR2V0SW5jbHVzaW9uUHJvb2ZSZXF1ZXN0GiouYXNobGFyLmF1ZGl0LnYxLkdldEluY2x1c2lvblByb29mUmVzcG9uc2UiKpACAergGCMqD29yZ2FuaXphdGlvbl9pZBoQYXVkaXQuZXZlbnQucmVhZBKoAQoXQmF0Y2hHZXRJbmNsdXNpb25Qcm9vZnMSLy5hc2hsYXIuYXVkaXQudjEuQmF0Y2hHZXRJbmNsdXNpb25Qcm9vZnNSZXF1ZXN0GjAuYXNobGFyLmF1ZGl0LnYxLkJhdGNoR2V0SW5jbHVzaW9uUHJvb2ZzUmVzcG9uc2UiKpACAergGCMqD29yZ2FuaXphdGlvbl9pZBoQYXVkaXQuZXZlbnQucmVhZBKcAQoTR2V0Q29uc2lzdGVuY3lQcm9vZhIrLmFzaGxhci5hdWRpdC52MS5HZXRDb25zaXN0ZW5jeVByb29mUmVxdWVzdBosLmFzaGxhci5hdWRpdC52MS5HZXRDb25zaXN0ZW5jeVByb29mUmVzcG9uc2UiKpACAergGCMqD29yZ2FuaXphdGlvbl9pZBoQYXVkaXQuZXZlbnQucmVhZEKqAQoTY29tLmFzaGxhci5hdWRpdC52MUIKQXVkaXRQcm90b1ABWilhc2hsYXIuZGV2L2dlbi9nby9hc2hsYXIvYXVkaXQvdjE7YXVkaXR2MaICA0FBWKoCD0FzaGxhci5BdWRpdC5WMcoCD0FzaGxhclxBdWRpdFxWMeICG0FzaGxhclxBdWRpdFxWMVxHUEJNZXRhZGF0YeoCEUFzaGxhcjo6QXVkaXQ6OlYxYgZwcm90bzM", [file_ashlar_audit_v1_event, file_ashlar_options_v1_access, file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message ashlar.audit.v1.QueryEventsRequest
@@ -74,6 +74,13 @@ export type QueryEventsRequest = Message<"ashlar.audit.v1.QueryEventsRequest"> &
    * @generated from field: string page_token = 9;
    */
   pageToken: string;
+
+  /**
+   * The other way round: in the order of the log.
+   *
+   * @generated from field: bool oldest_first = 10;
+   */
+  oldestFirst: boolean;
 };
 
 /**
@@ -108,7 +115,351 @@ export const QueryEventsResponseSchema: GenMessage<QueryEventsResponse> = /*@__P
   messageDesc(file_ashlar_audit_v1_audit, 1);
 
 /**
- * AuditService shows what was done.
+ * @generated from message ashlar.audit.v1.TailEventsRequest
+ */
+export type TailEventsRequest = Message<"ashlar.audit.v1.TailEventsRequest"> & {
+  /**
+   * Only events of this organization. Empty: all events, for those who may read them everywhere.
+   *
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+
+  /**
+   * @generated from field: string actor_id = 2;
+   */
+  actorId: string;
+
+  /**
+   * @generated from field: string action = 3;
+   */
+  action: string;
+
+  /**
+   * @generated from field: string resource = 4;
+   */
+  resource: string;
+
+  /**
+   * @generated from field: ashlar.audit.v1.Outcome outcome = 5;
+   */
+  outcome: Outcome;
+
+  /**
+   * Where to begin; nothing: with the next event that is recorded.
+   *
+   * @generated from oneof ashlar.audit.v1.TailEventsRequest.start
+   */
+  start: {
+    /**
+     * The token of the last message of a stream with the same filter: after that message.
+     *
+     * @generated from field: string resume_token = 6;
+     */
+    value: string;
+    case: "resumeToken";
+  } | {
+    /**
+     * With the event at this place of the log.
+     *
+     * @generated from field: int64 from_leaf_index = 7;
+     */
+    value: bigint;
+    case: "fromLeafIndex";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message ashlar.audit.v1.TailEventsRequest.
+ * Use `create(TailEventsRequestSchema)` to create a new message.
+ */
+export const TailEventsRequestSchema: GenMessage<TailEventsRequest> = /*@__PURE__*/
+  messageDesc(file_ashlar_audit_v1_audit, 2);
+
+/**
+ * @generated from message ashlar.audit.v1.TailEventsResponse
+ */
+export type TailEventsResponse = Message<"ashlar.audit.v1.TailEventsResponse"> & {
+  /**
+   * Not set: the stream is alive, and all events up to here have been sent.
+   *
+   * @generated from field: ashlar.audit.v1.Event event = 1;
+   */
+  event?: Event | undefined;
+
+  /**
+   * Where to go on after this message.
+   *
+   * @generated from field: string resume_token = 2;
+   */
+  resumeToken: string;
+};
+
+/**
+ * Describes the message ashlar.audit.v1.TailEventsResponse.
+ * Use `create(TailEventsResponseSchema)` to create a new message.
+ */
+export const TailEventsResponseSchema: GenMessage<TailEventsResponse> = /*@__PURE__*/
+  messageDesc(file_ashlar_audit_v1_audit, 3);
+
+/**
+ * @generated from message ashlar.audit.v1.GetCheckpointRequest
+ */
+export type GetCheckpointRequest = Message<"ashlar.audit.v1.GetCheckpointRequest"> & {
+  /**
+   * An organization whose events the caller may read. Empty: for those who may read them everywhere.
+   *
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+};
+
+/**
+ * Describes the message ashlar.audit.v1.GetCheckpointRequest.
+ * Use `create(GetCheckpointRequestSchema)` to create a new message.
+ */
+export const GetCheckpointRequestSchema: GenMessage<GetCheckpointRequest> = /*@__PURE__*/
+  messageDesc(file_ashlar_audit_v1_audit, 4);
+
+/**
+ * @generated from message ashlar.audit.v1.GetCheckpointResponse
+ */
+export type GetCheckpointResponse = Message<"ashlar.audit.v1.GetCheckpointResponse"> & {
+  /**
+   * A signed note (c2sp.org/tlog-checkpoint): origin, number of leaves, root hash, signature.
+   *
+   * @generated from field: string checkpoint = 1;
+   */
+  checkpoint: string;
+
+  /**
+   * The key that it is signed with, in the form of c2sp.org/signed-note. Who got it here for the first time has nobody's
+   * word for it but this service's: keep it, and compare.
+   *
+   * @generated from field: string verifier_key = 2;
+   */
+  verifierKey: string;
+};
+
+/**
+ * Describes the message ashlar.audit.v1.GetCheckpointResponse.
+ * Use `create(GetCheckpointResponseSchema)` to create a new message.
+ */
+export const GetCheckpointResponseSchema: GenMessage<GetCheckpointResponse> = /*@__PURE__*/
+  messageDesc(file_ashlar_audit_v1_audit, 5);
+
+/**
+ * @generated from message ashlar.audit.v1.GetInclusionProofRequest
+ */
+export type GetInclusionProofRequest = Message<"ashlar.audit.v1.GetInclusionProofRequest"> & {
+  /**
+   * The organization that the event belongs to. Empty: for those who may read events everywhere.
+   *
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+
+  /**
+   * @generated from oneof ashlar.audit.v1.GetInclusionProofRequest.event
+   */
+  event: {
+    /**
+     * @generated from field: string event_id = 2;
+     */
+    value: string;
+    case: "eventId";
+  } | {
+    /**
+     * @generated from field: int64 leaf_index = 3;
+     */
+    value: bigint;
+    case: "leafIndex";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * On a log of this many leaves; 0: those of the newest checkpoint.
+   *
+   * @generated from field: int64 tree_size = 4;
+   */
+  treeSize: bigint;
+};
+
+/**
+ * Describes the message ashlar.audit.v1.GetInclusionProofRequest.
+ * Use `create(GetInclusionProofRequestSchema)` to create a new message.
+ */
+export const GetInclusionProofRequestSchema: GenMessage<GetInclusionProofRequest> = /*@__PURE__*/
+  messageDesc(file_ashlar_audit_v1_audit, 6);
+
+/**
+ * @generated from message ashlar.audit.v1.GetInclusionProofResponse
+ */
+export type GetInclusionProofResponse = Message<"ashlar.audit.v1.GetInclusionProofResponse"> & {
+  /**
+   * @generated from field: ashlar.audit.v1.InclusionProof proof = 1;
+   */
+  proof?: InclusionProof | undefined;
+
+  /**
+   * How many leaves the log has that it is about.
+   *
+   * @generated from field: int64 tree_size = 2;
+   */
+  treeSize: bigint;
+};
+
+/**
+ * Describes the message ashlar.audit.v1.GetInclusionProofResponse.
+ * Use `create(GetInclusionProofResponseSchema)` to create a new message.
+ */
+export const GetInclusionProofResponseSchema: GenMessage<GetInclusionProofResponse> = /*@__PURE__*/
+  messageDesc(file_ashlar_audit_v1_audit, 7);
+
+/**
+ * InclusionProof is what a root hash is computed with from the hash of one leaf.
+ *
+ * @generated from message ashlar.audit.v1.InclusionProof
+ */
+export type InclusionProof = Message<"ashlar.audit.v1.InclusionProof"> & {
+  /**
+   * @generated from field: int64 leaf_index = 1;
+   */
+  leafIndex: bigint;
+
+  /**
+   * 32 bytes each, the lowest in the tree first.
+   *
+   * @generated from field: repeated bytes hashes = 2;
+   */
+  hashes: Uint8Array[];
+};
+
+/**
+ * Describes the message ashlar.audit.v1.InclusionProof.
+ * Use `create(InclusionProofSchema)` to create a new message.
+ */
+export const InclusionProofSchema: GenMessage<InclusionProof> = /*@__PURE__*/
+  messageDesc(file_ashlar_audit_v1_audit, 8);
+
+/**
+ * @generated from message ashlar.audit.v1.BatchGetInclusionProofsRequest
+ */
+export type BatchGetInclusionProofsRequest = Message<"ashlar.audit.v1.BatchGetInclusionProofsRequest"> & {
+  /**
+   * The organization that all of the events belong to. Empty: for those who may read events everywhere.
+   *
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+
+  /**
+   * @generated from field: repeated int64 leaf_indexes = 2;
+   */
+  leafIndexes: bigint[];
+
+  /**
+   * On a log of this many leaves; 0: those of the newest checkpoint.
+   *
+   * @generated from field: int64 tree_size = 3;
+   */
+  treeSize: bigint;
+};
+
+/**
+ * Describes the message ashlar.audit.v1.BatchGetInclusionProofsRequest.
+ * Use `create(BatchGetInclusionProofsRequestSchema)` to create a new message.
+ */
+export const BatchGetInclusionProofsRequestSchema: GenMessage<BatchGetInclusionProofsRequest> = /*@__PURE__*/
+  messageDesc(file_ashlar_audit_v1_audit, 9);
+
+/**
+ * @generated from message ashlar.audit.v1.BatchGetInclusionProofsResponse
+ */
+export type BatchGetInclusionProofsResponse = Message<"ashlar.audit.v1.BatchGetInclusionProofsResponse"> & {
+  /**
+   * In the order of the request.
+   *
+   * @generated from field: repeated ashlar.audit.v1.InclusionProof proofs = 1;
+   */
+  proofs: InclusionProof[];
+
+  /**
+   * @generated from field: int64 tree_size = 2;
+   */
+  treeSize: bigint;
+};
+
+/**
+ * Describes the message ashlar.audit.v1.BatchGetInclusionProofsResponse.
+ * Use `create(BatchGetInclusionProofsResponseSchema)` to create a new message.
+ */
+export const BatchGetInclusionProofsResponseSchema: GenMessage<BatchGetInclusionProofsResponse> = /*@__PURE__*/
+  messageDesc(file_ashlar_audit_v1_audit, 10);
+
+/**
+ * @generated from message ashlar.audit.v1.GetConsistencyProofRequest
+ */
+export type GetConsistencyProofRequest = Message<"ashlar.audit.v1.GetConsistencyProofRequest"> & {
+  /**
+   * An organization whose events the caller may read. Empty: for those who may read them everywhere.
+   *
+   * @generated from field: string organization_id = 1;
+   */
+  organizationId: string;
+
+  /**
+   * @generated from field: int64 old_size = 2;
+   */
+  oldSize: bigint;
+
+  /**
+   * 0: that of the newest checkpoint.
+   *
+   * @generated from field: int64 new_size = 3;
+   */
+  newSize: bigint;
+};
+
+/**
+ * Describes the message ashlar.audit.v1.GetConsistencyProofRequest.
+ * Use `create(GetConsistencyProofRequestSchema)` to create a new message.
+ */
+export const GetConsistencyProofRequestSchema: GenMessage<GetConsistencyProofRequest> = /*@__PURE__*/
+  messageDesc(file_ashlar_audit_v1_audit, 11);
+
+/**
+ * @generated from message ashlar.audit.v1.GetConsistencyProofResponse
+ */
+export type GetConsistencyProofResponse = Message<"ashlar.audit.v1.GetConsistencyProofResponse"> & {
+  /**
+   * 32 bytes each. None where the old log is empty, or is the new one.
+   *
+   * @generated from field: repeated bytes hashes = 1;
+   */
+  hashes: Uint8Array[];
+
+  /**
+   * @generated from field: int64 new_size = 2;
+   */
+  newSize: bigint;
+};
+
+/**
+ * Describes the message ashlar.audit.v1.GetConsistencyProofResponse.
+ * Use `create(GetConsistencyProofResponseSchema)` to create a new message.
+ */
+export const GetConsistencyProofResponseSchema: GenMessage<GetConsistencyProofResponse> = /*@__PURE__*/
+  messageDesc(file_ashlar_audit_v1_audit, 12);
+
+/**
+ * AuditService shows what was done, and proves that nobody has changed the record since.
+ *
+ * Events are the leaves of a Merkle log (RFC 6962; see Event for how a leaf is made). A checkpoint says how many leaves
+ * the log has and what their root hash is, signed with the log's key. Whoever holds a checkpoint can have it proved that
+ * an event is on the log that it is about, and that any later log begins with the same events.
+ *
+ * Checkpoints and proofs hold no part of any event, but tell how many events there are. Whoever may read the events of one
+ * organization may have them: such a caller names the organization.
  *
  * @generated from service ashlar.audit.v1.AuditService
  */
@@ -122,6 +473,58 @@ export const AuditService: GenService<{
     methodKind: "unary";
     input: typeof QueryEventsRequestSchema;
     output: typeof QueryEventsResponseSchema;
+  },
+  /**
+   * TailEvents sends events as they are recorded, in the order of the log, and never ends by itself. The first message
+   * comes at once. A stream that ends, for whatever reason, is gone on with by the token of its last message: no event
+   * is missed then and none comes twice.
+   *
+   * @generated from rpc ashlar.audit.v1.AuditService.TailEvents
+   */
+  tailEvents: {
+    methodKind: "server_streaming";
+    input: typeof TailEventsRequestSchema;
+    output: typeof TailEventsResponseSchema;
+  },
+  /**
+   * GetCheckpoint returns the newest checkpoint.
+   *
+   * @generated from rpc ashlar.audit.v1.AuditService.GetCheckpoint
+   */
+  getCheckpoint: {
+    methodKind: "unary";
+    input: typeof GetCheckpointRequestSchema;
+    output: typeof GetCheckpointResponseSchema;
+  },
+  /**
+   * GetInclusionProof proves that an event is on the log (RFC 9162, section 2.1.3).
+   *
+   * @generated from rpc ashlar.audit.v1.AuditService.GetInclusionProof
+   */
+  getInclusionProof: {
+    methodKind: "unary";
+    input: typeof GetInclusionProofRequestSchema;
+    output: typeof GetInclusionProofResponseSchema;
+  },
+  /**
+   * BatchGetInclusionProofs is GetInclusionProof for many events at once.
+   *
+   * @generated from rpc ashlar.audit.v1.AuditService.BatchGetInclusionProofs
+   */
+  batchGetInclusionProofs: {
+    methodKind: "unary";
+    input: typeof BatchGetInclusionProofsRequestSchema;
+    output: typeof BatchGetInclusionProofsResponseSchema;
+  },
+  /**
+   * GetConsistencyProof proves that a log begins with all of an older one (RFC 9162, section 2.1.4).
+   *
+   * @generated from rpc ashlar.audit.v1.AuditService.GetConsistencyProof
+   */
+  getConsistencyProof: {
+    methodKind: "unary";
+    input: typeof GetConsistencyProofRequestSchema;
+    output: typeof GetConsistencyProofResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_ashlar_audit_v1_audit, 0);

@@ -13,10 +13,26 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ashlar/audit/v1/event.proto.
  */
 export const file_ashlar_audit_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("Chthc2hsYXIvYXVkaXQvdjEvZXZlbnQucHJvdG8SD2FzaGxhci5hdWRpdC52MSKPBAoFRXZlbnQSGQoCaWQYASABKAlCDbpICnIIGEA6BGV2dF8SNwoLb2NjdXJyZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARhAEhsKCXByb2NlZHVyZRgEIAEoCUIIukgFcgMYgAISGgoGYWN0aW9uGAUgASgJQgq6SAdyBRABGIABEi0KBWFjdG9yGAYgASgLMhYuYXNobGFyLmF1ZGl0LnYxLkFjdG9yQga6SAPIAQESIAoPb3JnYW5pemF0aW9uX2lkGAcgASgJQge6SARyAhhAEhoKCHJlc291cmNlGAggASgJQgi6SAVyAxiAARI1CgdvdXRjb21lGAkgASgOMhguYXNobGFyLmF1ZGl0LnYxLk91dGNvbWVCCrpIB4IBBBABIAASGAoGcmVhc29uGAogASgJQgi6SAVyAxiAARIZCgh0cmFjZV9pZBgLIAEoCUIHukgEcgIYIBJRCgphdHRyaWJ1dGVzGAwgAygLMiYuYXNobGFyLmF1ZGl0LnYxLkV2ZW50LkF0dHJpYnV0ZXNFbnRyeUIVukgSmgEPECAiBHICGEAqBXIDGIAIGjEKD0F0dHJpYnV0ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIm8KBUFjdG9yEjQKBGtpbmQYASABKA4yGi5hc2hsYXIuYXVkaXQudjEuQWN0b3JLaW5kQgq6SAeCAQQQASAAEhMKAmlkGAIgASgJQge6SARyAhhAEhsKCnNlc3Npb25faWQYAyABKAlCB7pIBHICGEAqbgoJQWN0b3JLaW5kEhoKFkFDVE9SX0tJTkRfVU5TUEVDSUZJRUQQABIYChRBQ1RPUl9LSU5EX0FOT05ZTU9VUxABEhMKD0FDVE9SX0tJTkRfVVNFUhACEhYKEkFDVE9SX0tJTkRfU0VSVklDRRADKksKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhMKD09VVENPTUVfU1VDQ0VTUxABEhIKDk9VVENPTUVfREVOSUVEEAJCqgEKE2NvbS5hc2hsYXIuYXVkaXQudjFCCkV2ZW50UHJvdG9QAVopYXNobGFyLmRldi9nZW4vZ28vYXNobGFyL2F1ZGl0L3YxO2F1ZGl0djGiAgNBQViqAg9Bc2hsYXIuQXVkaXQuVjHKAg9Bc2hsYXJcQXVkaXRcVjHiAhtBc2hsYXJcQXVkaXRcVjFcR1BCTWV0YWRhdGHqAhFBc2hsYXI6OkF1ZGl0OjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("Chthc2hsYXIvYXVkaXQvdjEvZXZlbnQucHJvdG8SD2FzaGxhci5hdWRpdC52MSK3BAoFRXZlbnQSGQoCaWQYASABKAlCDbpICnIIGEA6BGV2dF8SNwoLb2NjdXJyZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQga6SAPIAQESGgoHc2VydmljZRgDIAEoCUIJukgGcgQQARhAEhsKCXByb2NlZHVyZRgEIAEoCUIIukgFcgMYgAISGgoGYWN0aW9uGAUgASgJQgq6SAdyBRABGIABEi0KBWFjdG9yGAYgASgLMhYuYXNobGFyLmF1ZGl0LnYxLkFjdG9yQga6SAPIAQESIAoPb3JnYW5pemF0aW9uX2lkGAcgASgJQge6SARyAhhAEhoKCHJlc291cmNlGAggASgJQgi6SAVyAxiAARI1CgdvdXRjb21lGAkgASgOMhguYXNobGFyLmF1ZGl0LnYxLk91dGNvbWVCCrpIB4IBBBABIAASGAoGcmVhc29uGAogASgJQgi6SAVyAxiAARIZCgh0cmFjZV9pZBgLIAEoCUIHukgEcgIYIBJRCgphdHRyaWJ1dGVzGAwgAygLMiYuYXNobGFyLmF1ZGl0LnYxLkV2ZW50LkF0dHJpYnV0ZXNFbnRyeUIVukgSmgEPECAiBHICGEAqBXIDGIAIEhcKCmxlYWZfaW5kZXgYDSABKANIAIgBARoxCg9BdHRyaWJ1dGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUINCgtfbGVhZl9pbmRleCJvCgVBY3RvchI0CgRraW5kGAEgASgOMhouYXNobGFyLmF1ZGl0LnYxLkFjdG9yS2luZEIKukgHggEEEAEgABITCgJpZBgCIAEoCUIHukgEcgIYQBIbCgpzZXNzaW9uX2lkGAMgASgJQge6SARyAhhAKm4KCUFjdG9yS2luZBIaChZBQ1RPUl9LSU5EX1VOU1BFQ0lGSUVEEAASGAoUQUNUT1JfS0lORF9BTk9OWU1PVVMQARITCg9BQ1RPUl9LSU5EX1VTRVIQAhIWChJBQ1RPUl9LSU5EX1NFUlZJQ0UQAypLCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABITCg9PVVRDT01FX1NVQ0NFU1MQARISCg5PVVRDT01FX0RFTklFRBACQqoBChNjb20uYXNobGFyLmF1ZGl0LnYxQgpFdmVudFByb3RvUAFaKWFzaGxhci5kZXYvZ2VuL2dvL2FzaGxhci9hdWRpdC92MTthdWRpdHYxogIDQUFYqgIPQXNobGFyLkF1ZGl0LlYxygIPQXNobGFyXEF1ZGl0XFYx4gIbQXNobGFyXEF1ZGl0XFYxXEdQQk1ldGFkYXRh6gIRQXNobGFyOjpBdWRpdDo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
- * Event is one thing that somebody did, or was refused.
+ * Event is one thing that somebody did, or was refused. The audit service keeps events on a Merkle log (RFC 6962), of
+ * which each is one leaf.
+ *
+ * The leaf of an event is made of strings; each is written as its length in bytes (four bytes, big-endian), followed by
+ * its bytes in UTF-8:
+ *
+ *  1. the string `ashlar.audit.v1.Event`;
+ *  2. for each of the following that is not empty, in this order, two strings, its name and its value: `id`,
+ *     `occurred_at`, `service`, `procedure`, `action`, `actor.kind`, `actor.id`, `actor.session_id`, `organization_id`,
+ *     `resource`, `outcome`, `reason`, `trace_id`;
+ *  3. for each attribute, in the order of the bytes of their keys, two strings: `attributes.` followed by the key, and
+ *     the value, which may be empty.
+ *
+ * A time is written in UTC with six decimals, `2026-03-01T12:00:00.000000Z`; an enum by the name of its value, or by its
+ * number where it has no name. `leaf_index` is no part of the leaf. A field that is added to this message later is
+ * written after `trace_id` and before the attributes, in the order of their numbers. The hash of a leaf is SHA-256 over a
+ * zero byte and the leaf (RFC 6962, section 2.1). The folder docs has a page on it with an example.
  *
  * @generated from message ashlar.audit.v1.Event
  */
@@ -29,7 +45,7 @@ export type Event = Message<"ashlar.audit.v1.Event"> & {
   id: string;
 
   /**
-   * When it was recorded, by the clock of the service that recorded it.
+   * When it was recorded, by the clock of the service that recorded it. The audit service keeps microseconds.
    *
    * @generated from field: google.protobuf.Timestamp occurred_at = 2;
    */
@@ -100,6 +116,13 @@ export type Event = Message<"ashlar.audit.v1.Event"> & {
    * @generated from field: map<string, string> attributes = 12;
    */
   attributes: { [key: string]: string };
+
+  /**
+   * Its place on the log, from 0 on, without gaps. The audit service sets it; one that is sent to it is ignored.
+   *
+   * @generated from field: optional int64 leaf_index = 13;
+   */
+  leafIndex?: bigint | undefined;
 };
 
 /**
