@@ -96,7 +96,8 @@ func (c *Curl) Run(ctx context.Context, streams *output.Streams) error {
 		open = connection.Anonymous
 	}
 	err = call.run(ctx, open(c.protocol()...))
-	if c.MaxTime > 0 && errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
+	// The platform knows the deadline, too, and may be the first to say so.
+	if c.MaxTime > 0 && (connect.CodeOf(err) == connect.CodeDeadlineExceeded || errors.Is(err, context.DeadlineExceeded)) {
 		err = exit.With(exit.Unavailable, fmt.Errorf("the call did not end by itself within --max-time %s", c.MaxTime))
 	}
 	if c.Verbose {
