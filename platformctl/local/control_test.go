@@ -222,7 +222,7 @@ func TestOrdersAreTakenWhenEverythingIsReady(t *testing.T) {
 	require.Contains(t, waiting.out.String(), "authz is healthy")
 	up.until("Ctrl-C stops everything")
 
-	require.Contains(t, p.do(exit.Unavailable, "services", "wait", "orders", "--timeout=300ms"), "not healthy within 300ms: orders (not there)")
+	require.Contains(t, p.do(exit.Unavailable, "services", "wait", "orders", "--timeout=3s"), "not healthy within 3s: orders (not there)")
 	list := p.do(exit.OK, "services", "list", "-o", "json")
 	require.Regexp(t, regexp.MustCompile(`"name": "identity",\s+"versions": \[\s+""\s+\],\s+"state": "healthy",\s+"healthy": 1`), list)
 	up.stop()

@@ -74,9 +74,9 @@ func absent(folder string) error {
 }
 
 // Close ends the connection.
-func (s *Supervisor) Close() {
+func (s *Supervisor) Close(ctx context.Context) {
 	s.transport.CloseIdleConnections()
-	s.peers.Close()
+	s.peers.Close(ctx)
 }
 
 // List returns all units, and where Consul is.

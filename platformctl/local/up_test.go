@@ -193,9 +193,9 @@ func TestReadyMeansThatCallsFindTheirService(t *testing.T) {
 	up.stop()
 
 	p.order("gateway", lost)
-	up = p.run("up", "--ready-timeout=2s")
+	up = p.run("up", "--ready-timeout=8s")
 	require.Equal(t, exit.Failure, up.wait())
-	require.Contains(t, up.out.String(), "not everything was ready within 2s: the gateway has not found the way to all services")
+	require.Contains(t, up.out.String(), "not everything was ready within 8s: the gateway has not found the way to all services")
 }
 
 func TestInterruptedStart(t *testing.T) {

@@ -43,9 +43,9 @@ func New(ctx context.Context, key workload.ClusterKey, roundTripper http.RoundTr
 // Client returns a client of a service, for generated constructors.
 func (c *Clients) Client(service string) *connect.Client { return c.clients.Client(service) }
 
-// Close sends the traces that are left.
-func (c *Clients) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+// Close sends the traces that are left, however ctx stands.
+func (c *Clients) Close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
 	_ = c.telemetry.Shutdown(ctx) // traces are for those who look, and their want is no reason to fail
 }

@@ -88,7 +88,7 @@ func change(ctx context.Context, home string, streams *output.Streams, ask func(
 	if err != nil {
 		return err
 	}
-	defer supervisor.Close()
+	defer supervisor.Close(ctx)
 	return ask(ctx, supervisor, func(e *localv1.Event) {
 		fmt.Fprintf(streams.Err, "%-9s %s\n", output.Clean(e.GetUnit()), output.Clean(e.GetMessage()))
 	})

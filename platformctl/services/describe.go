@@ -124,7 +124,7 @@ func (d *Describe) Run(ctx context.Context, streams *output.Streams) error {
 	if d.Output == "table" || d.Output == "" {
 		return description.write(streams.Out)
 	}
-	return d.Show(streams.Out, description)
+	return d.Show(streams.Out, &description)
 }
 
 // unknown says that there is no service of a name.
@@ -143,7 +143,7 @@ func (p *platform) manifest(ctx context.Context, service string) (*kernelv1.GetM
 	if err != nil {
 		return nil, err
 	}
-	defer peers.Close()
+	defer peers.Close(ctx)
 	return kernelv1connect.NewManifestServiceClient(peers.Client(service)).GetManifest(ctx, &kernelv1.GetManifestRequest{})
 }
 
@@ -226,7 +226,7 @@ func describe(method protoreflect.MethodDescriptor) (RPC, error) {
 }
 
 // Table implements output.Tabular; people get more than one table.
-func (d Description) Table() output.Table { return d.rpcs() }
+func (d *Description) Table() output.Table { return d.rpcs() }
 
 // section is a part of what people see.
 type section struct {
@@ -235,7 +235,7 @@ type section struct {
 }
 
 // write shows the service to a person.
-func (d Description) write(out io.Writer) error {
+func (d *Description) write(out io.Writer) error {
 	facts := output.Table{Header: []string{"SERVICE", d.Name}, Rows: [][]string{
 		{"Description", d.Text}, {"Version", strings.Join(d.Versions, ", ")}, {"State", fmt.Sprintf("%s, %d of %d instances are healthy", d.State, d.Healthy, len(d.Instances))},
 		{"Depends on", strings.Join(d.DependsOn, ", ")}, {"Through the gateway", d.exposure()},
@@ -264,7 +264,7 @@ type table output.Table
 // Table implements output.Tabular.
 func (t table) Table() output.Table { return output.Table(t) }
 
-func (d Description) exposure() string {
+func (d *Description) exposure() string {
 	if !d.Gateway.Expose {
 		return "no"
 	}
@@ -278,7 +278,7 @@ func (d Description) exposure() string {
 	return strings.Join(said, "; ")
 }
 
-func (d Description) rpcs() output.Table {
+func (d *Description) rpcs() output.Table {
 	t := output.Table{Header: []string{"RPC", "ACCESS", "STREAMING", "IDEMPOTENCY"}}
 	for _, r := range d.RPCs {
 		rule := r.Access
@@ -290,7 +290,7 @@ func (d Description) rpcs() output.Table {
 	return t
 }
 
-func (d Description) permissions() output.Table {
+func (d *Description) permissions() output.Table {
 	t := output.Table{Header: []string{"ID", "DESCRIPTION"}}
 	for _, p := range d.Permissions {
 		t.Rows = append(t.Rows, []string{p.ID, p.Description})
@@ -298,7 +298,7 @@ func (d Description) permissions() output.Table {
 	return t
 }
 
-func (d Description) roles() output.Table {
+func (d *Description) roles() output.Table {
 	t := output.Table{Header: []string{"NAME", "DESCRIPTION", "PERMISSIONS"}}
 	for _, r := range d.Roles {
 		t.Rows = append(t.Rows, []string{r.Name, r.Description, strings.Join(r.Permissions, ", ")})

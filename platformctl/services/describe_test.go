@@ -83,7 +83,7 @@ func TestDescribeOfABrokenAnswer(t *testing.T) {
 	for name, spoil := range map[string]func(*kernelv1.GetManifestResponse){
 		"no schemas":            func(r *kernelv1.GetManifestResponse) { r.Descriptors = nil },
 		"a service that is not": func(r *kernelv1.GetManifestResponse) { r.Manifest.Services = []string{"ashlar.local.v1.Unit"} },
-		"half the schemas":      func(r *kernelv1.GetManifestResponse) { r.Descriptors.File = r.Descriptors.File[1:] },
+		"half the schemas":      func(r *kernelv1.GetManifestResponse) { r.Descriptors.File = r.GetDescriptors().GetFile()[1:] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -160,7 +160,7 @@ func (l serviceList) Table() output.Table {
 	return t
 }
 
-func (s Service) addresses() string {
+func (s *Service) addresses() string {
 	switch len(s.Instances) {
 	case 0:
 		return ""
@@ -172,7 +172,7 @@ func (s Service) addresses() string {
 }
 
 // uptime is that of the instance that has been there longest.
-func (s Service) uptime() string {
+func (s *Service) uptime() string {
 	var longest *Instance
 	for _, i := range s.Instances {
 		if i.Started != nil && (longest == nil || i.UptimeSeconds > longest.UptimeSeconds) {

@@ -63,7 +63,7 @@ func (w Where) running(ctx context.Context) (*localv1.ListUnitsResponse, error) 
 	if err != nil {
 		return nil, err
 	}
-	defer supervisor.Close()
+	defer supervisor.Close(ctx)
 	return supervisor.List(ctx)
 }
 
