@@ -16,17 +16,18 @@ require (
 require (
 	ariga.io/atlas v0.32.1-0.20250325101103-175b25e1c1b9 // indirect
 	ashlar.dev/ent v0.0.0 // indirect
-	ashlar.dev/gen v0.0.0 // indirect
+	ashlar.dev/gen v0.0.0
 	ashlar.dev/services/audit v0.0.0 // indirect
 	ashlar.dev/services/auth v0.0.0 // indirect
 	ashlar.dev/services/authz v0.0.0 // indirect
 	ashlar.dev/services/identity v0.0.0 // indirect
+	ashlar.dev/services/notes v0.0.0
 	buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go v1.36.12-20260825204119-511051f7f437.2 // indirect
 	buf.build/go/protovalidate v1.4.0 // indirect
 	cel.dev/cel-go v0.32.0 // indirect
 	cel.dev/expr v0.25.3 // indirect
 	connectrpc.com/connect v1.21.0 // indirect
-	connectrpc.com/connect/v2 v2.0.2 // indirect
+	connectrpc.com/connect/v2 v2.0.2
 	connectrpc.com/cors v0.1.0 // indirect
 	connectrpc.com/grpcreflect/v2 v2.0.0 // indirect
 	connectrpc.com/otelconnect v0.12.0 // indirect
@@ -131,3 +132,5 @@ replace (
 	ashlar.dev/services/authz => ../services/authz
 	ashlar.dev/services/identity => ../services/identity
 )
+
+replace ashlar.dev/services/notes => ../services/notes

@@ -67,5 +67,8 @@ var (
 // ValidPattern tells whether s is a permission or a pattern of permissions: `*`, `module.*`, `module.resource.*`.
 func ValidPattern(s string) bool { return patternForm.matches(s) }
 
+// ValidVersion tells whether s is a semantic version as a manifest has it.
+func ValidVersion(s string) bool { return versionForm.matches(s) }
+
 // ValidPermission tells whether s is a permission, `module.resource.action`, and no pattern.
 func ValidPermission(s string) bool { return permissionForm.matches(s) }

@@ -37,5 +37,9 @@ func Close[T any](c Cursor, found []T, key func(T) string) ([]T, string) {
 		return found, ""
 	}
 	found = found[:c.size]
-	return found, Token([]string{key(found[c.size-1])}, c.filter...)
+	return found, c.Token(key(found[c.size-1]))
 }
+
+// Token returns the token of the page that begins after an item, for lists whose pages also end for another reason than
+// their size.
+func (c Cursor) Token(after string) string { return Token([]string{after}, c.filter...) }

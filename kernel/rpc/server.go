@@ -49,7 +49,7 @@ type Guards struct {
 	Unavailable func(error) bool
 }
 
-// Server serves RPCs. Handlers are registered on RPC before Seal, Seal comes before Listen, Listen before Serve.
+// Server serves RPCs. Handlers are registered on RPC before Seal, Seal comes before Listen or Use, these before Serve.
 type Server struct {
 	// RPC is where handlers are registered.
 	RPC *connect.Server
@@ -95,6 +95,12 @@ func (s *Server) Listen(ctx context.Context, address string) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", address, err)
 	}
+	s.Use(listener)
+	return nil
+}
+
+// Use is Listen with a listener that is there already, such as one on a Unix socket. The server closes it.
+func (s *Server) Use(listener net.Listener) {
 	mux := http.NewServeMux()
 	connecthttp.Mount(procedures{mux}, s.RPC, connecthttp.WithReadMaxBytes(MaxMessageBytes))
 	mux.Handle("/", unknownProcedure())
@@ -102,7 +108,6 @@ func (s *Server) Listen(ctx context.Context, address string) error {
 	defer s.mu.Unlock()
 	s.listener = listener
 	s.http = NewHTTPServer(s.log, mux)
-	return nil
 }
 
 // procedures takes the routes of procedures, and leaves all others to unknownProcedure: connecthttp would take unknown

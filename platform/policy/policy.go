@@ -46,7 +46,7 @@ func (c *Client) Decide(ctx context.Context, userID, permission, organization st
 
 // Register tells authz the permissions and roles of a module, and tries until it took them, or until ctx ends.
 func (c *Client) Register(ctx context.Context, m *manifest.Manifest, log *slog.Logger) error {
-	req := &authzv1.RegisterModuleRequest{Module: m.Name, Permissions: m.ProtoPermissions(), Roles: m.ProtoRoles()}
+	req := &authzv1.RegisterModuleRequest{Module: m.Name, Version: m.Version, Permissions: m.ProtoPermissions(), Roles: m.ProtoRoles()}
 	_, err := backoff.Retry(ctx, func() (*authzv1.RegisterModuleResponse, error) {
 		res, err := c.policy.RegisterModule(ctx, req)
 		if err != nil && !temporary(err) {

@@ -116,6 +116,7 @@ func TestDecideFails(t *testing.T) {
 
 var module = &manifest.Manifest{
 	Name:        "notes",
+	Version:     "1.2.3",
 	Permissions: []manifest.Permission{{ID: "notes.note.read", Description: "Read notes"}},
 	Roles:       []manifest.Role{{Name: "notes.reader", Description: "Reads notes", Permissions: []string{"notes.note.read"}}},
 }
@@ -133,6 +134,7 @@ func TestRegisterTriesUntilAuthzTakesIt(t *testing.T) {
 	require.Len(t, a.modules, 3)
 	last := a.modules[2]
 	require.Equal(t, "notes", last.GetModule())
+	require.Equal(t, "1.2.3", last.GetVersion())
 	require.Equal(t, "notes.note.read", last.GetPermissions()[0].GetId())
 	require.Equal(t, "notes.reader", last.GetRoles()[0].GetName())
 }

@@ -17,14 +17,6 @@ const (
 	leaveTimeout      = deregisterTimeout + time.Second
 )
 
-// What an instance says about itself in the registry, beside what discovery.Instance has, for those who look at it.
-const (
-	// MetadataStarted is when the instance became ready: RFC 3339, UTC.
-	MetadataStarted = "started"
-	// MetadataDependsOn is what its manifest depends on, separated by commas.
-	MetadataDependsOn = "dependsOn"
-)
-
 // Membership is the place of a process in the registry: it joins last, when it can serve, and leaves first.
 type Membership struct {
 	Registrar discovery.Registrar
@@ -71,9 +63,9 @@ func (m *Membership) join(ctx context.Context) error {
 	m.Status.SetReady(true)
 	instance := m.Instance
 	instance.Address = address
-	instance.Metadata = map[string]string{MetadataStarted: time.Now().UTC().Format(time.RFC3339)}
+	instance.Metadata = map[string]string{discovery.MetadataStarted: time.Now().UTC().Format(time.RFC3339)}
 	if len(m.DependsOn) > 0 {
-		instance.Metadata[MetadataDependsOn] = strings.Join(m.DependsOn, ",")
+		instance.Metadata[discovery.MetadataDependsOn] = strings.Join(m.DependsOn, ",")
 	}
 	err = m.Registrar.Register(ctx, discovery.Registration{Instance: instance, CheckURL: m.Ops.CheckURL()})
 	if err != nil {

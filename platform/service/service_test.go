@@ -47,11 +47,11 @@ func TestStartAndStop(t *testing.T) {
 
 	require.Len(t, w.instances("notes"), 1)
 	instance := w.instances("notes")[0]
-	started, err := time.Parse(time.RFC3339, instance.Metadata[service.MetadataStarted])
+	started, err := time.Parse(time.RFC3339, instance.Metadata[discovery.MetadataStarted])
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now(), started, patience)
 	require.Equal(t, discovery.Instance{ID: "notes_1", Service: "notes", Address: s.Address(), Version: "1.2.3", Metadata: map[string]string{
-		service.MetadataStarted: instance.Metadata[service.MetadataStarted], service.MetadataDependsOn: "identity,authz",
+		discovery.MetadataStarted: instance.Metadata[discovery.MetadataStarted], discovery.MetadataDependsOn: "identity,authz",
 	}}, instance)
 	_, err = w.client().LookupAccount(t.Context(), lookup)
 	require.NoError(t, err)

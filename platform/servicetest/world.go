@@ -106,6 +106,13 @@ func (w *World) Allow(userID, permission, organization string) {
 	w.allowed[userID+" "+permission+" "+organization] = true
 }
 
+// Disallow undoes Allow.
+func (w *World) Disallow(userID, permission, organization string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.allowed, userID+" "+permission+" "+organization)
+}
+
 // RefuseRevocation makes authz answer with err where roles are to be taken; nil lets them be taken again.
 func (w *World) RefuseRevocation(err error) {
 	w.mu.Lock()

@@ -16,6 +16,8 @@ import (
 	"ashlar.dev/platformctl/modules"
 	"ashlar.dev/platformctl/output"
 	"ashlar.dev/platformctl/permissions"
+	"ashlar.dev/platformctl/scaffold"
+	"ashlar.dev/platformctl/services"
 	"ashlar.dev/platformctl/signin"
 )
 
@@ -23,10 +25,12 @@ const description = "Runs and operates an Ashlar platform."
 
 // commands are all commands, by group.
 type commands struct {
-	Local  local.Commands  `embed:""`
-	Signin signin.Commands `embed:""`
-	Curl   curl.Commands   `embed:""`
+	Local    local.Commands    `embed:""`
+	Scaffold scaffold.Commands `embed:""`
+	Signin   signin.Commands   `embed:""`
+	Curl     curl.Commands     `embed:""`
 
+	Services    services.Commands    `cmd:"" help:"See the services of a running platform; start, stop and restart those on this machine."`
 	Modules     modules.Commands     `cmd:"" help:"Check the manifests of modules in this repository."`
 	Permissions permissions.Commands `cmd:"" help:"Permissions that the modules of this repository declare, and constants for them."`
 }

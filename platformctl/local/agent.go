@@ -70,6 +70,11 @@ func newAgent(ctx context.Context, binary string, environ []string) (*agent, err
 	return a, err
 }
 
+// next implements kind: services know the agent by its address, so each process has the same.
+func (a *agent) next(context.Context) (instance, error) { return a, nil }
+
+func (a *agent) alone() bool { return true }
+
 func (a *agent) command() *exec.Cmd {
 	cmd := exec.Command(a.binary, "agent", "-dev", "-node="+a.node, "-bind="+loopback, "-client="+loopback,
 		"-http-port="+strconv.Itoa(a.http), "-server-port="+strconv.Itoa(a.server), "-serf-lan-port="+strconv.Itoa(a.serf),
@@ -141,14 +146,15 @@ func startAgent(ctx context.Context, s *supervisor, binary string, environ []str
 		if err != nil {
 			return nil, nil, err
 		}
-		u := &unit{name: "consul", log: log, kind: a}
-		if failure = s.launch(u); failure == nil {
-			failure = s.await(ctx, u)
+		u := newUnit(consulName, log, a)
+		u.want(true)
+		if failure = s.launch(ctx, u); failure == nil {
+			failure = s.await(ctx, u, u.process())
 		}
 		if failure == nil {
 			return u, a.registry, nil
 		}
-		failure = errors.Join(failure, a.registry.Close(), s.stop(ctx, u))
+		failure = errors.Join(failure, a.registry.Close(), s.stop(ctx, u, u.process()))
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
 		}

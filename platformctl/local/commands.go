@@ -6,7 +6,7 @@ type Commands struct {
 	Down Down `cmd:"" help:"Stop what up started on the same home folder, also in the background."`
 }
 
-// homeFlag is common to all commands.
-type homeFlag struct {
+// HomeFlag is common to all commands that work on a home folder.
+type HomeFlag struct {
 	Home string `help:"Folder of everything that is kept: databases, keys, logs; .ashlar where not set (${env})." env:"ASHLAR_HOME" default:".ashlar" placeholder:"DIR"`
 }

@@ -19,6 +19,9 @@ type console struct {
 	person  io.Writer // nil: nobody looks any more
 	log     io.Writer // nil: there is none
 	stamped bool      // each line begins with the time
+
+	followers map[int]func(process, text string)
+	followed  int // how many there ever were
 }
 
 func newConsole(out io.Writer, environ map[string]string) *console {
@@ -37,9 +40,39 @@ func (c *console) printf(format string, arguments ...any) {
 	write(c.log, line)
 }
 
-// eventf writes a line about a process.
+// Write implements io.Writer, for the log of what serves the control socket.
+func (c *console) Write(text []byte) (int, error) {
+	c.printf("%s", strings.TrimRight(string(text), "\n"))
+	return len(text), nil
+}
+
+// eventf writes a line about a process, and tells those who follow.
 func (c *console) eventf(process, format string, arguments ...any) {
-	c.printf("%-9s %s", process, fmt.Sprintf(format, arguments...))
+	text := fmt.Sprintf(format, arguments...)
+	c.printf("%-9s %s", process, text)
+	text = uncolored.Replace(text)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, follower := range c.followers {
+		follower(process, text)
+	}
+}
+
+// follow calls follower with each line about a process, without colors, until unfollow is called. It must not block.
+func (c *console) follow(follower func(process, text string)) (unfollow func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.followers == nil {
+		c.followers = map[int]func(process, text string){}
+	}
+	c.followed++
+	id := c.followed
+	c.followers[id] = follower
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.followers, id)
+	}
 }
 
 // secretf writes a line that no log may keep.
@@ -76,6 +109,8 @@ const (
 	yellow = "\x1b[33m"
 	reset  = "\x1b[0m"
 )
+
+var uncolored = strings.NewReplacer(plain, "", green, "", yellow, "", reset, "")
 
 // paint colors text where the person can see colors.
 func (c *console) paint(color, text string) string {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -67,6 +68,9 @@ func (u *Up) arguments() []string {
 	}
 	if u.NoRestart {
 		arguments = append(arguments, "--no-restart")
+	}
+	if len(u.Only) > 0 {
+		arguments = append(arguments, "--only="+strings.Join(u.Only, ","))
 	}
 	return arguments
 }

@@ -9,6 +9,7 @@
 //	<service>.db           SQLite, where ASHLAR_<SERVICE>_DATABASE_URL does not name another database
 //	env/<service>          its environment, for a shell: set -a; . .ashlar/env/audit; set +a; .bin/audit
 //	logs/<process>.log     of the last run; the one of the run before ends in .1
+//	control.sock           where a running `up` takes orders: see control.go
 //	lock                   held, and with the process id of the holder, while `up` runs
 //
 // Only the owner can read any of it. No secret is in a process's arguments: services get the names of files.

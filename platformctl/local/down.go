@@ -22,7 +22,7 @@ const (
 
 // Down is the command that stops what `up` runs.
 type Down struct {
-	homeFlag
+	HomeFlag
 
 	Timeout time.Duration `help:"How long everything may take to stop before it is killed; up gives each process 30s." default:"4m"`
 }

@@ -59,7 +59,8 @@ func (f *fake) run(ctx context.Context) error {
 	if f.ordered(fail) {
 		return errors.New("the order was to fail")
 	}
-	if _, err := workload.ReadClusterKey(os.Getenv("ASHLAR_CLUSTER_KEY_FILE")); err != nil {
+	key, err := workload.ReadClusterKey(os.Getenv("ASHLAR_CLUSTER_KEY_FILE"))
+	if err != nil {
 		return err
 	}
 	ops, err := f.serve(os.Getenv("ASHLAR_OPS_ADDR"))
@@ -77,7 +78,7 @@ func (f *fake) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	registry, err := consul.New(consul.Config{Address: os.Getenv("ASHLAR_CONSUL_ADDR")}, f.log)
+	registry, err := consul.New(consul.Config{Address: os.Getenv("ASHLAR_CONSUL_ADDR"), Platform: key.Fingerprint()}, f.log)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func Command(ctx context.Context, home, bin, program string, args ...string) (*e
 	if err != nil {
 		return nil, err
 	}
-	folder, err := programsFolder(bin)
+	folder, err := ProgramsFolder(bin)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/platformctl/workspace"
 )
 
@@ -14,6 +15,7 @@ const (
 	gatewayName = "gateway"
 	auditName   = "audit"
 	authName    = "auth"
+	authzName   = "authz"
 )
 
 // program is one of the platform's own processes.
@@ -31,9 +33,16 @@ type program struct {
 // so that no new call comes in; then each before those that it depends on; audit last, so that the others can still
 // deliver their events when they drain. The gateway is the last one.
 func programs(w *workspace.Workspace) ([]program, error) {
-	order, err := w.Order()
+	// That every service needs authz, its manifest need not say.
+	positions, err := manifest.Resolve(w.Manifests(), manifest.Rules{Needed: []string{authzName}})
 	if err != nil {
 		return nil, err
+	}
+	order := make([]string, len(positions))
+	after := map[string][]string{}
+	for i, p := range positions {
+		order[i] = p.Manifest.Name
+		after[p.Manifest.Name] = p.After
 	}
 	if i := slices.Index(order, auditName); i > 0 {
 		order = append([]string{auditName}, slices.Delete(order, i, i+1)...)
@@ -45,13 +54,60 @@ func programs(w *workspace.Workspace) ([]program, error) {
 		}
 		service, _ := w.Find(name)
 		// A service that has no tables of its own has the one for its events.
-		p := program{name: name, database: true, admin: name == authName, dependsOn: service.DependsOn()}
+		p := program{name: name, database: true, admin: name == authName, dependsOn: after[name]}
 		if service.Manifest.Gateway.Expose {
 			p.rpcs = service.Manifest.Services
 		}
 		list = append(list, p)
 	}
 	return append(list, program{name: gatewayName, gateway: true}), nil
+}
+
+// closure returns the names of programs together with all that they depend on.
+func closure(list []program, names []string) []string {
+	found := slices.Clone(names)
+	for i := 0; i < len(found); i++ {
+		for _, p := range list {
+			if p.name != found[i] {
+				continue
+			}
+			for _, d := range p.dependsOn {
+				if !slices.Contains(found, d) {
+					found = append(found, d)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// core are services that every other needs while it runs, whether it says so or not: for the record, and for the keys of
+// access tokens.
+var core = []string{auditName, authName}
+
+// needed returns the names of the programs that have to run for these: all that they and the core services depend on,
+// and the gateway. No names mean all programs.
+func needed(list []program, names []string) ([]string, error) {
+	all := make([]string, len(list))
+	for i, p := range list {
+		all[i] = p.name
+	}
+	if len(names) == 0 {
+		return all, nil
+	}
+	for _, name := range names {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("%w %q; there are: %s", errUnknownUnit, name, strings.Join(all, ", "))
+		}
+	}
+	there := func(name string) bool { return slices.Contains(all, name) }
+	wanted := append(slices.Clone(names), gatewayName)
+	for _, name := range core {
+		if there(name) && !slices.Contains(wanted, name) {
+			wanted = append(wanted, name)
+		}
+	}
+	return closure(list, wanted), nil
 }
 
 // databaseVariable names the environment variable with the address of a service's database.

@@ -5,23 +5,29 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"time"
 )
 
 // process is a child that was started.
 type process struct {
-	name    string
-	pid     int
-	begun   time.Time
-	log     string // path
-	logFrom int64  // where in the log it begins
-	cmd     *exec.Cmd
-	done    chan struct{} // closed when it has ended
+	name     string
+	instance instance
+	pid      int
+	begun    time.Time
+	log      string // path
+	logFrom  int64  // where in the log it begins
+	cmd      *exec.Cmd
+	done     chan struct{} // closed when it has ended
+
+	mu      sync.Mutex
+	address string        // where it serves
+	took    time.Duration // from its start until it could serve; 0 while it cannot
 }
 
-// launch starts a process whose output goes to the end of a log file.
-func (s *spawner) launch(name string, cmd *exec.Cmd, log string) (*process, error) {
+// launch starts the process of an instance. Its output goes to the end of a log file.
+func (s *spawner) launch(name string, instance instance, log string) (*process, error) {
 	file, err := os.OpenFile(log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -31,8 +37,9 @@ func (s *spawner) launch(name string, cmd *exec.Cmd, log string) (*process, erro
 	if err != nil {
 		return nil, err
 	}
+	cmd := instance.command()
 	cmd.Stdout, cmd.Stderr = file, file
-	p := &process{name: name, begun: time.Now(), log: log, logFrom: info.Size(), cmd: cmd, done: make(chan struct{})}
+	p := &process{name: name, instance: instance, begun: time.Now(), log: log, logFrom: info.Size(), cmd: cmd, done: make(chan struct{})}
 	if err := s.start(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
@@ -42,6 +49,36 @@ func (s *spawner) launch(name string, cmd *exec.Cmd, log string) (*process, erro
 		close(p.done)
 	}()
 	return p, nil
+}
+
+// serving notes that it can serve from now on.
+func (p *process) serving(address string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.address, p.took = address, time.Since(p.begun)
+}
+
+// serves returns where it serves and how long it took to get there; took is 0 while it cannot serve.
+func (p *process) serves() (address string, took time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.address, p.took
+}
+
+// ready reports whether it has become able to serve.
+func (p *process) ready() bool {
+	_, took := p.serves()
+	return took > 0
+}
+
+// over reports whether it has ended.
+func (p *process) over() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // ended says how it ended; only after done is closed.
@@ -71,10 +108,9 @@ func (p *process) stop(patience time.Duration, hurry <-chan struct{}) (killed bo
 
 // kill ends the process and what it has started.
 func (p *process) kill() {
-	select {
-	case <-p.done: // its id may be somebody else's by now
-	default:
-		_ = syscall.Kill(-p.pid, syscall.SIGKILL)
-		_ = p.cmd.Process.Kill()
+	if p.over() { // its id may be somebody else's by now
+		return
 	}
+	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
+	_ = p.cmd.Process.Kill()
 }

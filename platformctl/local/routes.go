@@ -14,15 +14,21 @@ import (
 // to it.
 const checkProcedure = "/grpc.health.v1.Health/Check"
 
-// awaitRoutes waits until the gateway knows the ways to all services, which it learns a moment after they are ready:
-// so that the first call after `up` finds its service.
-func (p *running) awaitRoutes(ctx context.Context) error {
-	gateway := p.services[len(p.services)-1]
-	process, address := gateway.current(), gateway.row().address
+// awaitRoutes waits until the gateway knows the ways to services, which it learns a moment after they are ready: so that
+// the first call finds its service. It does not wait where the gateway is down.
+func (p *running) awaitRoutes(ctx context.Context, units []*unit) error {
+	gateway := p.gateway()
+	if gateway.state() != ready {
+		return nil
+	}
+	process, address := gateway.process(), gateway.row().address
 	client := &http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	for _, program := range p.programs {
+		if !slices.ContainsFunc(units, func(u *unit) bool { return u.name == program.name }) {
+			continue
+		}
 		known := func(rpc string) bool { return routed(ctx, client, address, rpc) }
 		// Of an RPC service that only other services may call the gateway knows nothing.
 		for len(program.rpcs) > 0 && !slices.ContainsFunc(program.rpcs, known) {

@@ -3,17 +3,16 @@ package local
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"ashlar.dev/kernel/discovery/consul"
+	"ashlar.dev/kernel/workload"
 	"ashlar.dev/platform/home"
 )
 
@@ -30,25 +29,22 @@ type running struct {
 	services []*unit
 	registry *consul.Registry
 	admin    home.Admin
+	key      workload.ClusterKey
 }
 
 // prepare makes what all processes need: keys, the administrator, Consul. It starts Consul, which run stops.
 func (r *session) prepare(ctx context.Context, bin string) (*running, error) {
-	key, _, err := r.home.ClusterKey()
+	keyFile, key, err := r.home.ClusterKey()
 	if err != nil {
 		return nil, err
 	}
-	p := &running{session: r}
+	p := &running{session: r, key: key}
 	p.admin, err = r.home.Admin(r.AdminEmail, r.inherited["ASHLAR_ADMIN_PASSWORD"])
 	if err != nil {
 		return nil, err
 	}
 	p.notices() // at once: what is not followed may be why a start fails
-	ports, err := freePorts(ctx, len(r.programs))
-	if err != nil {
-		return nil, err
-	}
-	names := []string{"consul"}
+	names := []string{consulName}
 	for _, program := range r.programs {
 		names = append(names, program.name)
 	}
@@ -66,7 +62,7 @@ func (r *session) prepare(ctx context.Context, bin string) (*running, error) {
 		if binary, err = findConsul(bin); err != nil {
 			return nil, err
 		}
-		p.agent, p.registry, err = startAgent(ctx, r.supervisor, binary, os.Environ(), logFile(r.home, "consul"))
+		p.agent, p.registry, err = startAgent(ctx, r.supervisor, binary, os.Environ(), logFile(r.home, consulName))
 	}
 	if err != nil {
 		return nil, err
@@ -76,17 +72,13 @@ func (r *session) prepare(ctx context.Context, bin string) (*running, error) {
 	}
 
 	env := &environment{
-		inherited: r.inherited, consulAddr: address, gatewayAddr: r.GatewayAddr, clusterKey: key, admin: p.admin, home: r.home,
+		inherited: r.inherited, consulAddr: address, gatewayAddr: r.GatewayAddr, clusterKey: keyFile, admin: p.admin, home: r.home,
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for i, program := range r.programs {
-		p.services = append(p.services, &unit{
-			name: program.name, log: logFile(r.home, program.name),
-			kind: &service{
-				program: program, binary: filepath.Join(bin, program.name), env: env, opsAddr: hostPort(ports[i]),
-				registry: p.registry, client: client,
-			},
-		})
+	for _, program := range r.programs {
+		p.services = append(p.services, newUnit(program.name, logFile(r.home, program.name), &service{
+			program: program, binary: filepath.Join(bin, program.name), env: env, registry: p.registry, client: client,
+		}, program.dependsOn...))
 		if err := home.WriteFile(r.home.Path("env", program.name), env.script(program)); err != nil {
 			return nil, errors.Join(err, p.stop(ctx))
 		}
@@ -94,10 +86,15 @@ func (r *session) prepare(ctx context.Context, bin string) (*running, error) {
 	return p, nil
 }
 
-// run starts the services, and stops everything when ctx has ended or one of them has not started.
+// run starts the services that are wanted, and stops everything when ctx has ended or one of them has not started.
 func (p *running) run(ctx context.Context) error {
-	err := p.start(ctx)
+	control, err := newControl(ctx, p)
+	if err != nil {
+		return errors.Join(err, p.stop(ctx))
+	}
+	err = p.start(ctx)
 	if err == nil {
+		control.open()
 		p.welcome()
 		err = p.announce()
 	}
@@ -106,51 +103,27 @@ func (p *running) run(ctx context.Context) error {
 		p.out.printf("")
 		p.out.printf("Stopping.")
 	}
-	return errors.Join(err, p.stop(ctx))
+	return errors.Join(err, control.close(ctx), p.stop(ctx))
 }
 
-// start starts all services and waits until they are ready.
+// start starts the services that are wanted and waits until they are ready.
 func (p *running) start(ctx context.Context) error {
 	if p.agent == nil {
-		p.out.eventf("consul", "used at %s", p.consulAddress())
+		p.out.eventf(consulName, "used at %s", p.consulAddress())
 	} else {
-		p.out.eventf("consul", "%s in %s", p.out.paint(green, "ready"), seconds(p.agent.row().took))
+		p.out.eventf(consulName, "%s in %s", p.out.paint(green, "ready"), seconds(p.agent.row().took))
 	}
-	for _, u := range p.services {
-		if err := p.supervisor.launch(u); err != nil {
-			return err
-		}
-	}
-
-	timeout, cancel := context.WithTimeout(ctx, p.ReadyTimeout)
-	defer cancel()
-	waits := newWaiters(p.out)
-	group, groupCtx := errgroup.WithContext(timeout)
-	for _, u := range p.services {
-		group.Go(func() error {
-			if err := p.supervisor.await(groupCtx, u); err != nil {
-				return err
-			}
-			p.out.eventf(u.name, "%s in %s", p.out.paint(green, "ready"), seconds(u.row().took))
-			return nil
-		})
-	}
-	watching, stopWatching := context.WithCancel(groupCtx)
-	var watch sync.WaitGroup
-	watch.Go(func() { waits.follow(watching, p.services) })
-	err := group.Wait()
-	stopWatching()
-	watch.Wait()
-	late := waits.describe(p.services)
-	if err == nil {
-		late = "the gateway has not found the way to all services"
-		err = p.awaitRoutes(timeout)
-	}
-	if err != nil && ctx.Err() == nil && timeout.Err() != nil {
-		return fmt.Errorf("not everything was ready within %s: %s; logs are in %s", p.ReadyTimeout, late, p.home.Show("logs"))
-	}
+	_, err := p.raise(ctx, p.units(p.wanted))
 	return err
 }
+
+// units returns those units that are among names, in the order of their start.
+func (p *running) units(names []string) []*unit {
+	return slices.DeleteFunc(slices.Clone(p.services), func(u *unit) bool { return !slices.Contains(names, u.name) })
+}
+
+// gateway is the unit where callers come in.
+func (p *running) gateway() *unit { return p.services[len(p.services)-1] }
 
 // keep keeps everything running until ctx ends.
 func (p *running) keep(ctx context.Context) {
@@ -170,12 +143,12 @@ func (p *running) keep(ctx context.Context) {
 func (p *running) stop(ctx context.Context) error {
 	err := p.supervisor.stopAll(ctx, p.services)
 	if p.agent != nil {
-		return errors.Join(err, p.registry.Close(), p.supervisor.stop(ctx, p.agent))
+		return errors.Join(err, p.registry.Close(), p.supervisor.stop(ctx, p.agent, p.agent.process()))
 	}
 	// A process that died while it was registering may have got into Consul after it was taken out.
 	for _, u := range p.services {
-		if process := u.current(); process != nil && !u.kind.orderly(process) {
-			p.supervisor.clearUp(ctx, u)
+		if process := u.process(); process != nil && !process.instance.orderly(process) {
+			p.supervisor.clearUp(ctx, process)
 		}
 	}
 	return errors.Join(err, p.registry.Close())
@@ -183,12 +156,12 @@ func (p *running) stop(ctx context.Context) error {
 
 // welcome says what runs, and how to use it.
 func (p *running) welcome() {
-	consul := row{process: "consul", state: "ready", address: p.consulAddress()}
+	consul := row{process: consulName, state: "ready", address: p.consulAddress()}
 	if p.agent != nil {
 		consul = p.agent.row()
 	}
 	rows := []row{consul}
-	for _, u := range p.services {
+	for _, u := range p.units(p.wanted) {
 		rows = append(rows, u.row())
 	}
 	p.out.printf("")

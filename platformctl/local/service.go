@@ -23,27 +23,46 @@ type service struct {
 	program  program
 	binary   string
 	env      *environment
-	opsAddr  string
 	registry *consul.Registry
 	client   *http.Client
-
-	instance string // the latest
 }
 
-func (s *service) command() *exec.Cmd {
-	s.instance = newInstanceID(s.program.name)
+// next makes an instance with a name and a port of its own.
+func (s *service) next(ctx context.Context) (instance, error) {
+	if err := checkProgram(s.program.name, s.binary); err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	return &serviceInstance{service: s, id: newInstanceID(s.program.name), opsAddr: hostPort(ports[0])}, nil
+}
+
+// alone implements kind: the gateway's address can have one owner.
+func (s *service) alone() bool { return s.program.gateway }
+
+// serviceInstance is one process of a service.
+type serviceInstance struct {
+	*service
+
+	id      string
+	opsAddr string
+}
+
+func (s *serviceInstance) command() *exec.Cmd {
 	cmd := exec.Command(s.binary)
-	cmd.Env = s.env.process(s.program, s.instance, s.opsAddr)
+	cmd.Env = s.env.process(s.program, s.id, s.opsAddr)
 	return cmd
 }
 
 // await waits until Consul shows the instance, which it does once it can serve; for the gateway also until it answers where
 // callers come in.
-func (s *service) await(ctx context.Context) (string, error) {
+func (s *serviceInstance) await(ctx context.Context) (string, error) {
 	var address string
 	_, err := s.registry.Instances(s.program.name).Wait(ctx, func(instances []discovery.Instance) bool {
 		for _, i := range instances {
-			if i.ID == s.instance {
+			if i.ID == s.id {
 				address = i.Address
 				return true
 			}
@@ -68,7 +87,7 @@ func (s *service) await(ctx context.Context) (string, error) {
 }
 
 // waitsFor asks the instance itself.
-func (s *service) waitsFor(ctx context.Context) string {
+func (s *serviceInstance) waitsFor(ctx context.Context) string {
 	status, body := s.probe(ctx, s.opsAddr)
 	if status != http.StatusServiceUnavailable {
 		return ""
@@ -94,6 +113,6 @@ func (s *service) probe(ctx context.Context, address string) (status int, body s
 }
 
 // lost takes a dead instance out of Consul, which would wait for its checks to fail. Where that does not work, they will.
-func (s *service) lost(ctx context.Context) { _ = s.registry.Deregister(ctx, s.instance) }
+func (s *serviceInstance) lost(ctx context.Context) { _ = s.registry.Deregister(ctx, s.id) }
 
-func (s *service) orderly(p *process) bool { return p.clean() }
+func (s *serviceInstance) orderly(p *process) bool { return p.clean() }

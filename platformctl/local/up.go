@@ -18,10 +18,19 @@ import (
 
 // Up is the command that runs a platform.
 type Up struct {
-	homeFlag
+	Settings
+
+	Detach bool `short:"d" help:"Go to the background when everything is ready; platformctl down ends it."`
+
+	Only       []string `hidden:"" help:"Start these services only, and what they need."`
+	Background bool     `hidden:"" help:"This is the process that goes on in the background."`
+}
+
+// Settings are what a platform is started with.
+type Settings struct {
+	HomeFlag
 	workspace.Flag
 
-	Detach       bool          `short:"d" help:"Go to the background when everything is ready; platformctl down ends it."`
 	NoRestart    bool          `help:"Leave a process that has died down, instead of starting it again after 1s, 2s, 4s … 30s."`
 	Bin          string        `help:"Folder of the platform's programs; where not set, the one of platformctl (${env})." env:"ASHLAR_BIN" placeholder:"DIR"`
 	ConsulAddr   string        `help:"Address of a Consul agent to use; where not set, one is started (${env})." env:"ASHLAR_CONSUL_ADDR,CONSUL_HTTP_ADDR" placeholder:"HOST:PORT"`
@@ -29,8 +38,6 @@ type Up struct {
 	AdminEmail   string        `help:"The first administrator, decided by the first run (${env}); admin@ashlar.dev where not set." env:"ASHLAR_ADMIN_EMAIL" placeholder:"EMAIL"`
 	ReadyTimeout time.Duration `help:"How long everything may take to be ready." default:"2m"`
 	StopTimeout  time.Duration `help:"How long each process may take to stop before it is killed." default:"30s"`
-
-	Background bool `hidden:"" help:"This is the process that goes on in the background."`
 }
 
 // Help implements kong.HelpProvider.
@@ -60,6 +67,10 @@ func (u *Up) Run(ctx context.Context, streams *output.Streams) error {
 	if err := checkEnviron(inherited, list); err != nil {
 		return err
 	}
+	wanted, err := needed(list, u.Only)
+	if err != nil {
+		return exit.With(exit.NotFound, err)
+	}
 	if u.Detach {
 		return u.detach(ctx, streams)
 	}
@@ -85,7 +96,7 @@ func (u *Up) Run(ctx context.Context, streams *output.Streams) error {
 		announce = background.ready
 	}
 	r := &session{
-		Up: u, home: h, out: out, inherited: inherited, announce: announce, programs: list,
+		Up: u, home: h, out: out, inherited: inherited, announce: announce, programs: list, wanted: wanted,
 		supervisor: &supervisor{
 			out: out, spawner: newSpawner(), restart: !u.NoRestart, patience: u.StopTimeout, hurry: hurry,
 		},
@@ -107,6 +118,7 @@ type session struct {
 	out        *console
 	inherited  map[string]string
 	programs   []program
+	wanted     []string // names of those that are started
 	supervisor *supervisor
 	announce   func() error // that everything is ready
 	begun      time.Time
@@ -137,22 +149,30 @@ func (r *session) run(ctx context.Context) error {
 	return err
 }
 
-// findPrograms returns the folder of the platform's programs, which must all be there.
+// findPrograms returns the folder of the platform's programs. Those that are to be started must be there.
 func (r *session) findPrograms() (string, error) {
-	bin, err := programsFolder(r.Bin)
+	bin, err := ProgramsFolder(r.Bin)
 	if err != nil {
 		return "", err
 	}
-	for _, p := range r.programs {
-		if _, err := exec.LookPath(filepath.Join(bin, p.name)); err != nil {
-			return "", fmt.Errorf("the program of the service %s is missing: %w; `./taskw up` builds it, --bin names another folder", p.name, err)
+	for _, name := range r.wanted {
+		if err := checkProgram(name, filepath.Join(bin, name)); err != nil {
+			return "", err
 		}
 	}
 	return bin, nil
 }
 
-// programsFolder is the folder of the platform's programs: the named one, or that of platformctl.
-func programsFolder(named string) (string, error) {
+// checkProgram makes sure that the program of a service is there.
+func checkProgram(service, path string) error {
+	if _, err := exec.LookPath(path); err != nil {
+		return fmt.Errorf("the program of the service %s is missing: %w; `./taskw build` builds it, --bin names another folder", service, err)
+	}
+	return nil
+}
+
+// ProgramsFolder is the folder of the platform's programs: the named one, or that of platformctl.
+func ProgramsFolder(named string) (string, error) {
 	if named != "" {
 		return filepath.Abs(named)
 	}

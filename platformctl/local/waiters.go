@@ -29,11 +29,12 @@ func (w *waiters) follow(ctx context.Context, units []*unit) {
 		case <-tick.C:
 		}
 		for _, u := range units {
-			if time.Since(begun) < quietFor || u.row().took > 0 {
+			p := u.process()
+			if time.Since(begun) < quietFor || p == nil || p.ready() {
 				continue
 			}
-			reason := brief(u.kind.waitsFor(ctx))
-			if reason != "" && w.note(u.name, reason) && u.row().took == 0 {
+			reason := brief(p.instance.waitsFor(ctx))
+			if reason != "" && w.note(u.name, reason) && !p.ready() {
 				w.out.eventf(u.name, "%s: %s", w.out.paint(yellow, "not ready yet"), reason)
 			}
 		}
@@ -55,7 +56,7 @@ func (w *waiters) describe(units []*unit) string {
 	defer w.mu.Unlock()
 	var late []string
 	for _, u := range units {
-		if u.row().took > 0 {
+		if u.state() == ready {
 			continue
 		}
 		text := u.name

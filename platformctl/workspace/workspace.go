@@ -36,6 +36,16 @@ func (f Flag) Open() (*Workspace, error) {
 	return Open(root)
 }
 
+// Repository finds the repository and reads what it says about modules. Unlike Open, it hands out what is wrong with them
+// beside those that are right.
+func (f Flag) Repository() (*repository.Repository, error) {
+	root, err := Find(f.Root)
+	if err != nil {
+		return nil, err
+	}
+	return repository.Open(root)
+}
+
 // Workspace is a repository with services.
 type Workspace struct {
 	// Root is the absolute path of the repository's root.
@@ -149,6 +159,15 @@ func (w *Workspace) Names() []string {
 		names[i] = s.Name
 	}
 	return names
+}
+
+// Manifests returns the manifests of all services.
+func (w *Workspace) Manifests() []*manifest.Manifest {
+	all := make([]*manifest.Manifest, len(w.Services))
+	for i, s := range w.Services {
+		all[i] = s.Manifest
+	}
+	return all
 }
 
 // DependsOn returns the names of the services that this one depends on.

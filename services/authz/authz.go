@@ -45,7 +45,10 @@ func (module) Build(host *service.Host) (*service.Parts, error) {
 		},
 		Decider: s,
 		RegisterModule: lifecycle.Component{Start: func(ctx context.Context) error {
-			return s.RegisterModule(ctx, host.Manifest.Name, host.Manifest.ProtoPermissions(), host.Manifest.ProtoRoles())
+			return s.RegisterModule(ctx, store.Registration{
+				Module: host.Manifest.Name, Version: host.Manifest.Version,
+				Permissions: host.Manifest.ProtoPermissions(), Roles: host.Manifest.ProtoRoles(),
+			})
 		}},
 	}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"ashlar.dev/ent/database/dbtest"
+	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
 	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
 	"ashlar.dev/gen/go/ashlar/authz/v1/authzv1connect"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
@@ -313,6 +314,109 @@ func modules(t *testing.T, database config.Secret) {
 	}
 	_, err = authzv1connect.NewPolicyServiceClient(w.As(bob, "authz")).RegisterModule(ctx, &authzv1.RegisterModuleRequest{Module: "notes"})
 	require.Equal(t, rpcerror.ReasonServicesOnly, rpcerror.Reason(err))
+}
+
+// During an upgrade instances of two versions run, and the older ones may start last.
+func TestAnOlderVersionTakesNothingBack(t *testing.T) { dbtest.EachURL(t, versions) }
+
+func versions(t *testing.T, database config.Secret) {
+	ctx, w := context.Background(), start(t, database)
+	policy := authzv1connect.NewPolicyServiceClient(w.AsService("notes", "authz"))
+	// Each version brings permissions, and one role of its own that has the same name in all.
+	registers := func(version, description string, actions ...string) {
+		t.Helper()
+		req := &authzv1.RegisterModuleRequest{Module: "notes", Version: version, Roles: []*kernelv1.Role{{Name: "notes.editor", Description: description}}}
+		for _, action := range actions {
+			id := "notes.note." + action
+			req.Permissions = append(req.Permissions, &kernelv1.Permission{Id: id, Description: description})
+			req.Roles[0].Permissions = append(req.Roles[0].Permissions, id)
+		}
+		_, err := policy.RegisterModule(ctx, req)
+		require.NoError(t, err)
+	}
+	// known returns the permissions of the module and who described them; those that are marked as removed in brackets.
+	known := func() map[string]string {
+		all, err := authzv1connect.NewPermissionServiceClient(w.As(bob, "authz")).ListPermissions(ctx, &authzv1.ListPermissionsRequest{PageSize: 200})
+		require.NoError(t, err)
+		known := map[string]string{}
+		for _, p := range all.GetPermissions() {
+			if action, ok := strings.CutPrefix(p.GetId(), "notes.note."); ok {
+				known[action] = p.GetDescription()
+				if p.GetRemoved() {
+					known[action] = "(" + p.GetDescription() + ")"
+				}
+			}
+		}
+		return known
+	}
+	registers("1.9.0", "nine", "read", "list")
+	require.Equal(t, map[string]string{"read": "nine", "list": "nine"}, known())
+	ensure(t, w, bob, "notes.editor")
+
+	registers("1.10.0", "ten", "read", "search")
+	upgraded := map[string]string{"read": "ten", "list": "(nine)", "search": "ten"}
+	require.Equal(t, upgraded, known())
+	require.True(t, check(t, w, bob, "notes.note.search", acme), "the role is the new version's")
+
+	for _, version := range []string{"1.9.0", "1.10.0-rc.1", "0.1.0", ""} {
+		registers(version, "late", "read", "list")
+		require.Equal(t, upgraded, known(), "%q", version)
+	}
+	require.True(t, check(t, w, bob, "notes.note.search", acme))
+	require.False(t, check(t, w, bob, "notes.note.list", acme))
+	registers("1.9.1", "late", "read", "print")
+	upgraded["print"] = "(late)"
+	require.Equal(t, upgraded, known(), "what only an older version brings is known, and no new role can have it")
+	_, err := policy.RegisterModule(ctx, &authzv1.RegisterModuleRequest{Module: "notes", Version: "1.9.0", Roles: []*kernelv1.Role{{Name: "notes.printer"}}})
+	require.NoError(t, err)
+	_, err = policy.EnsureGrant(ctx, &authzv1.EnsureGrantRequest{UserId: bob, Role: "notes.printer", OrganizationId: acme})
+	require.Equal(t, "ROLE_REMOVED", rpcerror.Reason(err))
+	ensure(t, w, ada, "notes.editor")
+
+	// What was removed comes back unmarked, with the same version or a newer one.
+	registers("1.10.0", "ten", "read", "list")
+	require.Equal(t, map[string]string{"read": "ten", "list": "ten", "search": "(ten)", "print": "(late)"}, known())
+	registers("2.0.0", "two", "print")
+	require.Equal(t, map[string]string{"read": "(ten)", "list": "(ten)", "search": "(ten)", "print": "two"}, known())
+
+	event := w.AwaitEvent(func(e *auditv1.Event) bool {
+		return e.GetAction() == "module.register" && e.GetAttributes()["version"] == "2.0.0"
+	})
+	require.Equal(t, "notes", event.GetResource())
+
+	_, err = policy.RegisterModule(ctx, &authzv1.RegisterModuleRequest{Module: "notes", Version: "new"})
+	require.Equal(t, "INVALID_VERSION", rpcerror.Reason(err))
+	require.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err))
+}
+
+// Instances of two versions may register at the very same time.
+func TestVersionsRegisterAtOnce(t *testing.T) { dbtest.EachURL(t, versionsAtOnce) }
+
+func versionsAtOnce(t *testing.T, database config.Secret) {
+	ctx, w := context.Background(), start(t, database)
+	policy := authzv1connect.NewPolicyServiceClient(w.AsService("notes", "authz"))
+	errs := make([]error, 10)
+	var wait sync.WaitGroup
+	for i := range errs {
+		wait.Go(func() {
+			_, errs[i] = policy.RegisterModule(ctx, &authzv1.RegisterModuleRequest{
+				Module: "notes", Version: fmt.Sprintf("1.%d.0", i), Permissions: []*kernelv1.Permission{{Id: fmt.Sprintf("notes.note.act%d", i), Description: "x"}},
+			})
+		})
+	}
+	wait.Wait()
+	for _, err := range errs {
+		require.NoError(t, err)
+	}
+	all, err := authzv1connect.NewPermissionServiceClient(w.As(bob, "authz")).ListPermissions(ctx, &authzv1.ListPermissionsRequest{PageSize: 200})
+	require.NoError(t, err)
+	var left []string
+	for _, p := range all.GetPermissions() {
+		if strings.HasPrefix(p.GetId(), "notes.") && !p.GetRemoved() {
+			left = append(left, p.GetId())
+		}
+	}
+	require.Equal(t, []string{"notes.note.act9"}, left)
 }
 
 func start(t *testing.T, database config.Secret) *servicetest.World {

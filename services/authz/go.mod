@@ -9,6 +9,7 @@ require (
 	ashlar.dev/platform v0.0.0
 	connectrpc.com/connect/v2 v2.0.2
 	entgo.io/ent v0.14.5
+	github.com/Masterminds/semver/v3 v3.5.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/fx v1.24.0
 	google.golang.org/protobuf v1.36.12
@@ -23,7 +24,6 @@ require (
 	connectrpc.com/connect v1.21.0 // indirect
 	connectrpc.com/otelconnect v0.12.0 // indirect
 	connectrpc.com/validate v0.9.0 // indirect
-	github.com/Masterminds/semver/v3 v3.5.0 // indirect
 	github.com/agext/levenshtein v1.2.3 // indirect
 	github.com/agnivade/levenshtein v1.2.2 // indirect
 	github.com/alecthomas/kong v1.17.0 // indirect

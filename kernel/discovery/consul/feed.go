@@ -3,10 +3,7 @@ package consul
 import (
 	"context"
 	"errors"
-	"maps"
-	"net"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -100,20 +97,7 @@ func (r *Registry) healthy(service string, q *api.QueryOptions) ([]discovery.Ins
 	}
 	list := make([]discovery.Instance, 0, len(entries))
 	for _, entry := range entries {
-		host := entry.Service.Address
-		if host == "" {
-			host = entry.Node.Address
-		}
-		metadata := maps.Clone(entry.Service.Meta)
-		version := metadata[discovery.MetadataVersion]
-		delete(metadata, discovery.MetadataVersion)
-		list = append(list, discovery.Instance{
-			ID:       entry.Service.ID,
-			Service:  entry.Service.Service,
-			Address:  net.JoinHostPort(host, strconv.Itoa(entry.Service.Port)),
-			Version:  version,
-			Metadata: metadata,
-		})
+		list = append(list, instance(entry))
 	}
 	return list, meta, nil
 }

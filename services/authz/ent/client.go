@@ -12,6 +12,7 @@ import (
 	"ashlar.dev/services/authz/ent/migrate"
 
 	"ashlar.dev/services/authz/ent/grant"
+	"ashlar.dev/services/authz/ent/module"
 	"ashlar.dev/services/authz/ent/outboxevent"
 	"ashlar.dev/services/authz/ent/outboxlease"
 	"ashlar.dev/services/authz/ent/permission"
@@ -31,6 +32,8 @@ type Client struct {
 	Schema *migrate.Schema
 	// Grant is the client for interacting with the Grant builders.
 	Grant *GrantClient
+	// Module is the client for interacting with the Module builders.
+	Module *ModuleClient
 	// OutboxEvent is the client for interacting with the OutboxEvent builders.
 	OutboxEvent *OutboxEventClient
 	// OutboxLease is the client for interacting with the OutboxLease builders.
@@ -51,6 +54,7 @@ func NewClient(opts ...Option) *Client {
 func (c *Client) init() {
 	c.Schema = migrate.NewSchema(c.driver)
 	c.Grant = NewGrantClient(c.config)
+	c.Module = NewModuleClient(c.config)
 	c.OutboxEvent = NewOutboxEventClient(c.config)
 	c.OutboxLease = NewOutboxLeaseClient(c.config)
 	c.Permission = NewPermissionClient(c.config)
@@ -148,6 +152,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		ctx:         ctx,
 		config:      cfg,
 		Grant:       NewGrantClient(cfg),
+		Module:      NewModuleClient(cfg),
 		OutboxEvent: NewOutboxEventClient(cfg),
 		OutboxLease: NewOutboxLeaseClient(cfg),
 		Permission:  NewPermissionClient(cfg),
@@ -172,6 +177,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		ctx:         ctx,
 		config:      cfg,
 		Grant:       NewGrantClient(cfg),
+		Module:      NewModuleClient(cfg),
 		OutboxEvent: NewOutboxEventClient(cfg),
 		OutboxLease: NewOutboxLeaseClient(cfg),
 		Permission:  NewPermissionClient(cfg),
@@ -204,21 +210,21 @@ func (c *Client) Close() error {
 // Use adds the mutation hooks to all the entity clients.
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
-	c.Grant.Use(hooks...)
-	c.OutboxEvent.Use(hooks...)
-	c.OutboxLease.Use(hooks...)
-	c.Permission.Use(hooks...)
-	c.Role.Use(hooks...)
+	for _, n := range []interface{ Use(...Hook) }{
+		c.Grant, c.Module, c.OutboxEvent, c.OutboxLease, c.Permission, c.Role,
+	} {
+		n.Use(hooks...)
+	}
 }
 
 // Intercept adds the query interceptors to all the entity clients.
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
-	c.Grant.Intercept(interceptors...)
-	c.OutboxEvent.Intercept(interceptors...)
-	c.OutboxLease.Intercept(interceptors...)
-	c.Permission.Intercept(interceptors...)
-	c.Role.Intercept(interceptors...)
+	for _, n := range []interface{ Intercept(...Interceptor) }{
+		c.Grant, c.Module, c.OutboxEvent, c.OutboxLease, c.Permission, c.Role,
+	} {
+		n.Intercept(interceptors...)
+	}
 }
 
 // Mutate implements the ent.Mutator interface.
@@ -226,6 +232,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 	switch m := m.(type) {
 	case *GrantMutation:
 		return c.Grant.mutate(ctx, m)
+	case *ModuleMutation:
+		return c.Module.mutate(ctx, m)
 	case *OutboxEventMutation:
 		return c.OutboxEvent.mutate(ctx, m)
 	case *OutboxLeaseMutation:
@@ -385,6 +393,139 @@ func (c *GrantClient) mutate(ctx context.Context, m *GrantMutation) (Value, erro
 		return (&GrantDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Grant mutation op: %q", m.Op())
+	}
+}
+
+// ModuleClient is a client for the Module schema.
+type ModuleClient struct {
+	config
+}
+
+// NewModuleClient returns a client for the Module from the given config.
+func NewModuleClient(c config) *ModuleClient {
+	return &ModuleClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `module.Hooks(f(g(h())))`.
+func (c *ModuleClient) Use(hooks ...Hook) {
+	c.hooks.Module = append(c.hooks.Module, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `module.Intercept(f(g(h())))`.
+func (c *ModuleClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Module = append(c.inters.Module, interceptors...)
+}
+
+// Create returns a builder for creating a Module entity.
+func (c *ModuleClient) Create() *ModuleCreate {
+	mutation := newModuleMutation(c.config, OpCreate)
+	return &ModuleCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Module entities.
+func (c *ModuleClient) CreateBulk(builders ...*ModuleCreate) *ModuleCreateBulk {
+	return &ModuleCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ModuleClient) MapCreateBulk(slice any, setFunc func(*ModuleCreate, int)) *ModuleCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ModuleCreateBulk{err: fmt.Errorf("calling to ModuleClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ModuleCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ModuleCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Module.
+func (c *ModuleClient) Update() *ModuleUpdate {
+	mutation := newModuleMutation(c.config, OpUpdate)
+	return &ModuleUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ModuleClient) UpdateOne(_m *Module) *ModuleUpdateOne {
+	mutation := newModuleMutation(c.config, OpUpdateOne, withModule(_m))
+	return &ModuleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ModuleClient) UpdateOneID(id string) *ModuleUpdateOne {
+	mutation := newModuleMutation(c.config, OpUpdateOne, withModuleID(id))
+	return &ModuleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Module.
+func (c *ModuleClient) Delete() *ModuleDelete {
+	mutation := newModuleMutation(c.config, OpDelete)
+	return &ModuleDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ModuleClient) DeleteOne(_m *Module) *ModuleDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ModuleClient) DeleteOneID(id string) *ModuleDeleteOne {
+	builder := c.Delete().Where(module.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ModuleDeleteOne{builder}
+}
+
+// Query returns a query builder for Module.
+func (c *ModuleClient) Query() *ModuleQuery {
+	return &ModuleQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeModule},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Module entity by its id.
+func (c *ModuleClient) Get(ctx context.Context, id string) (*Module, error) {
+	return c.Query().Where(module.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ModuleClient) GetX(ctx context.Context, id string) *Module {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *ModuleClient) Hooks() []Hook {
+	return c.hooks.Module
+}
+
+// Interceptors returns the client interceptors.
+func (c *ModuleClient) Interceptors() []Interceptor {
+	return c.inters.Module
+}
+
+func (c *ModuleClient) mutate(ctx context.Context, m *ModuleMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ModuleCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ModuleUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ModuleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ModuleDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Module mutation op: %q", m.Op())
 	}
 }
 
@@ -939,10 +1080,10 @@ func (c *RoleClient) mutate(ctx context.Context, m *RoleMutation) (Value, error)
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		Grant, OutboxEvent, OutboxLease, Permission, Role []ent.Hook
+		Grant, Module, OutboxEvent, OutboxLease, Permission, Role []ent.Hook
 	}
 	inters struct {
-		Grant, OutboxEvent, OutboxLease, Permission, Role []ent.Interceptor
+		Grant, Module, OutboxEvent, OutboxLease, Permission, Role []ent.Interceptor
 	}
 )
 

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"ashlar.dev/services/authz/ent/grant"
+	"ashlar.dev/services/authz/ent/module"
 	"ashlar.dev/services/authz/ent/outboxevent"
 	"ashlar.dev/services/authz/ent/outboxlease"
 	"ashlar.dev/services/authz/ent/permission"
@@ -78,6 +79,7 @@ func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
 			grant.Table:       grant.ValidColumn,
+			module.Table:      module.ValidColumn,
 			outboxevent.Table: outboxevent.ValidColumn,
 			outboxlease.Table: outboxlease.ValidColumn,
 			permission.Table:  permission.ValidColumn,

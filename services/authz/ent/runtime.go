@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ashlar.dev/services/authz/ent/grant"
+	"ashlar.dev/services/authz/ent/module"
 	"ashlar.dev/services/authz/ent/outboxevent"
 	"ashlar.dev/services/authz/ent/outboxlease"
 	"ashlar.dev/services/authz/ent/permission"
@@ -53,6 +54,45 @@ func init() {
 	// grant.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	grant.IDValidator = func() func(string) error {
 		validators := grantDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	moduleMixin := schema.Module{}.Mixin()
+	moduleMixinFields0 := moduleMixin[0].Fields()
+	_ = moduleMixinFields0
+	moduleFields := schema.Module{}.Fields()
+	_ = moduleFields
+	// moduleDescCreatedAt is the schema descriptor for created_at field.
+	moduleDescCreatedAt := moduleMixinFields0[0].Descriptor()
+	// module.DefaultCreatedAt holds the default value on creation for the created_at field.
+	module.DefaultCreatedAt = moduleDescCreatedAt.Default.(func() time.Time)
+	// moduleDescUpdatedAt is the schema descriptor for updated_at field.
+	moduleDescUpdatedAt := moduleMixinFields0[1].Descriptor()
+	// module.DefaultUpdatedAt holds the default value on creation for the updated_at field.
+	module.DefaultUpdatedAt = moduleDescUpdatedAt.Default.(func() time.Time)
+	// module.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
+	module.UpdateDefaultUpdatedAt = moduleDescUpdatedAt.UpdateDefault.(func() time.Time)
+	// moduleDescVersion is the schema descriptor for version field.
+	moduleDescVersion := moduleFields[1].Descriptor()
+	// module.DefaultVersion holds the default value on creation for the version field.
+	module.DefaultVersion = moduleDescVersion.Default.(string)
+	// module.VersionValidator is a validator for the "version" field. It is called by the builders before save.
+	module.VersionValidator = moduleDescVersion.Validators[0].(func(string) error)
+	// moduleDescID is the schema descriptor for id field.
+	moduleDescID := moduleFields[0].Descriptor()
+	// module.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	module.IDValidator = func() func(string) error {
+		validators := moduleDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),

@@ -16,6 +16,8 @@ type Tx struct {
 	config
 	// Grant is the client for interacting with the Grant builders.
 	Grant *GrantClient
+	// Module is the client for interacting with the Module builders.
+	Module *ModuleClient
 	// OutboxEvent is the client for interacting with the OutboxEvent builders.
 	OutboxEvent *OutboxEventClient
 	// OutboxLease is the client for interacting with the OutboxLease builders.
@@ -156,6 +158,7 @@ func (tx *Tx) Client() *Client {
 
 func (tx *Tx) init() {
 	tx.Grant = NewGrantClient(tx.config)
+	tx.Module = NewModuleClient(tx.config)
 	tx.OutboxEvent = NewOutboxEventClient(tx.config)
 	tx.OutboxLease = NewOutboxLeaseClient(tx.config)
 	tx.Permission = NewPermissionClient(tx.config)

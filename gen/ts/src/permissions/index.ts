@@ -4,14 +4,16 @@ import type { AuditPermission, AuditRole } from "./audit.js";
 import type { AuthPermission, AuthRole } from "./auth.js";
 import type { AuthzPermission, AuthzRole } from "./authz.js";
 import type { IdentityPermission, IdentityRole } from "./identity.js";
+import type { NotesPermission, NotesRole } from "./notes.js";
 
 export * from "./audit.js";
 export * from "./auth.js";
 export * from "./authz.js";
 export * from "./identity.js";
+export * from "./notes.js";
 
 /** A permission of any module. */
-export type Permission = AuditPermission | AuthPermission | AuthzPermission | IdentityPermission;
+export type Permission = AuditPermission | AuthPermission | AuthzPermission | IdentityPermission | NotesPermission;
 
 /** A role of any module. */
-export type Role = AuditRole | AuthRole | AuthzRole | IdentityRole;
+export type Role = AuditRole | AuthRole | AuthzRole | IdentityRole | NotesRole;

@@ -9,6 +9,9 @@ import (
 // Grant is the predicate function for grant builders.
 type Grant func(*sql.Selector)
 
+// Module is the predicate function for module builders.
+type Module func(*sql.Selector)
+
 // OutboxEvent is the predicate function for outboxevent builders.
 type OutboxEvent func(*sql.Selector)
 

@@ -23,6 +23,7 @@ const (
 	reasonRoleInUse         = "ROLE_IN_USE"
 	reasonLastOwner         = "LAST_OWNER"
 	reasonForeignModule     = "FOREIGN_MODULE"
+	reasonInvalidVersion    = "INVALID_VERSION"
 )
 
 // answer is the one place that maps what the store says to what callers see.

@@ -27,7 +27,10 @@ func (h *Policy) RegisterModule(ctx context.Context, req *authzv1.RegisterModule
 	if err := checkModule(authn.FromContext(ctx).ServiceName, req); err != nil {
 		return nil, err
 	}
-	if err := h.store.RegisterModule(ctx, req.GetModule(), req.GetPermissions(), req.GetRoles()); err != nil {
+	err := h.store.RegisterModule(ctx, store.Registration{
+		Module: req.GetModule(), Version: req.GetVersion(), Permissions: req.GetPermissions(), Roles: req.GetRoles(),
+	})
+	if err != nil {
 		return nil, answer(err)
 	}
 	return &authzv1.RegisterModuleResponse{}, nil
@@ -39,12 +42,16 @@ func checkModule(caller string, req *authzv1.RegisterModuleRequest) error {
 	if module != caller {
 		return foreign("module", module, caller)
 	}
+	if req.GetVersion() != "" && !manifest.ValidVersion(req.GetVersion()) {
+		return rpcerror.New(connect.CodeInvalidArgument, reasonInvalidVersion, "the version is no semantic version such as 1.0.0",
+			rpcerror.Field("version", "no semantic version"))
+	}
 	prefix := module + "."
 	for _, p := range req.GetPermissions() {
 		if !strings.HasPrefix(p.GetId(), prefix) {
 			return foreign("permission", p.GetId(), caller)
 		}
-		if strings.Contains(p.GetId(), "*") || !manifest.ValidPattern(p.GetId()) {
+		if !manifest.ValidPermission(p.GetId()) {
 			return unknownPermission(p.GetId())
 		}
 	}

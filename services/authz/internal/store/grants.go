@@ -91,7 +91,7 @@ func (s *Store) RevokeAll(ctx context.Context, userID, organization, kept string
 // othersHold fails where a grant is the last of its role in its organization.
 func (s *Store) othersHold(ctx context.Context, tx *ent.Tx, g *ent.Grant) error {
 	// Two holders who remove each other must not both find the other.
-	if err := s.lock(ctx, tx, g.RoleID); err != nil {
+	if err := s.lock(ctx, tx, lockRole, g.RoleID); err != nil {
 		return err
 	}
 	others, err := tx.Grant.Query().Where(grant.RoleID(g.RoleID), grant.OrganizationID(g.OrganizationID), grant.IDNEQ(g.ID)).Exist(ctx)

@@ -134,7 +134,7 @@ func (s *Store) DeleteRole(ctx context.Context, organization, name string, allow
 // recordGrantsOf records that all who hold a role lose it.
 func (s *Store) recordGrantsOf(ctx context.Context, tx *ent.Tx, r *ent.Role) error {
 	// Nobody may be granted it in between, and lose it unseen.
-	if err := s.lock(ctx, tx, r.ID); err != nil {
+	if err := s.lock(ctx, tx, lockRole, r.ID); err != nil {
 		return err
 	}
 	grants, err := tx.Grant.Query().Where(grant.RoleID(r.ID)).Limit(maxGrantsOfDeleted + 1).All(ctx)

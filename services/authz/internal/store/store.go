@@ -36,13 +36,19 @@ func New(db *database.Database, record *trail.Trail) *Store {
 	return &Store{db: db, client: ent.NewClient(ent.Driver(db.Driver())), trail: record}
 }
 
-// lock keeps other transactions from granting a role, and from locking it, until this one ends. On SQLite transactions
-// take turns anyway.
-func (s *Store) lock(ctx context.Context, tx *ent.Tx, roleID string) error {
+// What can be locked.
+const (
+	lockRole   = `SELECT 1 FROM "roles" WHERE "id" = $1 FOR UPDATE`
+	lockModule = `SELECT 1 FROM "modules" WHERE "id" = $1 FOR UPDATE`
+)
+
+// lock keeps other transactions from locking a row, and from referring to it (as granting a role does), until this one
+// ends. On SQLite transactions take turns anyway.
+func (s *Store) lock(ctx context.Context, tx *ent.Tx, what, id string) error {
 	if s.db.Dialect != dialect.Postgres {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `SELECT 1 FROM "roles" WHERE "id" = $1 FOR UPDATE`, roleID)
+	_, err := tx.ExecContext(ctx, what, id)
 	return err
 }
 

@@ -27,9 +27,11 @@ const (
 type RegisterModuleRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The module's name, which begins all its permissions and roles.
-	Module        string           `protobuf:"bytes,1,opt,name=module,proto3" json:"module,omitempty"`
-	Permissions   []*v1.Permission `protobuf:"bytes,2,rep,name=permissions,proto3" json:"permissions,omitempty"`
-	Roles         []*v1.Role       `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	Module      string           `protobuf:"bytes,1,opt,name=module,proto3" json:"module,omitempty"`
+	Permissions []*v1.Permission `protobuf:"bytes,2,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	Roles       []*v1.Role       `protobuf:"bytes,3,rep,name=roles,proto3" json:"roles,omitempty"`
+	// The module's semantic version, of its manifest. Empty is older than any.
+	Version       string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -83,6 +85,13 @@ func (x *RegisterModuleRequest) GetRoles() []*v1.Role {
 		return x.Roles
 	}
 	return nil
+}
+
+func (x *RegisterModuleRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
 }
 
 type RegisterModuleResponse struct {
@@ -424,11 +433,12 @@ var File_ashlar_authz_v1_policy_proto protoreflect.FileDescriptor
 
 const file_ashlar_authz_v1_policy_proto_rawDesc = "" +
 	"\n" +
-	"\x1cashlar/authz/v1/policy.proto\x12\x0fashlar.authz.v1\x1a\x1fashlar/kernel/v1/manifest.proto\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\"\xbe\x01\n" +
+	"\x1cashlar/authz/v1/policy.proto\x12\x0fashlar.authz.v1\x1a\x1fashlar/kernel/v1/manifest.proto\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\"\xeb\x01\n" +
 	"\x15RegisterModuleRequest\x12!\n" +
 	"\x06module\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x06module\x12I\n" +
 	"\vpermissions\x18\x02 \x03(\v2\x1c.ashlar.kernel.v1.PermissionB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\vpermissions\x127\n" +
-	"\x05roles\x18\x03 \x03(\v2\x16.ashlar.kernel.v1.RoleB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x05roles\"\x18\n" +
+	"\x05roles\x18\x03 \x03(\v2\x16.ashlar.kernel.v1.RoleB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x05roles\x12+\n" +
+	"\aversion\x18\x04 \x01(\tB\x11\xbaH\x0er\f\x18d2\b^[ -~]*$R\aversion\"\x18\n" +
 	"\x16RegisterModuleResponse\"\xaf\x01\n" +
 	"\rDecideRequest\x12,\n" +
 	"\auser_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06userId\x124\n" +

@@ -72,7 +72,9 @@ var (
 
 // PolicyServiceClient is a client for the ashlar.authz.v1.PolicyService service.
 type PolicyServiceClient interface {
-	// RegisterModule makes a module's permissions and roles known. Doing it again changes nothing.
+	// RegisterModule makes a module's permissions and roles known. Doing it again changes nothing. What the module brought
+	// before and does not any more is marked as removed. During an upgrade an instance of an older version may register
+	// late: it takes nothing back, and what only it brings is known, and marked as removed.
 	RegisterModule(context.Context, *v1.RegisterModuleRequest) (*v1.RegisterModuleResponse, error)
 	// Decide tells whether a person holds a permission.
 	Decide(context.Context, *v1.DecideRequest) (*v1.DecideResponse, error)
@@ -93,7 +95,9 @@ func NewPolicyServiceClient(client *connect.Client) PolicyServiceClient {
 
 // PolicyServiceHandler is an implementation of the ashlar.authz.v1.PolicyService service.
 type PolicyServiceHandler interface {
-	// RegisterModule makes a module's permissions and roles known. Doing it again changes nothing.
+	// RegisterModule makes a module's permissions and roles known. Doing it again changes nothing. What the module brought
+	// before and does not any more is marked as removed. During an upgrade an instance of an older version may register
+	// late: it takes nothing back, and what only it brings is known, and marked as removed.
 	RegisterModule(context.Context, *v1.RegisterModuleRequest) (*v1.RegisterModuleResponse, error)
 	// Decide tells whether a person holds a permission.
 	Decide(context.Context, *v1.DecideRequest) (*v1.DecideResponse, error)
