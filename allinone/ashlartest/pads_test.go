@@ -2,6 +2,7 @@ package ashlartest_test
 
 import (
 	"context"
+	"database/sql"
 	"io/fs"
 	"testing/fstest"
 
@@ -19,8 +20,6 @@ import (
 	"ashlar.dev/kernel/audit"
 	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/platform/service"
-
-	"database/sql"
 )
 
 // pads is a team's own service, as small as can be: one RPC, for those who hold pads.pad.write in an organization.

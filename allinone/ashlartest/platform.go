@@ -72,7 +72,6 @@ func StartWith(t testing.TB, options Options, modules ...service.Module) *Platfo
 	// It speaks HTTP/2, so that streams in both directions work, too.
 	base := balance.DefaultBase()
 	p.http = &http.Client{Transport: base}
-	t.Cleanup(base.CloseIdleConnections)
 	level := slog.LevelWarn
 	if options.Verbose {
 		level = slog.LevelInfo
@@ -97,6 +96,7 @@ func StartWith(t testing.TB, options Options, modules ...service.Module) *Platfo
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		base.CloseIdleConnections() // a gateway that stops would give them some time
 		if err := p.all.Stop(context.Background()); err != nil {
 			t.Error(err)
 		}

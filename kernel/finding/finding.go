@@ -54,13 +54,13 @@ func (f Finding) String() string {
 }
 
 // List is all that a check found. An empty one is no error: see Err.
-type List []Finding
+type List []Finding //nolint:errname,recvcheck // a list that can be an error, if there is anything in it; adding needs the pointer
 
-// Add puts a finding at the end.
-func (l *List) Add(at Place, format string, args ...any) { l.Suggest(at, "", format, args...) }
+// Addf puts a finding at the end.
+func (l *List) Addf(at Place, format string, args ...any) { l.Suggestf(at, "", format, args...) }
 
-// Suggest is Add with what was probably meant; an empty suggestion is none.
-func (l *List) Suggest(at Place, suggestion, format string, args ...any) {
+// Suggestf is Addf with what was probably meant; an empty suggestion is none.
+func (l *List) Suggestf(at Place, suggestion, format string, args ...any) {
 	*l = append(*l, Finding{Place: at, Message: fmt.Sprintf(format, args...), Suggestion: suggestion})
 }
 

@@ -26,14 +26,14 @@ func TestList(t *testing.T) {
 	var list finding.List
 	require.NoError(t, list.Err(), "nothing found is no error")
 
-	list.Add(finding.Place{File: "b", Line: 1}, "second")
-	list.Suggest(finding.Place{File: "a", Line: 10, Column: 2}, "name", "unknown key %q", "nmae")
-	list.Add(finding.Place{File: "a", Line: 9, Column: 3}, "first")
-	list.Add(finding.Place{}, "no place")
+	list.Addf(finding.Place{File: "b", Line: 1}, "second")
+	list.Suggestf(finding.Place{File: "a", Line: 10, Column: 2}, "name", "unknown key %q", "mane")
+	list.Addf(finding.Place{File: "a", Line: 9, Column: 3}, "first")
+	list.Addf(finding.Place{}, "no place")
 	list.Sort()
 
 	err := list.Err()
-	require.EqualError(t, err, "no place\na:9:3: first\na:10:2: unknown key \"nmae\"; did you mean \"name\"?\nb:1: second")
+	require.EqualError(t, err, "no place\na:9:3: first\na:10:2: unknown key \"mane\"; did you mean \"name\"?\nb:1: second")
 	found, ok := errors.AsType[finding.List](err)
 	require.True(t, ok)
 	require.Len(t, found, 4)

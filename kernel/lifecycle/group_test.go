@@ -288,7 +288,7 @@ func TestAGroupAsAComponent(t *testing.T) {
 func TestAnyGraph(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(200) {
-		r := rand.New(rand.NewPCG(seed, 3)) //nolint:gosec // a test that can be repeated
+		r := rand.New(rand.NewPCG(seed, 3))
 		var d diary
 		after := map[string][]string{}
 		var components []lifecycle.Component

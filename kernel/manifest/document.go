@@ -39,15 +39,15 @@ func parent(path string) string {
 	return path[:max(strings.LastIndexByte(path, '.'), 0)]
 }
 
-func (d *document) fail(v value, format string, args ...any) { d.suggest(v, "", format, args...) }
+func (d *document) failf(v value, format string, args ...any) { d.suggestf(v, "", format, args...) }
 
-// suggest notes a fault of a value, with what was probably meant.
-func (d *document) suggest(v value, suggestion, format string, args ...any) {
+// suggestf notes a fault of a value, with what was probably meant.
+func (d *document) suggestf(v value, suggestion, format string, args ...any) {
 	message := fmt.Sprintf(format, args...)
 	if v.path != "" {
 		message = v.path + ": " + message
 	}
-	d.findings.Suggest(d.place(v.node), suggestion, "%s", message)
+	d.findings.Suggestf(d.place(v.node), suggestion, "%s", message)
 }
 
 // place is where a node begins.
@@ -87,11 +87,11 @@ func (d *document) object(v value, keys ...string) map[string]value {
 			field.path = v.path + "." + key
 		}
 		if !slices.Contains(keys, key) {
-			d.suggest(value{v.path, pair.Key}, nearest.To(key, keys...), "unknown key %q", key)
+			d.suggestf(value{v.path, pair.Key}, nearest.To(key, keys...), "unknown key %q", key)
 			continue
 		}
 		if _, twice := fields[key]; twice {
-			d.fail(value{v.path, pair.Key}, "the key %q is there twice", key)
+			d.failf(value{v.path, pair.Key}, "the key %q is there twice", key)
 			continue
 		}
 		d.places[field.path] = d.place(field.node)
@@ -107,7 +107,7 @@ func (d *document) required(v value, fields map[string]value, keys ...string) {
 	}
 	for _, key := range keys {
 		if !fields[key].there() {
-			d.fail(v, "the key %q is missing", key)
+			d.failf(v, "the key %q is missing", key)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func (d *document) pairs(v value) []*ast.MappingValueNode {
 	case *ast.MappingValueNode:
 		return []*ast.MappingValueNode{n}
 	default:
-		d.fail(v, "want a mapping of keys to values, not %s", kind(n))
+		d.failf(v, "want a mapping of keys to values, not %s", kind(n))
 		return nil
 	}
 }
@@ -141,7 +141,7 @@ func (d *document) key(pair *ast.MappingValueNode) (string, bool) {
 	if n, ok := pair.Key.(*ast.StringNode); ok {
 		return n.Value, true
 	}
-	d.findings.Add(d.place(pair.Key), "a key must be a plain word")
+	d.findings.Addf(d.place(pair.Key), "a key must be a plain word")
 	return "", false
 }
 
@@ -152,11 +152,11 @@ func (d *document) list(v value, most int) []value {
 	}
 	n, ok := v.node.(*ast.SequenceNode)
 	if !ok {
-		d.fail(v, "want a list, not %s", kind(v.node))
+		d.failf(v, "want a list, not %s", kind(v.node))
 		return nil
 	}
 	if len(n.Values) > most {
-		d.fail(v, "has %d items, more than %d", len(n.Values), most)
+		d.failf(v, "has %d items, more than %d", len(n.Values), most)
 		return nil
 	}
 	items := make([]value, len(n.Values))
@@ -171,7 +171,7 @@ func (d *document) list(v value, most int) []value {
 func (d *document) text(v value, f form) string {
 	text, ok := d.plain(v, f.want)
 	if ok && !f.matches(text) {
-		d.fail(v, "%q is not as it should be: want %s", shortened(text), f.want)
+		d.failf(v, "%q is not as it should be: want %s", shortened(text), f.want)
 		return ""
 	}
 	return text
@@ -187,9 +187,9 @@ func (d *document) plain(v value, want string) (string, bool) {
 	case *ast.LiteralNode:
 		return n.Value.Value, true
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
-		d.fail(v, "want %s, not %s; if it is meant as text, put it into quotes", want, kind(v.node))
+		d.failf(v, "want %s, not %s; if it is meant as text, put it into quotes", want, kind(v.node))
 	default:
-		d.fail(v, "want %s, not %s", want, kind(v.node))
+		d.failf(v, "want %s, not %s", want, kind(v.node))
 	}
 	return "", false
 }
@@ -199,7 +199,7 @@ func (d *document) word(v value, words ...string) string {
 	want := strings.Join(words, " or ")
 	text, ok := d.plain(v, want)
 	if ok && !slices.Contains(words, text) {
-		d.suggest(v, nearest.To(text, words...), "unknown word %q: want %s", shortened(text), want)
+		d.suggestf(v, nearest.To(text, words...), "unknown word %q: want %s", shortened(text), want)
 		return ""
 	}
 	return text
@@ -213,7 +213,7 @@ func (d *document) flag(v value) bool {
 	case *ast.BoolNode:
 		return n.Value
 	default:
-		d.fail(v, "want true or false, not %s", kind(n))
+		d.failf(v, "want true or false, not %s", kind(n))
 		return false
 	}
 }
@@ -227,9 +227,9 @@ func (d *document) count(v value) uint32 {
 		if number, ok := n.Value.(uint64); ok && number > 0 && number <= 1<<32-1 {
 			return uint32(number)
 		}
-		d.fail(v, "%s is not as it should be: want a whole number from 1 to 4294967295", shortened(n.GetToken().Value))
+		d.failf(v, "%s is not as it should be: want a whole number from 1 to 4294967295", shortened(n.GetToken().Value))
 	default:
-		d.fail(v, "want a whole number, not %s", kind(n))
+		d.failf(v, "want a whole number, not %s", kind(n))
 	}
 	return 0
 }
@@ -242,7 +242,7 @@ func (d *document) duration(v value) time.Duration {
 	}
 	duration, err := time.ParseDuration(text)
 	if err != nil || duration <= 0 {
-		d.fail(v, "%q is not as it should be: want a time above zero", text)
+		d.failf(v, "%q is not as it should be: want a time above zero", text)
 		return 0
 	}
 	return duration

@@ -41,7 +41,7 @@ func Resolve(manifests []*Manifest, rules Rules, wanted ...string) ([]Position, 
 	g := graph{rules: rules, byName: map[string]*Manifest{}, after: map[string][]string{}}
 	for _, m := range manifests {
 		if other, twice := g.byName[m.Name]; twice {
-			g.found.Add(m.Place("name"), "the module %s is there twice%s", m.Name, see(other.Place("name")))
+			g.found.Addf(m.Place("name"), "the module %s is there twice%s", m.Name, see(other.Place("name")))
 			continue
 		}
 		g.byName[m.Name] = m
@@ -80,7 +80,7 @@ func (g *graph) close(wanted []string) {
 	queue := []string{}
 	for _, name := range wanted {
 		if g.byName[name] == nil {
-			g.found.Suggest(finding.Place{}, nearest.To(name, g.names()...), "there is no module %s", name)
+			g.found.Suggestf(finding.Place{}, nearest.To(name, g.names()...), "there is no module %s", name)
 			continue
 		}
 		queue = append(queue, name)
@@ -105,10 +105,10 @@ func (g *graph) dependencies(m *Manifest) []string {
 		other := g.byName[d.Name]
 		switch {
 		case other == nil:
-			g.found.Suggest(at, nearest.To(d.Name, g.names()...), "%s depends on %s, and there is no such module", m.Name, d.Name)
+			g.found.Suggestf(at, nearest.To(d.Name, g.names()...), "%s depends on %s, and there is no such module", m.Name, d.Name)
 			continue
 		case !d.Requirement.Allows(other.Version):
-			g.found.Add(at, "%s depends on %s, which has version %s here", m.Name, d, other.Version)
+			g.found.Addf(at, "%s depends on %s, which has version %s here", m.Name, d, other.Version)
 		}
 		before = append(before, d.Name)
 	}
@@ -116,7 +116,7 @@ func (g *graph) dependencies(m *Manifest) []string {
 		switch {
 		case name == m.Name || slices.Contains(before, name):
 		case g.byName[name] == nil:
-			g.found.Add(m.Place("name"), "%s needs %s, as every module does, and there is no such module", m.Name, name)
+			g.found.Addf(m.Place("name"), "%s needs %s, as every module does, and there is no such module", m.Name, name)
 		default:
 			before = append(before, name)
 		}
@@ -145,20 +145,20 @@ func (g *graph) circles() {
 		if i >= 0 {
 			at = m.Place(fmt.Sprintf("dependsOn[%d]", i))
 		}
-		g.found.Add(at, "modules depend on each other in a circle: %s%s", strings.Join(circle, " -> "), g.unwritten(circle))
+		g.found.Addf(at, "modules depend on each other in a circle: %s%s", strings.Join(circle, " -> "), g.unwritten(circle))
 	}
 }
 
 // unwritten says which steps of a circle are in no manifest.
 func (g *graph) unwritten(circle []string) string {
-	said := ""
+	var said strings.Builder
 	for i, name := range circle[1:] {
 		from := g.byName[circle[i]]
 		if !slices.ContainsFunc(from.DependsOn, func(d Dependency) bool { return d.Name == name }) {
-			said += fmt.Sprintf(" (%s needs %s, as every module does)", from.Name, name)
+			fmt.Fprintf(&said, " (%s needs %s, as every module does)", from.Name, name)
 		}
 	}
-	return said
+	return said.String()
 }
 
 // way returns the shortest way from one module to another by at least one dependency, both ends included, and nil where

@@ -161,7 +161,7 @@ func lines(names []string, dependsOn map[string][]string) []string {
 func TestTenServicesInAnyGraph(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
-		r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test that can be repeated
+		r := rand.New(rand.NewPCG(seed, 1))
 		names, dependsOn := random(r)
 		wanted := names[r.IntN(len(names)):]
 		rules := manifest.Rules{Outlasting: []string{names[r.IntN(len(names))]}}
@@ -206,7 +206,7 @@ func TestTenServicesInAnyGraph(t *testing.T) {
 func TestCirclesAndMissingOnesAreAlwaysReported(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
-		r := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // a test that can be repeated
+		r := rand.New(rand.NewPCG(seed, 2))
 		names, dependsOn := random(r)
 		// One that others stand on comes to depend on one of those, and somebody on what is not there.
 		last := names[len(names)-1]

@@ -215,13 +215,15 @@ func TestGoodAndBadFiles(t *testing.T) {
 func TestFilesThatAreNoManifestAtAll(t *testing.T) {
 	t.Parallel()
 	for text, says := range map[string]string{
-		"":                               "dir/module.yaml: the file says nothing",
-		"# nothing\n":                    "dir/module.yaml: the file says nothing",
-		"null":                           "dir/module.yaml:1:1: want a mapping of keys to values, not nothing",
-		"notes":                          "dir/module.yaml:1:1: want a mapping of keys to values, not a text",
-		"- a":                            "dir/module.yaml:1:1: want a mapping of keys to values, not a list",
-		"&a {name: *a}":                  "dir/module.yaml:1:1: want a mapping of keys to values, not an anchor or alias, of which a manifest has none",
-		"#" + strings.Repeat("x", 1<<20): "dir/module.yaml: the file has 1048577 bytes, more than 1048576",
+		"":                                    "dir/module.yaml: the file says nothing",
+		"# nothing\n":                         "dir/module.yaml: the file says nothing",
+		"null":                                "dir/module.yaml:1:1: want a mapping of keys to values, not nothing",
+		"notes":                               "dir/module.yaml:1:1: want a mapping of keys to values, not a text",
+		"- a":                                 "dir/module.yaml:1:1: want a mapping of keys to values, not a list",
+		"&a {name: *a}":                       "dir/module.yaml:1:1: want a mapping of keys to values, not an anchor or alias, of which a manifest has none",
+		"#" + strings.Repeat("x", 256<<10):    "dir/module.yaml: the file has 262145 bytes, more than 262144",
+		"a: " + strings.Repeat("[", 1<<14):    "dir/module.yaml:1:20: no manifest has more than 16 levels",
+		"a: " + strings.Repeat("{b: ", 1<<13): "dir/module.yaml:1:68: no manifest has more than 16 levels",
 	} {
 		_, err := parse(text)
 		require.ErrorContains(t, err, says)
@@ -230,10 +232,10 @@ func TestFilesThatAreNoManifestAtAll(t *testing.T) {
 
 func TestAllFaultsAreToldAtOnceInTheirOrder(t *testing.T) {
 	t.Parallel()
-	_, err := parse("services: [x]\nnmae: notes\nversion: one\nname: Notes\nrole: []\nnames: []\n")
+	_, err := parse("services: [x]\nmane: notes\nversion: one\nname: Notes\nrole: []\nnames: []\n")
 	require.EqualError(t, err, strings.Join([]string{
 		`dir/module.yaml:1:12: services[0]: "x" is not as it should be: want a fully-qualified name such as acme.notes.v1.NoteService`,
-		`dir/module.yaml:2:1: unknown key "nmae"; did you mean "name"?`,
+		`dir/module.yaml:2:1: unknown key "mane"; did you mean "name"?`,
 		`dir/module.yaml:3:10: version: "one" is not as it should be: want a semantic version such as 1.0.0`,
 		`dir/module.yaml:4:7: name: "Notes" is not as it should be: want lower-case letters and digits, beginning with a letter, at most 40`,
 		`dir/module.yaml:5:1: unknown key "role"; did you mean "roles"?`,

@@ -8,14 +8,20 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 
 	"ashlar.dev/kernel/finding"
 	"ashlar.dev/kernel/nearest"
 )
 
-// maxBytes bounds a module.yaml; the largest in the field has a few kilobytes.
-const maxBytes = 1 << 20
+// What the parser takes. A manifest has a few kilobytes and four levels; deep nesting takes it time that grows with the
+// square of the depth.
+const (
+	maxBytes = 256 << 10
+	maxDepth = 16
+)
 
 // Parse reads a module.yaml; file is its name in errors. It is strict: unknown keys, keys without a value, anchors, aliases
 // and tags are faults. All faults of the file are in the error, which is a finding.List, in the order of their places.
@@ -41,16 +47,21 @@ func MustParse(data []byte) *Manifest {
 func (d *document) parse(data []byte) *Manifest {
 	whole := finding.Place{File: d.file}
 	if len(data) > maxBytes {
-		d.findings.Add(whole, "the file has %d bytes, more than %d", len(data), maxBytes)
+		d.findings.Addf(whole, "the file has %d bytes, more than %d", len(data), maxBytes)
+		return nil
+	}
+	tokens := lexer.Tokenize(string(data))
+	if deep := tooDeep(tokens); deep != nil {
+		d.findings.Addf(d.placeOf(deep), "no manifest has more than %d levels", maxDepth)
 		return nil
 	}
 	// The parser would stop at the first key that is there twice; object finds all.
-	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		if fault, ok := errors.AsType[yaml.Error](err); ok {
-			d.findings.Add(d.placeOf(fault.GetToken()), "no YAML: %s", fault.GetMessage())
+			d.findings.Addf(d.placeOf(fault.GetToken()), "no YAML: %s", fault.GetMessage())
 		} else {
-			d.findings.Add(whole, "no YAML: %v", err)
+			d.findings.Addf(whole, "no YAML: %v", err)
 		}
 		return nil
 	}
@@ -59,17 +70,35 @@ func (d *document) parse(data []byte) *Manifest {
 		switch {
 		case doc.Body == nil:
 		case body != nil:
-			d.findings.Add(d.place(doc.Body), "a manifest is one YAML document, and here begins another")
+			d.findings.Addf(d.place(doc.Body), "a manifest is one YAML document, and here begins another")
 			return nil
 		default:
 			body = doc.Body
 		}
 	}
 	if body == nil {
-		d.findings.Add(whole, "the file says nothing: a manifest has at least a name and a version")
+		d.findings.Addf(whole, "the file says nothing: a manifest has at least a name and a version")
 		return nil
 	}
 	return d.manifest(value{"", body})
+}
+
+// tooDeep returns the first bracket that is too many; nil where there is none.
+func tooDeep(tokens token.Tokens) *token.Token {
+	depth := 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			depth++
+		case token.SequenceEndType, token.MappingEndType:
+			depth--
+		default:
+		}
+		if depth > maxDepth {
+			return t
+		}
+	}
+	return nil
 }
 
 func (d *document) manifest(v value) *Manifest {
@@ -95,7 +124,7 @@ func (d *document) manifest(v value) *Manifest {
 // unique notes an item that is in a list for the second time.
 func (d *document) unique(seen map[string]bool, v value, item string) {
 	if item != "" && seen[item] {
-		d.fail(v, "%q is there twice", item)
+		d.failf(v, "%q is there twice", item)
 	}
 	seen[item] = true
 }
@@ -107,7 +136,7 @@ func (d *document) services(v value) []string {
 		name := d.text(item, serviceForm)
 		d.unique(seen, item, name)
 		if slices.Contains(Infrastructure(), name) {
-			d.fail(item, "%q is served by every service and listed by none", name)
+			d.failf(item, "%q is served by every service and listed by none", name)
 		}
 		services = append(services, name)
 	}
@@ -124,11 +153,11 @@ func (d *document) dependencies(v value, self string) []Dependency {
 		}
 		dependency, err := ParseDependency(text)
 		if err != nil {
-			d.fail(item, "%v", err)
+			d.failf(item, "%v", err)
 			continue
 		}
 		if dependency.Name == self {
-			d.fail(item, "%s depends on itself", self)
+			d.failf(item, "%s depends on itself", self)
 		}
 		d.unique(seen, item, dependency.Name)
 		dependencies = append(dependencies, dependency)
@@ -166,7 +195,7 @@ func (d *document) own(v value, id, module string) {
 		return
 	}
 	_, rest, _ := strings.Cut(id, ".")
-	d.suggest(v, module+"."+rest, "%q does not belong to this module: want %s.%s", id, module, rest)
+	d.suggestf(v, module+"."+rest, "%q does not belong to this module: want %s.%s", id, module, rest)
 }
 
 func (d *document) roles(v value, m *Manifest) []Role {
@@ -202,7 +231,7 @@ func (d *document) known(v value, pattern string, declared []string) {
 	if slices.Contains(declared, pattern) {
 		return
 	}
-	d.suggest(v, nearest.To(pattern, declared...), "%q matches no permission that this module declares", pattern)
+	d.suggestf(v, nearest.To(pattern, declared...), "%q matches no permission that this module declares", pattern)
 }
 
 // Patterns returns the permissions and all patterns of them that name their module.
@@ -252,7 +281,7 @@ func (d *document) aliases(v value) map[string]string {
 		return nil
 	}
 	if len(pairs) > maxAliases {
-		d.fail(v, "has %d paths, more than %d", len(pairs), maxAliases)
+		d.failf(v, "has %d paths, more than %d", len(pairs), maxAliases)
 		return nil
 	}
 	aliases := map[string]string{}
@@ -262,10 +291,10 @@ func (d *document) aliases(v value) map[string]string {
 			continue
 		}
 		if !aliasForm.matches(path) {
-			d.fail(value{v.path, pair.Key}, "%q is not as it should be: want %s", shortened(path), aliasForm.want)
+			d.failf(value{v.path, pair.Key}, "%q is not as it should be: want %s", shortened(path), aliasForm.want)
 		}
 		if _, twice := aliases[path]; twice {
-			d.fail(value{v.path, pair.Key}, "the path %q is there twice", path)
+			d.failf(value{v.path, pair.Key}, "the path %q is there twice", path)
 		}
 		target := value{fmt.Sprintf("%s[%s]", v.path, path), pair.Value}
 		d.places[target.path] = d.place(target.node)

@@ -24,7 +24,7 @@ func Manifests(manifests []*manifest.Manifest) finding.List {
 		for i, name := range m.Services {
 			at := m.Place(index("services", i))
 			if other, twice := listed[name]; twice {
-				found.Add(at, "the RPC service %s is listed by %s already", name, other.Name)
+				found.Addf(at, "the RPC service %s is listed by %s already", name, other.Name)
 			}
 			listed[name] = m
 		}
@@ -48,7 +48,7 @@ func roles(m *manifest.Manifest, patterns []string, found *finding.List) {
 			if pattern == "*" || strings.HasPrefix(pattern, m.Name+".") || slices.Contains(patterns, pattern) {
 				continue
 			}
-			found.Suggest(m.Place(index(index("roles", i)+".permissions", j)), nearest.To(pattern, patterns...),
+			found.Suggestf(m.Place(index(index("roles", i)+".permissions", j)), nearest.To(pattern, patterns...),
 				"the role %s has %q, which matches no permission of any module", role.Name, pattern)
 		}
 	}

@@ -31,13 +31,13 @@ func Rules(manifests []*manifest.Manifest, schemas *Schemas) finding.List {
 		rule, err := access.RuleOf(method)
 		switch {
 		case err != nil:
-			found.Add(schemas.place(method, fieldOptions, fieldAccess, fieldOrganizationField), "%v", err)
+			found.Addf(schemas.place(method, fieldOptions, fieldAccess, fieldOrganizationField), "%v", err)
 		case rule.Kind != access.Permission:
 		case !manifest.ValidPermission(rule.Permission):
-			found.Add(schemas.place(method, fieldOptions, fieldAccess, fieldPermission),
+			found.Addf(schemas.place(method, fieldOptions, fieldAccess, fieldPermission),
 				"%s: access rule: %q is no permission: want module.resource.action; wildcards are for roles only", method.FullName(), rule.Permission)
 		case declared[rule.Permission] == nil:
-			found.Suggest(schemas.place(method, fieldOptions, fieldAccess, fieldPermission), nearest.To(rule.Permission, known...),
+			found.Suggestf(schemas.place(method, fieldOptions, fieldAccess, fieldPermission), nearest.To(rule.Permission, known...),
 				"%s: access rule: no module.yaml declares the permission %q", method.FullName(), rule.Permission)
 		}
 	}
@@ -48,9 +48,9 @@ func Rules(manifests []*manifest.Manifest, schemas *Schemas) finding.List {
 		}
 		at := schemas.place(service)
 		if m := owner(manifests, service.ParentFile().Package()); m != nil {
-			found.Add(at, "the RPC service %s is not listed under `services` in %s, where others of its package are", name, m.Place("services"))
+			found.Addf(at, "the RPC service %s is not listed under `services` in %s, where others of its package are", name, m.Place("services"))
 		} else {
-			found.Add(at, "no module.yaml lists the RPC service %s under `services`", name)
+			found.Addf(at, "no module.yaml lists the RPC service %s under `services`", name)
 		}
 	}
 	found.Sort()
@@ -96,7 +96,7 @@ func Declarations(manifests []*manifest.Manifest, schemas *Schemas) finding.List
 	for _, m := range manifests {
 		for i, name := range m.Services {
 			if services[name] == nil {
-				found.Suggest(m.Place(index("services", i)), nearest.To(name, known...), "no schema defines the RPC service %s", name)
+				found.Suggestf(m.Place(index("services", i)), nearest.To(name, known...), "no schema defines the RPC service %s", name)
 			}
 		}
 		for i, p := range m.Permissions {
@@ -104,15 +104,15 @@ func Declarations(manifests []*manifest.Manifest, schemas *Schemas) finding.List
 			procedures := needed[p.ID]
 			switch {
 			case p.CheckedBy == manifest.ByRule && len(procedures) == 0:
-				found.Add(at, "no RPC needs the permission %s: take it away, or say `checkedBy: code` if the service asks for it itself", p.ID)
+				found.Addf(at, "no RPC needs the permission %s: take it away, or say `checkedBy: code` if the service asks for it itself", p.ID)
 			case p.CheckedBy == manifest.ByCode && len(procedures) > 0:
-				found.Add(m.Place(index("permissions", i)+".checkedBy"), "%s needs the permission %s by its access rule: take `checkedBy: code` away", procedures[0], p.ID)
+				found.Addf(m.Place(index("permissions", i)+".checkedBy"), "%s needs the permission %s by its access rule: take `checkedBy: code` away", procedures[0], p.ID)
 			}
 		}
 		for _, path := range slices.Sorted(maps.Keys(m.Gateway.Aliases)) {
 			procedure := m.Gateway.Aliases[path]
 			if problem := unanswerable(procedure, m, services); problem != "" {
-				found.Add(m.Place("gateway.aliases["+path+"]"), "%s cannot answer for %s: %s", procedure, path, problem)
+				found.Addf(m.Place("gateway.aliases["+path+"]"), "%s cannot answer for %s: %s", procedure, path, problem)
 			}
 		}
 	}

@@ -13,8 +13,8 @@ func TestTo(t *testing.T) {
 	t.Parallel()
 	keys := []string{"name", "version", "database", "dependsOn", "permissions"}
 	for word, want := range map[string]string{
-		"databse": "database", "dependson": "dependsOn", "NAME": "name", "permission": "permissions", "verison": "version",
-		"nmae": "name", "name": "name", "colour": "", "": "", "x": "", strings.Repeat("name", 65): "",
+		"databse": "database", "dependson": "dependsOn", "NAME": "name", "permission": "permissions", "versioon": "version",
+		"mane": "name", "name": "name", "colour": "", "": "", "x": "", strings.Repeat("name", 65): "",
 	} {
 		require.Equal(t, want, nearest.To(word, keys...), "%q", word)
 	}

@@ -33,7 +33,7 @@ var rules = []rule{
 	},
 	{
 		who: []string{"ashlar.dev/kernel"}, never: []string{
-			"ashlar.dev/ent", "ashlar.dev/platform", "ashlar.dev/services", "ashlar.dev/gateway", "ashlar.dev/allinone", "ashlar.dev/platformctl",
+			"ashlar.dev/ent", "ashlar.dev/platform", "ashlar.dev/services", "ashlar.dev/gateway", "ashlar.dev/allinone", "ashlar.dev/dev", "ashlar.dev/platformctl",
 		},
 		why: "imports run one way, cmd -> services -> platform -> ent, kernel -> gen: the kernel is infrastructure for any service",
 	},
@@ -43,7 +43,7 @@ var rules = []rule{
 	},
 	{
 		who: []string{"ashlar.dev/ent"}, never: append([]string{
-			"ashlar.dev/platform", "ashlar.dev/services", "ashlar.dev/gateway", "ashlar.dev/allinone", "ashlar.dev/platformctl",
+			"ashlar.dev/platform", "ashlar.dev/services", "ashlar.dev/gateway", "ashlar.dev/allinone", "ashlar.dev/dev", "ashlar.dev/platformctl",
 		}, core...),
 		why: "ent is what every database of a service shares, and knows none of them",
 	},
@@ -53,12 +53,12 @@ var rules = []rule{
 	},
 	{
 		who:   []string{"ashlar.dev/platform"},
-		never: []string{"ashlar.dev/services", "ashlar.dev/gateway", "ashlar.dev/allinone", "ashlar.dev/platformctl"},
+		never: []string{"ashlar.dev/services", "ashlar.dev/gateway", "ashlar.dev/allinone", "ashlar.dev/dev", "ashlar.dev/platformctl"},
 		why:   "the platform calls core services through their schemas, so that each can be replaced, stopped and released alone",
 	},
 	{
 		who:   []string{"ashlar.dev/services"},
-		never: []string{"ashlar.dev/gateway", "ashlar.dev/allinone", "ashlar.dev/platformctl"},
+		never: []string{"ashlar.dev/gateway", "ashlar.dev/platformctl"},
 		why:   "a service does not know who stands in front of it or who starts it",
 	},
 	{
@@ -75,8 +75,16 @@ var rules = []rule{
 		why:   "platformctl writes these constants, so it must build where they are not there yet; and the kernel knows no service by name",
 	},
 	{
-		who: []string{"ashlar.dev"}, unless: []string{"ashlar.dev/allinone", "ashlar.dev/e2e"}, notTests: true, never: []string{"ashlar.dev/allinone"},
+		who: []string{"ashlar.dev"}, unless: []string{"ashlar.dev/allinone", "ashlar.dev/dev"}, notTests: true, never: []string{"ashlar.dev/allinone"},
 		why: "all services in one process is for development and tests; nothing that is deployed may depend on it",
+	},
+	{
+		who: []string{"ashlar.dev/services"}, never: []string{"ashlar.dev/allinone"}, but: []string{"ashlar.dev/allinone/ashlartest"},
+		why: "tests of a service that want the whole platform take it from ashlartest, and do not put one together",
+	},
+	{
+		who: []string{"ashlar.dev"}, unless: []string{"ashlar.dev/dev"}, never: []string{"ashlar.dev/dev"},
+		why: "dev knows every module that this repository has; whoever imported it would depend on them all",
 	},
 	{
 		who: []string{"ashlar.dev"}, unless: []string{"ashlar.dev/…/cmd", "ashlar.dev/kernel/lifecycle/fxadapter"},

@@ -107,9 +107,6 @@ func (l *Loader) add(ctx context.Context, cfg Config, p manifest.Position, modul
 	return l.order(p, s.Components()), nil
 }
 
-// Services returns the services in the order of their names within that of their ranks.
-func (l *Loader) Services() []*service.Service { return l.services }
-
 // Start starts everything and returns when all is ready. When a part fails, or ctx ends, those that are starting are
 // given up, and what had started is stopped; see lifecycle.Group for the error.
 func (l *Loader) Start(ctx context.Context) error {

@@ -60,7 +60,7 @@ func TestTenServicesStartInARightOrder(t *testing.T) {
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			r := rand.New(rand.NewPCG(seed, 4)) //nolint:gosec // a test that can be repeated
+			r := rand.New(rand.NewPCG(seed, 4))
 			dependsOn := map[string][]string{}
 			var names, lines []string
 			for i := range 10 {

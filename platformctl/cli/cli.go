@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"ashlar.dev/platformctl/client"
+	"ashlar.dev/platformctl/curl"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/local"
 	"ashlar.dev/platformctl/modules"
@@ -24,9 +25,11 @@ const description = "Runs and operates an Ashlar platform."
 
 // commands are all commands, by group.
 type commands struct {
-	Local       local.Commands       `embed:""`
-	Scaffold    scaffold.Commands    `embed:""`
-	Signin      signin.Commands      `embed:""`
+	Local    local.Commands    `embed:""`
+	Scaffold scaffold.Commands `embed:""`
+	Signin   signin.Commands   `embed:""`
+	Curl     curl.Commands     `embed:""`
+
 	Services    services.Commands    `cmd:"" help:"See the services of a running platform; start, stop and restart those on this machine."`
 	Modules     modules.Commands     `cmd:"" help:"Check the manifests of modules in this repository."`
 	Permissions permissions.Commands `cmd:"" help:"Permissions that the modules of this repository declare, and constants for them."`

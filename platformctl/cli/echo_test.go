@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"strings"
 	"testing/fstest"
 	"time"
@@ -83,18 +84,19 @@ func echoFile() protoreflect.FileDescriptor {
 }
 
 // echo is the service.
-func echo() service.Module {
-	return service.Module{
-		Manifest: manifest.MustParse([]byte(echoManifest)), Migrations: echoMigrations,
-		New: func(*service.Host) (*service.Parts, error) {
-			return &service.Parts{Register: func(server *connect.Server) {
-				methods := echoFile().Services().Get(0).Methods()
-				for i := range methods.Len() {
-					server.Register(echoHandler(methods.Get(i)))
-				}
-			}}, nil
-		},
-	}
+type echo struct{}
+
+func (echo) Manifest() *manifest.Manifest { return manifest.MustParse([]byte(echoManifest)) }
+
+func (echo) Migrations() fs.FS { return echoMigrations }
+
+func (echo) Build(*service.Host) (*service.Parts, error) {
+	return &service.Parts{Register: func(server *connect.Server) {
+		methods := echoFile().Services().Get(0).Methods()
+		for i := range methods.Len() {
+			server.Register(echoHandler(methods.Get(i)))
+		}
+	}}, nil
 }
 
 func echoHandler(method protoreflect.MethodDescriptor) connect.Method {

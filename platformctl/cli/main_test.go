@@ -3,19 +3,25 @@ package cli_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	authv1 "ashlar.dev/gen/go/ashlar/auth/v1"
+	"ashlar.dev/gen/go/ashlar/auth/v1/authv1connect"
 	"ashlar.dev/platformctl/cli"
+	"ashlar.dev/platformctl/client"
 	"ashlar.dev/platformctl/profile"
 )
 
@@ -36,6 +42,7 @@ func TestMain(m *testing.M) {
 		"code":    code,
 		"scrub":   scrub,
 		"profile": editProfile,
+		"people":  people,
 	})
 }
 
@@ -93,6 +100,43 @@ func editProfile() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// people makes each name a person, with a profile of that name that is signed in and a file NAME.id: exec people bob
+func people() {
+	for _, name := range os.Args[1:] {
+		if err := newPerson(name); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
+func newPerson(name string) error {
+	const password = "correct horse battery staple" //nolint:gosec // of people who exist in a test
+	ctx := context.Background()
+	flags := client.Flags{Gateway: os.Getenv("GATEWAY")}
+	connection, err := flags.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	// The folder of the script, so that scripts have people of their own.
+	email := name + "@" + filepath.Base(os.Getenv("WORK")) + ".example.com"
+	auth := authv1connect.NewAuthServiceClient(connection.Anonymous())
+	signedUp, err := auth.SignUp(ctx, &authv1.SignUpRequest{Email: email, Password: password, DisplayName: name})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(name+".id", []byte(signedUp.GetUserId()), 0o600); err != nil {
+		return err
+	}
+	var said strings.Builder
+	arguments := []string{"login", "--profile", name, "--gateway", flags.Gateway, "--email", email, "--password-stdin"}
+	if code := cli.Run(ctx, arguments, strings.NewReader(password), &said, &said); code != 0 {
+		return errors.New(said.String())
+	}
+	return nil
 }
 
 // volatile is what is another one each time.

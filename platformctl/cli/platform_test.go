@@ -18,7 +18,6 @@ import (
 	"ashlar.dev/allinone"
 	"ashlar.dev/gateway"
 	"ashlar.dev/kernel/config"
-	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/workload"
 	"ashlar.dev/platform/service"
 )
@@ -30,11 +29,11 @@ const (
 
 // common is the platform that all scripts talk to: every service and the gateway, in this process.
 var common struct {
-	once    sync.Once
-	err     error
-	dir     string
-	address string
-	group   *lifecycle.Group
+	once     sync.Once
+	err      error
+	dir      string
+	address  string
+	platform *allinone.Platform
 }
 
 // sharedGateway returns the URL of its gateway; it starts when the first script asks.
@@ -78,25 +77,21 @@ func startShared() error {
 	cfg.Gateway.DependencyTimeout, cfg.Gateway.MigrationTimeout, cfg.Gateway.DrainTime = time.Minute, time.Minute, time.Millisecond
 	cfg.Gateway.MaxTimeout = time.Minute
 	cfg.Gateway.LogLevel, cfg.Gateway.LogFormat = slog.LevelInfo, "json"
-	platform, err := allinone.New(context.Background(), cfg, echo())
+	platform, err := allinone.New(context.Background(), cfg, echo{})
 	if err != nil {
 		return err
 	}
-	group, err := platform.With(lifecycle.Component{Name: "begin"}, lifecycle.Component{Name: "ready"})
-	if err != nil {
-		return err
-	}
-	if err := group.Start(context.Background()); err != nil {
+	if err := platform.Start(context.Background()); err != nil {
 		return fmt.Errorf("start the platform: %w", err)
 	}
-	common.group, common.address = group, platform.Gateway.Address()
+	common.platform, common.address = platform, platform.Gateway.Address()
 	return nil
 }
 
 func stopShared() error {
-	if common.group == nil {
+	if common.platform == nil {
 		return nil
 	}
 	defer func() { _ = os.RemoveAll(common.dir) }()
-	return common.group.Stop(context.Background())
+	return common.platform.Stop(context.Background())
 }

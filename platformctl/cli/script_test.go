@@ -14,7 +14,7 @@ import (
 //	exec code 6 COMMAND…   the command ends with that exit code
 //	exec scrub             copies its input without ids, times and widths of columns
 //	exec profile expire    the access token of the profile is about to expire; spoil: it is not taken any more
-//	people NAME…           makes each a person, and a profile that is signed in
+//	exec people NAME…      makes each a person, with a profile that is signed in and a file NAME.id
 func TestScripts(t *testing.T) {
 	gateway := sharedGateway(t)
 	testscript.Run(t, testscript.Params{

@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"net"
-	"net/http"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -15,11 +13,8 @@ import (
 	"ashlar.dev/platformctl/profile"
 )
 
-const (
-	dialTimeout = 10 * time.Second
-	// maxMessageBytes is what the gateway lets through.
-	maxMessageBytes = 4 << 20
-)
+// maxMessageBytes is what the gateway lets through.
+const maxMessageBytes = 4 << 20
 
 // Connection calls RPCs through a gateway. It is safe for concurrent use.
 type Connection struct {
@@ -27,23 +22,7 @@ type Connection struct {
 	profile *profile.Profile
 	tokens  source
 	timeout time.Duration
-	http    *http.Client
-}
-
-// newHTTPClient returns a client that speaks HTTP/2 also without TLS, which gRPC and streams need, and that follows no
-// redirect: a token is for the gateway only.
-func newHTTPClient() *http.Client {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(true)
-	return &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy:       http.ProxyFromEnvironment,
-			DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext,
-			Protocols:   protocols,
-		},
-	}
+	http    *httpClient
 }
 
 // Gateway is the URL of the gateway.
@@ -60,8 +39,8 @@ func (c *Connection) Organization(named string) string {
 	return c.profile.Organization
 }
 
-// Close ends the connection.
-func (c *Connection) Close() { c.http.CloseIdleConnections() }
+// Close ends the connection, and calls that are under way.
+func (c *Connection) Close() { c.http.close() }
 
 // Client returns a client for generated constructors, whose calls carry the token of whoever is signed in; where nobody
 // is, they fail with exit.NotSignedIn. A token that is about to expire, or that the platform does not take any more, is

@@ -102,7 +102,7 @@ func local(e *connect.Error) string {
 	case connect.CodeUnavailable:
 		return "the gateway does not answer: " + output.Clean(e.Message()) + "\n  Is the platform up? --gateway or ASHLAR_GATEWAY_URL says where it is."
 	case connect.CodeDeadlineExceeded:
-		return "there was no answer in time; --timeout gives it longer"
+		return "there was no answer in time\n  --timeout gives a call longer, up to what the service allows."
 	case connect.CodeCanceled:
 		return "interrupted"
 	default:
@@ -121,6 +121,8 @@ func hint(code connect.Code, d details) string {
 		return "Somebody who may can grant a role that has it: " + command
 	case slices.Contains([]string{"TOKEN_MISSING", "TOKEN_INVALID", "TOKEN_EXPIRED"}, reason):
 		return "Sign in: platformctl login"
+	case code == connect.CodeDeadlineExceeded:
+		return "--timeout gives a call longer, up to what the service allows."
 	case d.retry > 0:
 		return fmt.Sprintf("Try again in %s.", d.retry.Round(time.Millisecond))
 	default:

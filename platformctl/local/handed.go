@@ -11,7 +11,24 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"ashlar.dev/platformctl/workspace"
 )
+
+// Databases returns the names of the services of a workspace that have a database, each after those that it depends on.
+func Databases(w *workspace.Workspace) ([]string, error) {
+	list, err := programs(w)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, p := range list {
+		if p.database {
+			names = append(names, p.name)
+		}
+	}
+	return names, nil
+}
 
 // Script is the file with the environment that up wrote for a program in a home folder; it says so where there is none.
 func Script(home, program string) (string, error) {
@@ -34,7 +51,7 @@ func Command(ctx context.Context, home, bin, program string, args ...string) (*e
 	if err != nil {
 		return nil, err
 	}
-	folder, err := programsFolder(bin)
+	folder, err := ProgramsFolder(bin)
 	if err != nil {
 		return nil, err
 	}

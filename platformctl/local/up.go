@@ -151,7 +151,7 @@ func (r *session) run(ctx context.Context) error {
 
 // findPrograms returns the folder of the platform's programs. Those that are to be started must be there.
 func (r *session) findPrograms() (string, error) {
-	bin, err := programsFolder(r.Bin)
+	bin, err := ProgramsFolder(r.Bin)
 	if err != nil {
 		return "", err
 	}
@@ -163,8 +163,16 @@ func (r *session) findPrograms() (string, error) {
 	return bin, nil
 }
 
-// programsFolder is the folder of the platform's programs: the named one, or that of platformctl.
-func programsFolder(named string) (string, error) {
+// checkProgram makes sure that the program of a service is there.
+func checkProgram(service, path string) error {
+	if _, err := exec.LookPath(path); err != nil {
+		return fmt.Errorf("the program of the service %s is missing: %w; `./taskw build` builds it, --bin names another folder", service, err)
+	}
+	return nil
+}
+
+// ProgramsFolder is the folder of the platform's programs: the named one, or that of platformctl.
+func ProgramsFolder(named string) (string, error) {
 	if named != "" {
 		return filepath.Abs(named)
 	}
@@ -173,14 +181,6 @@ func programsFolder(named string) (string, error) {
 		return "", fmt.Errorf("find the platform's programs: %w; name their folder with --bin", err)
 	}
 	return filepath.Dir(self), nil
-}
-
-// checkProgram makes sure that the program of a service is there.
-func checkProgram(service, path string) error {
-	if _, err := exec.LookPath(path); err != nil {
-		return fmt.Errorf("the program of the service %s is missing: %w; `./taskw build` builds it, --bin names another folder", service, err)
-	}
-	return nil
 }
 
 // checkAddress finds out whether the gateway will be able to listen on an address.

@@ -16,13 +16,13 @@ import (
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/findings"
 	"ashlar.dev/platformctl/output"
-	"ashlar.dev/platformctl/repository"
+	"ashlar.dev/platformctl/workspace"
 )
 
 // Validate checks modules.
 type Validate struct {
-	repository.Location
-	output.Flag
+	Tree   workspace.Flag `embed:""`
+	Format output.Flag    `embed:""`
 
 	Paths []string `arg:"" help:"Manifests, schemas or folders whose faults are shown, as seen from here; all where none is named. The others are read all the same, because it takes all to see how they fit." name:"path" optional:""`
 }
@@ -37,11 +37,11 @@ func (*Validate) Help() string {
 
 // Run runs the command.
 func (c *Validate) Run(ctx context.Context, streams *output.Streams) error {
-	shown, err := c.shown()
+	repo, err := c.Tree.Repository()
 	if err != nil {
 		return err
 	}
-	repo, err := repository.Open(c.Root)
+	shown, err := c.shown(repo.Root)
 	if err != nil {
 		return err
 	}
@@ -55,11 +55,11 @@ func (c *Validate) Run(ctx context.Context, streams *output.Streams) error {
 	}
 	found = slices.DeleteFunc(found, func(f finding.Finding) bool { return !covers(shown, f.File) })
 	found.Sort()
-	return findings.Show(c.Flag, streams.Out, found, fmt.Sprintf("%d modules and their schemas are as they should be.", len(repo.Manifests)))
+	return findings.Show(c.Format, streams.Out, found, fmt.Sprintf("%d modules and their schemas are as they should be.", len(repo.Manifests)))
 }
 
 // shown returns the paths below the root whose faults are shown.
-func (c *Validate) shown() ([]string, error) {
+func (c *Validate) shown(root string) ([]string, error) {
 	var shown []string
 	for _, name := range c.Paths {
 		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
@@ -67,7 +67,7 @@ func (c *Validate) shown() ([]string, error) {
 		} else if err != nil {
 			return nil, err
 		}
-		below, err := relative(c.Root, name)
+		below, err := relative(root, name)
 		if err != nil {
 			return nil, err
 		}

@@ -55,11 +55,10 @@ func (f Flag) Show(out io.Writer, result Tabular) error {
 		if err != nil {
 			return err
 		}
-		var indented bytes.Buffer
-		if err := json.Indent(&indented, text, "", "  "); err != nil {
+		if text, err = indent(text); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(out, indented.String())
+		_, err = out.Write(append(text, '\n'))
 		return err
 	case "yaml":
 		text, err := encode(result)
@@ -98,7 +97,7 @@ func (m Message) MarshalJSON() ([]byte, error) {
 	if m.Message == nil {
 		return []byte("null"), nil
 	}
-	return marshal(m.Message)
+	return JSON(protojson.MarshalOptions{}, m.Message, false)
 }
 
 // Messages makes the messages of a list shown in protobuf's own JSON.
@@ -110,20 +109,55 @@ func Messages[M proto.Message](list []M) []Message {
 	return out
 }
 
-func marshal(m proto.Message) ([]byte, error) {
-	text, err := protojson.MarshalOptions{}.Marshal(m)
+// JSON returns a message in protobuf's own JSON, indented or on one line. What would move a terminal's cursor or change its
+// colors is escaped in it.
+func JSON(options protojson.MarshalOptions, m proto.Message, indented bool) ([]byte, error) {
+	text, err := options.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
 	// protojson puts spaces where it likes, so that nobody relies on them.
 	var compact bytes.Buffer
-	err = json.Compact(&compact, text)
-	return compact.Bytes(), err
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, err
+	}
+	if indented {
+		return indent(compact.Bytes())
+	}
+	return escape(compact.Bytes()), nil
+}
+
+func indent(text []byte) ([]byte, error) {
+	var indented bytes.Buffer
+	err := json.Indent(&indented, text, "", "  ")
+	return escape(indented.Bytes()), err
+}
+
+// escape escapes characters of JSON that are harmful to a terminal; outside of strings there are none.
+func escape(text []byte) []byte {
+	if !bytes.ContainsFunc(text, harmful) {
+		return text
+	}
+	var escaped bytes.Buffer
+	for _, r := range string(text) {
+		if harmful(r) {
+			fmt.Fprintf(&escaped, `\u%04x`, r)
+		} else {
+			escaped.WriteRune(r)
+		}
+	}
+	return escaped.Bytes()
+}
+
+// harmful tells whether a terminal may take a character for a command, or show what follows in another order. Controls
+// below the space are not among them: JSON has none in strings.
+func harmful(r rune) bool {
+	return r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }
 
 func encode(result Tabular) ([]byte, error) {
 	if m, ok := result.(proto.Message); ok && !reflect.ValueOf(m).IsNil() {
-		return marshal(m)
+		return JSON(protojson.MarshalOptions{}, m, false)
 	}
 	return json.Marshal(result)
 }
@@ -159,7 +193,7 @@ func Clean(text string) string {
 		switch {
 		case r == '\n' || r == '\t' || r == '\r':
 			return ' '
-		case r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
+		case r < ' ' || harmful(r):
 			return '\uFFFD'
 		}
 		return r

@@ -8,13 +8,13 @@ import (
 	"ashlar.dev/kernel/modulecheck"
 	"ashlar.dev/platformctl/findings"
 	"ashlar.dev/platformctl/output"
-	"ashlar.dev/platformctl/repository"
+	"ashlar.dev/platformctl/workspace"
 )
 
 // Check compares access rules with manifests.
 type Check struct {
-	repository.Location
-	output.Flag
+	Tree   workspace.Flag `embed:""`
+	Format output.Flag    `embed:""`
 }
 
 // Help is the long help.
@@ -25,7 +25,7 @@ func (*Check) Help() string {
 
 // Run runs the command.
 func (c *Check) Run(ctx context.Context, streams *output.Streams) error {
-	repo, err := repository.Open(c.Root)
+	repo, err := c.Tree.Repository()
 	if err != nil {
 		return err
 	}
@@ -38,5 +38,5 @@ func (c *Check) Run(ctx context.Context, streams *output.Streams) error {
 		found = slices.Concat(modulecheck.Rules(repo.Manifests, schemas), modulecheck.Declarations(repo.Manifests, schemas))
 	}
 	found.Sort()
-	return findings.Show(c.Flag, streams.Out, found, fmt.Sprintf("The access rules of all RPCs agree with the manifests of %d modules.", len(repo.Manifests)))
+	return findings.Show(c.Format, streams.Out, found, fmt.Sprintf("The access rules of all RPCs agree with the manifests of %d modules.", len(repo.Manifests)))
 }

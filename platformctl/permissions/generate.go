@@ -18,6 +18,7 @@ import (
 	"ashlar.dev/platformctl/findings"
 	"ashlar.dev/platformctl/output"
 	"ashlar.dev/platformctl/repository"
+	"ashlar.dev/platformctl/workspace"
 )
 
 // Where generated files are, below the root. They hold nothing else.
@@ -29,10 +30,10 @@ const (
 
 // Generate writes constants for permissions and roles.
 type Generate struct {
-	repository.Location
+	Tree workspace.Flag `embed:""`
 
 	Check    bool     `help:"Write nothing; fail where what is there differs from what would be written."`
-	Services []string `arg:""                                                                            help:"Services to write constants for; all of them where none is named, and then those of services that are gone are removed." name:"service" optional:""`
+	Services []string `arg:"" help:"Services to write constants for; all of them where none is named, and then those of services that are gone are removed." name:"service" optional:""`
 }
 
 // Help is the long help.
@@ -44,7 +45,7 @@ func (*Generate) Help() string {
 
 // Run runs the command.
 func (c *Generate) Run(streams *output.Streams) error {
-	repo, err := repository.Open(c.Root)
+	repo, err := c.Tree.Repository()
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (c *Generate) Run(streams *output.Streams) error {
 	if len(faults) > 0 {
 		return findings.Show(output.Flag{}, streams.Out, faults, "")
 	}
-	changes, err := compare(c.Root, files, len(c.Services) == 0)
+	changes, err := compare(repo.Root, files, len(c.Services) == 0)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func (c *Generate) Run(streams *output.Streams) error {
 		return report(streams.Out, changes)
 	}
 	for _, change := range changes {
-		if err := change.apply(c.Root); err != nil {
+		if err := change.apply(repo.Root); err != nil {
 			return err
 		}
 		fmt.Fprintf(streams.Err, "%s %s\n", change.verb(), change.file)
@@ -104,7 +105,7 @@ func render(all, modules []*manifest.Manifest) (files map[string]string, faults 
 			continue
 		}
 		if m.Name == indexName {
-			faults.Add(m.Place("name"), "a service of the name %s would take the place of %s/%s.ts: rename it", m.Name, tsFolder, indexName)
+			faults.Addf(m.Place("name"), "a service of the name %s would take the place of %s/%s.ts: rename it", m.Name, tsFolder, indexName)
 		}
 		permissions, roles, twice := constants(m)
 		faults = append(faults, twice...)
@@ -226,5 +227,5 @@ func report(out io.Writer, changes []change) error {
 			fmt.Fprintf(out, "%s: is missing\n", c.file)
 		}
 	}
-	return exit.With(exit.Invalid, errors.New("generated constants differ from module.yaml: run `platformctl permissions generate`, or ./taskw gen"))
+	return exit.With(exit.Pending, errors.New("generated constants differ from module.yaml: run `platformctl permissions generate`, or ./taskw gen"))
 }

@@ -7,13 +7,13 @@ import (
 	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/platformctl/findings"
 	"ashlar.dev/platformctl/output"
-	"ashlar.dev/platformctl/repository"
+	"ashlar.dev/platformctl/workspace"
 )
 
 // List lists permissions.
 type List struct {
-	repository.Location
-	output.Flag
+	Tree   workspace.Flag `embed:""`
+	Format output.Flag    `embed:""`
 
 	Module []string `help:"Only the permissions of this module; can be given several times." placeholder:"NAME"`
 }
@@ -33,10 +33,10 @@ type list []declared
 func (l list) Table() output.Table {
 	table := output.Table{Header: []string{"PERMISSION", "MODULE", "NEEDED BY", "DESCRIPTION"}, Empty: "No module declares a permission."}
 	for _, p := range l {
-		needed := make([]string, len(p.Procedures))
-		for i, procedure := range p.Procedures {
+		var needed []string
+		for _, procedure := range p.Procedures {
 			// A person knows the package by the module.
-			needed[i] = procedure[strings.LastIndexByte(procedure, '.')+1:]
+			needed = append(needed, procedure[strings.LastIndexByte(procedure, '.')+1:])
 		}
 		if p.CheckedBy == string(manifest.ByCode) {
 			needed = append(needed, "code")
@@ -48,7 +48,7 @@ func (l list) Table() output.Table {
 
 // Run runs the command.
 func (c *List) Run(ctx context.Context, streams *output.Streams) error {
-	repo, err := repository.Open(c.Root)
+	repo, err := c.Tree.Repository()
 	if err != nil {
 		return err
 	}
@@ -74,5 +74,5 @@ func (c *List) Run(ctx context.Context, streams *output.Streams) error {
 			permissions = append(permissions, declared{p.ID, p.Description, m.Name, string(checkedBy), append([]string{}, needed[p.ID]...)})
 		}
 	}
-	return c.Show(streams.Out, permissions)
+	return c.Format.Show(streams.Out, permissions)
 }

@@ -19,7 +19,7 @@ func constants(m *manifest.Manifest) (permissions, roles []constant, faults find
 	taken := map[string]string{"Permission": "the type of permissions", "Role": "the type of roles", "All": "the function All"}
 	take := func(name, value string, at finding.Place) {
 		if other, ok := taken[name]; ok {
-			faults.Add(at, "%s and %s would both be %s in code: rename one", value, other, name)
+			faults.Addf(at, "%s and %s would both be %s in code: rename one", value, other, name)
 		}
 		taken[name] = value
 	}

@@ -10,16 +10,15 @@ import (
 	"slices"
 	"strings"
 
+	// What schemas import from elsewhere is taken from the descriptors that are linked in.
+	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"github.com/bufbuild/protocompile"
 	"github.com/bufbuild/protocompile/protoutil"
 	"github.com/bufbuild/protocompile/reporter"
+	_ "google.golang.org/genproto/googleapis/rpc/errdetails" // likewise
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
-
-	// What schemas import from elsewhere is taken from the descriptors that are linked in.
-	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
-	_ "google.golang.org/genproto/googleapis/rpc/errdetails"
 
 	"ashlar.dev/kernel/finding"
 	"ashlar.dev/kernel/modulecheck"
@@ -64,7 +63,7 @@ func (r *Repository) Schemas(ctx context.Context) (schemas *modulecheck.Schemas,
 
 func note(faults *finding.List, fault reporter.ErrorWithPos) {
 	at := fault.GetPosition()
-	faults.Add(finding.Place{File: path.Join(protoFolder, at.Filename), Line: at.Line, Column: at.Col}, "%v", fault.Unwrap())
+	faults.Addf(finding.Place{File: path.Join(protoFolder, at.Filename), Line: at.Line, Column: at.Col}, "%v", fault.Unwrap())
 }
 
 // resolve finds a schema: ours, one that is linked in, or one that was exported.

@@ -165,6 +165,9 @@ func (d *Description) read(answer *kernelv1.GetManifestResponse) error {
 	if l := policy.GetRateLimit(); l != nil {
 		d.Gateway.Limit = fmt.Sprintf("%d requests per %s and caller, %d at once", l.GetRequests(), l.GetPer().AsDuration(), l.GetBurst())
 	}
+	if answer.GetDescriptors() == nil {
+		return errors.New("it has no schemas")
+	}
 	files, err := protodesc.NewFiles(answer.GetDescriptors())
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"ashlar.dev/platformctl/exit"
+	"ashlar.dev/platformctl/local"
 	"ashlar.dev/platformctl/output"
 )
 
@@ -94,13 +94,9 @@ func (t *TestLoad) Run(ctx context.Context, streams *output.Streams) error {
 
 // program returns the path of the program.
 func (t *TestLoad) program() (string, error) {
-	bin := t.Bin
-	if bin == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return "", fmt.Errorf("find %s: %w; name its folder with --bin", loaderName, err)
-		}
-		bin = filepath.Dir(self)
+	bin, err := local.ProgramsFolder(t.Bin)
+	if err != nil {
+		return "", err
 	}
 	path := filepath.Join(bin, loaderName)
 	if _, err := exec.LookPath(path); err != nil {

@@ -36,6 +36,16 @@ func (f Flag) Open() (*Workspace, error) {
 	return Open(root)
 }
 
+// Repository finds the repository and reads what it says about modules. Unlike Open, it hands out what is wrong with them
+// beside those that are right.
+func (f Flag) Repository() (*repository.Repository, error) {
+	root, err := Find(f.Root)
+	if err != nil {
+		return nil, err
+	}
+	return repository.Open(root)
+}
+
 // Workspace is a repository with services.
 type Workspace struct {
 	// Root is the absolute path of the repository's root.

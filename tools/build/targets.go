@@ -39,6 +39,10 @@ var targets = []target{
 	),
 	tool("protoexport", "."),
 	{
+		name: "bufplugin", module: "tools/bufplugin", sources: []string{"tools/bufplugin", "kernel", "gen/go", "gen/go.mod", "gen/go.sum"},
+		packages: []string{"."}, output: "buf-plugin-ashlar",
+	},
+	{
 		name: "entgo", module: "tools/entgo", sources: []string{"tools/entgo", "ent/pgserver"},
 		packages: []string{"."}, output: "ashlar-ent",
 	},

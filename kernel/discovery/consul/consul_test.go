@@ -3,6 +3,7 @@ package consul_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -526,6 +527,7 @@ func TestARegistrationOnItsWayIsNotCalledBack(t *testing.T) {
 func TestARegistrationThatIsNotAnswered(t *testing.T) {
 	arrived := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body) // only then the server sees that the other side has gone
 		close(arrived)
 		<-req.Context().Done()
 	}))

@@ -62,6 +62,7 @@ message Response {
   google.protobuf.Timestamp at = 1;
 }
 `,
+	"go.work": "go 1.26.0\n",
 	// No service, and none of our business.
 	"services/README.md": "Services.\n",
 }
