@@ -4,7 +4,7 @@
 # took. Tools and node_modules are taken from here, so everything is built but the new service.
 #
 #   tools/newservice.sh           the commands and the curl
-#   tools/newservice.sh --check   then also lint of what was written, its tests, and that no step left anything else
+#   tools/newservice.sh --check   then also lint of what was written, its tests, and that nothing else was changed
 set -Eeuo pipefail
 trap 'echo "newservice: line $LINENO failed: $BASH_COMMAND" >&2' ERR
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -116,10 +116,10 @@ if [ "$check" = --check ]; then
 		(cd "$module" && GOWORK=off go mod tidy -diff) || fail "$module is not tidy"
 	done
 	.bin/ashlar-ent diff --check services/orders services/procurement
-	.bin/platformctl modules validate
 	.bin/build golangci
 	.bin/golangci-lint run ./services/orders/... ./services/procurement/... ./dev/...
 	go test ./services/orders/... ./services/procurement/... ./dev/...
+	.bin/platformctl modules validate
 	left=$(git status --porcelain --untracked-files=all | grep -vE '^(\?\?| M) (services/(orders|procurement)/|proto/acme/|gen/|go\.work$|dev/)' || true)
 	[ -z "$left" ] || fail "something else was changed: $left"
 fi
