@@ -4,8 +4,9 @@
 # took. Tools and node_modules are taken from here, so everything is built but the new service.
 #
 #   tools/newservice.sh           the commands and the curl
-#   tools/newservice.sh --check   then also lint of what was written, its tests, and that no step left anything else
-set -euo pipefail
+#   tools/newservice.sh --check   then also lint of what was written, its tests, and that nothing else was changed
+set -Eeuo pipefail
+trap 'echo "newservice: line $LINENO failed: $BASH_COMMAND" >&2' ERR
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 check=${1-}
@@ -63,13 +64,17 @@ step() {
 
 echo "everything built, from here on:"
 ./taskw build TARGETS='consul services' >/dev/null
+# The program that task gen runs from its source is another than the one that was just built.
+go build ./platformctl/... ./gen/go/...
 began=$(now)
 step "new service" .bin/platformctl new service orders --resource order
 step gen ./taskw gen
-step up ./taskw up -- -d
+up() { ./taskw up -- -d >"$work/up"; }
+step up up
+cat "$work/up"
 
 from=$(now)
-gateway=$(sed -n 's/^ASHLAR_GATEWAY_ADDR=/http:\/\//p' "$ASHLAR_HOME/env/gateway")
+gateway=$(sed -nE 's/^ +Gateway +(http.*)$/\1/p' "$work/up")
 admin=$(call ashlar.auth.v1.AuthService/Login "$(jq -n --rawfile password "$ASHLAR_HOME/admin-password" \
 	'{email: "admin@example.com", password: $password | rtrimstr("\n")}')" | jq --raw-output --exit-status .tokens.accessToken)
 organization=$(call ashlar.identity.v1.OrganizationService/CreateOrganization '{"displayName": "Acme"}' --header "Authorization: Bearer $admin" |
@@ -111,10 +116,10 @@ if [ "$check" = --check ]; then
 		(cd "$module" && GOWORK=off go mod tidy -diff) || fail "$module is not tidy"
 	done
 	.bin/ashlar-ent diff --check services/orders services/procurement
-	.bin/platformctl modules validate
 	.bin/build golangci
 	.bin/golangci-lint run ./services/orders/... ./services/procurement/... ./dev/...
 	go test ./services/orders/... ./services/procurement/... ./dev/...
+	.bin/platformctl modules validate
 	left=$(git status --porcelain --untracked-files=all | grep -vE '^(\?\?| M) (services/(orders|procurement)/|proto/acme/|gen/|go\.work$|dev/)' || true)
 	[ -z "$left" ] || fail "something else was changed: $left"
 fi

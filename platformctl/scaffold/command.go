@@ -2,6 +2,7 @@ package scaffold
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -30,7 +31,7 @@ type ServiceCommand struct {
 	Name        string `arg:"" help:"Name of the service: lower-case letters and digits, such as orders."`
 	Resource    string `required:"" help:"What it manages, in the singular: order, purchase_order." placeholder:"RESOURCE"`
 	Plural      string `help:"The plural of the resource, where English makes it in a way of its own." placeholder:"PLURAL"`
-	Domain      string `help:"What the schema's package begins with: DOMAIN.NAME.v1." default:"acme" xor:"package" placeholder:"DOMAIN"`
+	Domain      string `help:"What the schema's package begins with: DOMAIN.NAME.v1; acme where not set." xor:"package" placeholder:"DOMAIN"`
 	Package     string `help:"The schema's package as a whole, instead of --domain." xor:"package" placeholder:"PACKAGE"`
 	Description string `help:"What the service is for, in one line." placeholder:"TEXT"`
 	Root        string `help:"Folder of the repository." default:"." placeholder:"DIR"`
@@ -51,7 +52,7 @@ func (c *ServiceCommand) Run(ctx context.Context, streams *output.Streams) error
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	n := newNames(*c, time.Now().UTC().Format("20060102150405"))
-	if c.Package == "" && !domainForm.MatchString(c.Domain) {
+	if c.Domain != "" && !domainForm.MatchString(c.Domain) {
 		return exit.With(exit.Usage, fmt.Errorf("--domain=%q: write a lower-case word, such as acme%s", c.Domain, suggest(c.Domain)))
 	}
 	if err := n.check(); err != nil {
@@ -78,7 +79,7 @@ func (c *ServiceCommand) Run(ctx context.Context, streams *output.Streams) error
 	}
 	if err := write(ctx, c.Root, []string{n.ProtoFolder(), n.ServiceFolder(), n.throughGateway()}, fresh, changed); err != nil {
 		if ctx.Err() != nil {
-			return exit.With(exit.Interrupted, fmt.Errorf("interrupted; nothing was written"))
+			return exit.With(exit.Interrupted, errors.New("interrupted; nothing was written"))
 		}
 		return err
 	}
@@ -95,9 +96,9 @@ func tell(out io.Writer, n names, fresh, changed files) {
 	}
 	fmt.Fprintf(out, `
 Next:
-  ./taskw gen                        generates the code of its schema and tables
-  go test ./%[1]s/... ./dev      runs its tests
-  ./taskw up                         runs it with the others; stop a running one first
+  ./taskw gen    generates the code of its schema and its tables
+  ./taskw up     runs it with the others; stop what runs first
+  go test ./%[1]s/... ./dev
 
 The gateway then serves %[2]s.%[3]sService to whoever holds the role %[4]s.editor or %[4]s.viewer
 in an organization. Where to go on: docs/new-service.md.

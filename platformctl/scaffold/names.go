@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"cmp"
 	"path"
 	"strings"
 
@@ -21,6 +22,9 @@ type names struct {
 	Version string
 }
 
+// defaultDomain is what schemas' packages begin with where nothing else is said.
+const defaultDomain = "acme"
+
 // newNames completes what was asked for with what follows from it.
 func newNames(request ServiceCommand, version string) names {
 	n := names{
@@ -31,7 +35,7 @@ func newNames(request ServiceCommand, version string) names {
 		n.Plural = pluralOf(n.Resource)
 	}
 	if n.ProtoPackage == "" {
-		n.ProtoPackage = request.Domain + "." + n.Service + ".v1"
+		n.ProtoPackage = cmp.Or(request.Domain, defaultDomain) + "." + n.Service + ".v1"
 	}
 	if n.Description == "" {
 		n.Description = "Manages " + n.WordsPlural()

@@ -99,7 +99,8 @@ func (n names) checkService() error {
 }
 
 func (n names) checkResource() error {
-	for flag, value := range map[string]string{"--resource": n.Resource, "--plural": n.Plural} {
+	for i, value := range []string{n.Resource, n.Plural} {
+		flag := []string{"--resource", "--plural"}[i]
 		switch {
 		case !resourceForm.MatchString(value):
 			return fmt.Errorf("%s=%q: write lower-case words of letters, with _ between them, such as order or purchase_order%s",

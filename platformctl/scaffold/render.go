@@ -14,7 +14,8 @@ import (
 	"ariga.io/atlas/sql/migrate"
 )
 
-// templates are the files of a new service. SERVICE, RESOURCE, PLURAL and VERSION in their paths stand for names.
+// templates are the files of a new service. SERVICE, RESOURCE, ENTITY, PLURAL and VERSION in their paths stand
+// for names; those of Go files have no underscores, which could mean something to Go.
 //
 //go:embed templates
 var templates embed.FS
@@ -26,7 +27,7 @@ type files map[string][]byte
 
 // render returns the schema and the service, complete but for go.mod and go.sum.
 func render(n names) (files, error) {
-	paths := strings.NewReplacer("SERVICE", n.Service, "RESOURCE", n.Resource, "PLURAL", joined(n.Plural), "VERSION", n.Version)
+	paths := strings.NewReplacer("SERVICE", n.Service, "RESOURCE", n.Resource, "ENTITY", n.EntPackage(), "PLURAL", joined(n.Plural), "VERSION", n.Version)
 	out := files{}
 	for from, to := range map[string]string{"proto": n.ProtoFolder(), "service": n.ServiceFolder(), "dev": "dev"} {
 		from := path.Join("templates", from)

@@ -7,6 +7,7 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"ashlar.dev/ent/database/dbtest"
@@ -136,6 +137,31 @@ func lists(t *testing.T, database config.Secret) {
 	}
 	_, err = as(w, "usr_bob").ListNotes(ctx, &notesv1.ListNotesRequest{OrganizationId: "org_acme", PageToken: first.GetNextPageToken()})
 	require.Equal(t, rpcerror.ReasonInvalidPageToken, rpcerror.Reason(err), "another caller")
+}
+
+// Long notes make short pages: an answer must not be larger than what callers accept.
+func TestListsOfLongNotes(t *testing.T) {
+	ctx, w := context.Background(), start(t, dbtest.SQLiteURL(t))
+	w.Allow("usr_ada", read, "org_acme")
+	w.Allow("usr_ada", write, "org_acme")
+	ada := as(w, "usr_ada")
+	const many = 30
+	for range many {
+		create(t, ada, "Long", strings.Repeat("\x01ä ", 6_666))
+	}
+	req, seen, pages := &notesv1.ListNotesRequest{OrganizationId: "org_acme"}, map[string]bool{}, 0
+	for done := false; !done; pages++ {
+		res, err := ada.ListNotes(ctx, req)
+		require.NoError(t, err)
+		require.Less(t, proto.Size(res), 600<<10)
+		for _, note := range res.GetNotes() {
+			seen[note.GetId()] = true
+		}
+		req.PageToken = res.GetNextPageToken()
+		done = req.GetPageToken() == ""
+	}
+	require.Len(t, seen, many)
+	require.Equal(t, 1+many*6_666*4/(512<<10), pages)
 }
 
 func TestWhoIsRefused(t *testing.T) { dbtest.EachURL(t, refusals) }

@@ -19,7 +19,7 @@ const (
 	reasonTooManyShares      = "TOO_MANY_SHARES"
 	reasonUserNotFound       = "USER_NOT_FOUND"
 	reasonAccessChanged      = "ACCESS_CHANGED"
-	reasonResumeTokenExpired = "RESUME_TOKEN_EXPIRED"
+	reasonResumeTokenExpired = "RESUME_TOKEN_EXPIRED" //nolint:gosec // the name of a reason, no token
 	reasonInvalidResumeToken = "INVALID_RESUME_TOKEN"
 )
 
