@@ -43,7 +43,7 @@ func Rules(manifests []*manifest.Manifest, schemas *Schemas) finding.List {
 	}
 	for _, service := range schemas.services() {
 		name := string(service.FullName())
-		if slices.Contains(manifest.Infrastructure(), name) || slices.ContainsFunc(manifests, lists(name)) {
+		if slices.Contains(noModules(), name) || slices.ContainsFunc(manifests, lists(name)) {
 			continue
 		}
 		at := schemas.place(service)
@@ -149,4 +149,10 @@ func All(manifests []*manifest.Manifest, schemas *Schemas) finding.List {
 	found := slices.Concat(Manifests(manifests), Rules(manifests, schemas), Declarations(manifests, schemas))
 	found.Sort()
 	return found
+}
+
+// noModules are the RPC services that no manifest lists: those of every service, and the one by which a platform that
+// runs on this machine takes orders, which is on no network.
+func noModules() []string {
+	return append(manifest.Infrastructure(), "ashlar.local.v1.SupervisorService")
 }
