@@ -120,7 +120,6 @@ if [ "$check" = --check ]; then
 	.bin/golangci-lint run ./services/orders/... ./services/procurement/... ./dev/...
 	go test ./services/orders/... ./services/procurement/... ./dev/...
 	./taskw proto:lint
-	.bin/platformctl modules validate
 	left=$(git status --porcelain --untracked-files=all | grep -vE '^(\?\?| M) (services/(orders|procurement)/|proto/acme/|gen/|go\.work$|dev/)' || true)
 	[ -z "$left" ] || fail "something else was changed: $left"
 fi
