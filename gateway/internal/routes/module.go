@@ -48,7 +48,11 @@ func NewModule(service string, response *kernelv1.GetManifestResponse) (*Module,
 	if manifest.GetName() != service {
 		return nil, fmt.Errorf("the manifest is of %q", manifest.GetName())
 	}
-	files, err := protodesc.NewFiles(response.GetDescriptors())
+	descriptors := response.GetDescriptors()
+	if descriptors == nil {
+		descriptors = &descriptorpb.FileDescriptorSet{} // protodesc takes no nil, and anybody could send it
+	}
+	files, err := protodesc.NewFiles(descriptors)
 	if err != nil {
 		return nil, fmt.Errorf("descriptors: %w", err)
 	}
@@ -69,7 +73,7 @@ func NewModule(service string, response *kernelv1.GetManifestResponse) (*Module,
 	if err := m.addAliases(manifest.GetGateway().GetAliases()); err != nil {
 		return nil, err
 	}
-	if err := m.describe(response.GetDescriptors()); err != nil {
+	if err := m.describe(descriptors); err != nil {
 		return nil, fmt.Errorf("descriptors: %w", err)
 	}
 	return m, nil
