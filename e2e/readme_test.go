@@ -24,23 +24,32 @@ type block struct {
 // is, and the folder where the platform keeps its files.
 func walk(t testing.TB, gateway, home string) []block {
 	t.Helper()
+	blocks := section(t, "A walk")
+	replaced := strings.NewReplacer(readmeGateway, gateway, readmeHome, home+"/")
+	for i := range blocks {
+		blocks[i].text = replaced.Replace(blocks[i].text)
+	}
+	return blocks
+}
+
+// section returns the fenced blocks of a section of the README.
+func section(t testing.TB, title string) []block {
+	t.Helper()
 	content, err := os.ReadFile(filepath.Join(root, "README.md"))
 	require.NoError(t, err)
-	_, section, found := strings.Cut(string(content), "\n## A walk\n")
-	require.True(t, found, "the README has no section `## A walk`")
-	section, _, _ = strings.Cut(section, "\n## ")
-
-	replaced := strings.NewReplacer(readmeGateway, gateway, readmeHome, home+"/")
+	_, text, found := strings.Cut(string(content), "\n## "+title+"\n")
+	require.True(t, found, "the README has no section `## %s`", title)
+	text, _, _ = strings.Cut(text, "\n## ")
 	var blocks []block
 	for {
-		_, rest, found := strings.Cut(section, "\n```")
+		_, rest, found := strings.Cut(text, "\n```")
 		if !found {
 			break
 		}
-		head, text, _ := strings.Cut(rest, "\n")
-		text, section, found = strings.Cut(text, "\n```")
+		head, inside, _ := strings.Cut(rest, "\n")
+		inside, text, found = strings.Cut(inside, "\n```")
 		require.True(t, found, "a block of the README does not end")
-		blocks = append(blocks, block{language: head, text: replaced.Replace(text) + "\n"})
+		blocks = append(blocks, block{language: head, text: inside + "\n"})
 	}
 	require.NotEmpty(t, blocks)
 	return blocks
