@@ -20,7 +20,7 @@ import (
 )
 
 // services are the platform's own, as Consul names them.
-var services = []string{"audit", "auth", "authz", "gateway", "identity"}
+var services = []string{"audit", "auth", "authz", "gateway", "identity", "notes"}
 
 const adminEmail = "admin@ashlar.dev"
 

@@ -145,7 +145,7 @@ func TestRestartUnderLoad(t *testing.T) {
 	}
 	before := p.services(t)
 	calls, failures := load(t, p, admin, reads, func() {
-		said := p.platformctl(t, "services", "restart", "auth", "identity", "authz", "audit").stderr.String()
+		said := p.platformctl(t, "services", "restart", "auth", "identity", "authz", "audit", "notes").stderr.String()
 		assert.Regexp(t, `(?s)authz +ready at .*identity +ready at .*auth +ready at `, said, "those first that others depend on")
 		t.Logf("restart said:\n%s", said)
 	})
@@ -153,13 +153,13 @@ func TestRestartUnderLoad(t *testing.T) {
 	assert.Empty(t, failures)
 	assert.Greater(t, calls, 20)
 	after := p.services(t)
-	for _, name := range []string{"auth", "identity", "authz", "audit"} {
+	for _, name := range []string{"auth", "identity", "authz", "audit", "notes"} {
 		require.Len(t, after[name].Instances, 1, name)
 		assert.NotEqual(t, before[name].Instances[0].ID, after[name].Instances[0].ID)
 	}
 
 	// What one needs goes down after it, and comes back with it.
-	said := p.platformctl(t, "services", "down", "identity", "auth").stderr.String()
+	said := p.platformctl(t, "services", "down", "identity", "auth", "notes").stderr.String()
 	assert.Regexp(t, `(?s)auth +stopped in .*identity +stopped in `, said)
 	assert.Equal(t, "down", p.services(t)["identity"].State)
 	a := speeches[0].send(t, reads[1].from(p, admin))
@@ -177,6 +177,7 @@ func TestRestartUnderLoad(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^(\w+) +stopped in`).FindAllStringSubmatch(last, -1) {
 		order = append(order, m[1])
 	}
+	// notes was not started again.
 	assert.Equal(t, []string{"gateway", "auth", "identity", "authz", "audit", "consul"}, order)
 }
 

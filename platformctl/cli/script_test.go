@@ -44,6 +44,11 @@ func TestScripts(t *testing.T) {
 			}
 			// The programs of this test are in the first folder of the path.
 			env.Setenv("ASHLAR_BIN", filepath.SplitList(env.Getenv("PATH"))[0])
+			root, err := filepath.Abs("../..")
+			if err != nil {
+				return err
+			}
+			env.Setenv("ASHLAR_ROOT", root)
 			env.Setenv("GATEWAY", gateway)
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Setenv("ADMIN_PASSWORD", adminPassword)

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"slices"
 	"strings"
@@ -42,14 +43,14 @@ type flags struct {
 }
 
 // services returns the names of those that are meant.
-func (f *flags) services() ([]string, error) {
+func (f *flags) services(streams *output.Streams) ([]string, error) {
 	w, err := f.Workspace.Open()
 	if err != nil {
 		return nil, err
 	}
 	known := w.Names()
 	if len(f.Services) == 0 {
-		return known, nil
+		return f.started(streams, known)
 	}
 	for _, name := range f.Services {
 		if !slices.Contains(known, name) {
@@ -59,9 +60,33 @@ func (f *flags) services() ([]string, error) {
 	return f.Services, nil
 }
 
+// started returns those that were started before, and says of the others that they were not: they have no database yet.
+func (f *flags) started(streams *output.Streams, known []string) ([]string, error) {
+	var names []string
+	var never error
+	for _, name := range known {
+		_, err := local.Script(f.Home, name)
+		switch {
+		case err == nil:
+			names = append(names, name)
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		default:
+			never = errors.Join(never, err)
+		}
+	}
+	if len(names) == 0 {
+		return nil, never
+	}
+	if never != nil {
+		fmt.Fprintln(streams.Err, never)
+	}
+	return names, nil
+}
+
 // ask runs `db` with some arguments in the program of each service, one after the other, and returns what each says.
 func (f *flags) ask(ctx context.Context, streams *output.Streams, doing string, args ...string) (states, error) {
-	names, err := f.services()
+	names, err := f.services(streams)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func TestValidate(t *testing.T) {
 		},
 		"a circle": {
 			tree.PeopleService, "version: 1.2.3", "version: 1.2.3\ndependsOn: [notes]",
-			[]string{`services/people/module.yaml:3:13: modules depend on each other in a circle: notes -> people -> notes`},
+			[]string{`services/notes/module.yaml:5:13: modules depend on each other in a circle: notes -> people -> notes`},
 		},
 		"an RPC without a rule": {
 			tree.NotesSchema, `    option (ashlar.options.v1.access) = {permission: "people.person.read"};`, "",

@@ -32,7 +32,8 @@ func (*Validate) Help() string {
 	return "It reads services/*/module.yaml and compiles proto/, without a network. It finds: what a manifest may not say; " +
 		"dependencies on modules or versions that are not there, and in a circle; roles of permissions that nobody declares; " +
 		"RPC services that no manifest lists, or no schema defines; RPCs without an access rule, or with one that names an " +
-		"undeclared permission or a field that holds no organization; permissions that no RPC needs."
+		"undeclared permission or a field that holds no organization; permissions that no RPC needs." +
+		"\n\n  platformctl modules validate"
 }
 
 // Run runs the command.

@@ -20,7 +20,8 @@ type Check struct {
 // Help is the long help.
 func (*Check) Help() string {
 	return "Each RPC must have an access rule, each permission in a rule must be declared in a module.yaml, and each declared " +
-		"permission must be needed by an RPC, unless it says `checkedBy: code`. `platformctl modules validate` checks this and more."
+		"permission must be needed by an RPC, unless it says `checkedBy: code`. `platformctl modules validate` checks this and more." +
+		"\n\n  platformctl permissions check"
 }
 
 // Run runs the command.

@@ -40,7 +40,8 @@ type Generate struct {
 func (*Generate) Help() string {
 	return "From services/*/module.yaml it writes a Go package for each service (" + goFolder + "/<service>perms) and a " +
 		"TypeScript file (" + tsFolder + "/<service>.ts), with a constant for each permission and role. The same manifests " +
-		"always give the same files. `task gen` runs it for all services, `go generate ./services/NAME` for one."
+		"always give the same files. `task gen` runs it for all services, `go generate ./services/NAME` for one." +
+		"\n\n  platformctl permissions generate notes"
 }
 
 // Run runs the command.

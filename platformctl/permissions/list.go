@@ -46,6 +46,13 @@ func (l list) Table() output.Table {
 	return table
 }
 
+// Help implements kong.HelpProvider.
+func (*List) Help() string {
+	return `Example:
+
+  platformctl permissions list -o json`
+}
+
 // Run runs the command.
 func (c *List) Run(ctx context.Context, streams *output.Streams) error {
 	repo, err := c.Tree.Repository()

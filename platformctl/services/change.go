@@ -25,7 +25,9 @@ func (*Up) Help() string {
 they are ready; where one does not get ready, what was started is stopped again.
 
 Where none runs, one is started in the background with these services, those that they depend on, those that every
-service needs, and the gateway. Only then do the flags that say how count, beside --home.`
+service needs, and the gateway. Only then do the flags that say how count, beside --home.
+
+  platformctl services up notes`
 }
 
 // Run implements the command.
@@ -50,7 +52,9 @@ type Down struct {
 // Help implements kong.HelpProvider.
 func (*Down) Help() string {
 	return `Each service drains and stops before those that it depends on, and stays down until ` + "`platformctl services up`" + `. The platform
-goes on; ` + "`platformctl down`" + ` stops all of it.`
+goes on; ` + "`platformctl down`" + ` stops all of it.
+
+  platformctl services down notes`
 }
 
 // Run implements the command.
@@ -70,7 +74,9 @@ type Restart struct {
 // Help implements kong.HelpProvider.
 func (*Restart) Help() string {
 	return `One service after the other: the new process is ready before the old one drains, so that no call fails. Where the new one does
-not get ready, the old one stays. Only the gateway is stopped first, because its address can have one owner.`
+not get ready, the old one stays. Only the gateway is stopped first, because its address can have one owner.
+
+  platformctl services restart identity authz`
 }
 
 // Run implements the command.

@@ -34,7 +34,9 @@ type Describe struct {
 // Help implements kong.HelpProvider.
 func (*Describe) Help() string {
 	return `The service itself is asked, by an RPC that only services of the platform may call. So this takes the cluster key: that of
-the home folder, or the one that --cluster-key-file names.`
+the home folder, or the one that --cluster-key-file names.
+
+  platformctl services describe identity`
 }
 
 // Description is what a service says of itself, and where it runs. Names in JSON stay.

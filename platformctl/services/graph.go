@@ -33,6 +33,13 @@ type node struct {
 // edge is a dependency, with the versions that will do; "" means any.
 type edge struct{ name, versions string }
 
+// Help implements kong.HelpProvider.
+func (*Graph) Help() string {
+	return `Example:
+
+  platformctl services graph --format mermaid`
+}
+
 // Run implements the command.
 func (g *Graph) Run(ctx context.Context, streams *output.Streams) error {
 	read := g.repository

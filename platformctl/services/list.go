@@ -23,6 +23,13 @@ type List struct {
 	Instances bool `help:"One line for each instance, with the reason where it is not healthy."`
 }
 
+// Help implements kong.HelpProvider.
+func (*List) Help() string {
+	return `Example:
+
+  platformctl services list --instances`
+}
+
 // Run implements the command.
 func (l *List) Run(ctx context.Context, streams *output.Streams) error {
 	p, err := l.open(ctx)

@@ -35,7 +35,9 @@ type TestLoad struct {
 func (*TestLoad) Help() string {
 	return `The services are loaded as they were built last (./taskw build), each on a new database of its own, without Consul, and are
 stopped again. BEGUN and READY are when a service began and was ready, BUSY what its own parts took; the rest of the time
-it waited for others. Services of the same rank have no order between them.`
+it waited for others. Services of the same rank have no order between them.
+
+  platformctl services test-load notes`
 }
 
 // Load is what became of services that were loaded in one process. Times are in milliseconds. Names in JSON stay.

@@ -22,6 +22,13 @@ type Wait struct {
 	Timeout time.Duration `help:"How long to wait." default:"60s"`
 }
 
+// Help implements kong.HelpProvider.
+func (*Wait) Help() string {
+	return `Example:
+
+  platformctl services wait auth notes --timeout 30s`
+}
+
 // Run implements the command. It waits for the platform, too, if that is not there yet.
 func (w *Wait) Run(ctx context.Context, streams *output.Streams) error {
 	timeout, cancel := context.WithTimeout(ctx, w.Timeout)
