@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,7 +16,7 @@ func TestTheCommandsOfTheReadme(t *testing.T) {
 	agent := consultest.Start(t)
 	platformctl := built(t, "platformctl")
 	s := newSettings(t)
-	env := environ("ASHLAR_HOME="+s.home, "ASHLAR_GATEWAY_ADDR="+s.gateway, "CONSUL_HTTP_ADDR="+agent.Addr, "ASHLAR_CONFIG_HOME="+t.TempDir())
+	env := environ("ASHLAR_HOME="+s.home, "ASHLAR_GATEWAY_ADDR="+s.gateway, "CONSUL_HTTP_ADDR="+agent.Addr, "ASHLAR_CONFIG_HOME="+filepath.Join(t.TempDir(), "config"))
 	t.Cleanup(func() { run(t, stopWithin, env, platformctl, "down") })
 
 	blocks := section(t, "The command line")
