@@ -56,9 +56,6 @@ func (h *Notes) WatchNotes(ctx context.Context, req *notesv1.WatchNotesRequest, 
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-h.draining:
-			return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable,
-				"this instance stops: open the stream again with the last resume_token")
 		case <-feed.Woken:
 		case <-beat.C:
 			if err := w.checkAccess(ctx); err != nil {
