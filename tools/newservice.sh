@@ -47,7 +47,11 @@ cd "$clone"
 export ASHLAR_ADMIN_EMAIL=admin@example.com
 unset ASHLAR_CONSUL_ADDR CONSUL_HTTP_ADDR ASHLAR_ADMIN_PASSWORD
 export ASHLAR_GATEWAY_ADDR=127.0.0.1:0 # any free port
-call() { curl --silent --show-error --max-time 20 --header 'Content-Type: application/json' "${@:3}" --data "$2" "$gateway/$1"; }
+# call RPC BODY [TOKEN]: neither a password nor a token is an argument of a program, which everybody on the machine can read.
+call() {
+	curl --silent --show-error --max-time 20 --header 'Content-Type: application/json' \
+		--header @<(if [ -n "${3-}" ]; then printf 'Authorization: Bearer %s\n' "$3"; fi) --data @- "$gateway/$1" < <(printf %s "$2")
+}
 
 now() { date +%s%N; }
 began=$(now)
@@ -77,27 +81,27 @@ from=$(now)
 gateway=$(sed -nE 's/^ +Gateway +(http.*)$/\1/p' "$work/up")
 admin=$(call ashlar.auth.v1.AuthService/Login "$(jq -n --rawfile password "$ASHLAR_HOME/admin-password" \
 	'{email: "admin@example.com", password: $password | rtrimstr("\n")}')" | jq --raw-output --exit-status .tokens.accessToken)
-organization=$(call ashlar.identity.v1.OrganizationService/CreateOrganization '{"displayName": "Acme"}' --header "Authorization: Bearer $admin" |
+organization=$(call ashlar.identity.v1.OrganizationService/CreateOrganization '{"displayName": "Acme"}' "$admin" |
 	jq --raw-output --exit-status .organization.id)
 bob='{"email": "bob@example.com", "password": "correct horse battery staple", "displayName": "Bob"}'
 call ashlar.auth.v1.AuthService/SignUp "$bob" >/dev/null
 bob=$(call ashlar.auth.v1.AuthService/Login "$(jq 'del(.displayName)' <<<"$bob")" | jq --raw-output --exit-status .tokens.accessToken)
-user=$(call ashlar.auth.v1.AuthService/WhoAmI '{}' --header "Authorization: Bearer $bob" | jq --raw-output --exit-status .userId)
+user=$(call ashlar.auth.v1.AuthService/WhoAmI '{}' "$bob" | jq --raw-output --exit-status .userId)
 
 order=$(jq -n --arg organization "$organization" '{organizationId: $organization, displayName: "Ten stones"}')
-refused=$(call acme.orders.v1.OrderService/CreateOrder "$order" --header "Authorization: Bearer $bob")
+refused=$(call acme.orders.v1.OrderService/CreateOrder "$order" "$bob")
 jq --exit-status '.code == "permission_denied"' <<<"$refused" >/dev/null || fail "Bob was not refused: $refused"
 call ashlar.authz.v1.GrantService/GrantRole "$(jq -n --arg user "$user" --arg organization "$organization" \
-	'{userId: $user, role: "orders.editor", organizationId: $organization}')" --header "Authorization: Bearer $admin" |
+	'{userId: $user, role: "orders.editor", organizationId: $organization}')" "$admin" |
 	jq --exit-status .grant.id >/dev/null || fail "the role could not be granted"
-created=$(call acme.orders.v1.OrderService/CreateOrder "$order" --header "Authorization: Bearer $bob")
+created=$(call acme.orders.v1.OrderService/CreateOrder "$order" "$bob")
 id=$(jq --raw-output --exit-status .order.id <<<"$created") || fail "Bob could not create an order: $created"
 report+=$(printf '%-12s %5d ms' "curl" $((($(now) - from) / 1000000)))$'\n'
 total=$((($(now) - began) / 1000000))
 
 # Events arrive within moments, not at once.
 for _ in $(seq 100); do
-	events=$(call ashlar.audit.v1.AuditService/QueryEvents "$(jq -n --arg id "$id" '{resource: $id}')" --header "Authorization: Bearer $admin")
+	events=$(call ashlar.audit.v1.AuditService/QueryEvents "$(jq -n --arg id "$id" '{resource: $id}')" "$admin")
 	if jq --exit-status --arg user "$user" '.events[]? | select(.action == "order.create" and .actor.id == $user)' <<<"$events" >/dev/null; then
 		recorded=yes
 		break

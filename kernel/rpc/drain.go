@@ -35,7 +35,8 @@ func (d drain) intercept(next connect.ServerFunc) connect.ServerFunc {
 		defer cancel(nil)
 		defer context.AfterFunc(d.begun, func() { cancel(errDraining) })()
 		err := next(ctx, spec, stream)
-		if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errDraining) {
+		// Whatever the error: what the end of the context interrupts, such as a query, calls it as it likes.
+		if err != nil && errors.Is(context.Cause(ctx), errDraining) {
 			return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable,
 				"this instance is going away: call again", rpcerror.Cause(err))
 		}

@@ -42,8 +42,6 @@ type Host struct {
 	Clients *rpc.Clients
 	// Decider tells what people may do beside what the access rules of RPCs ask for.
 	Decider access.Decider
-	// Draining is closed when the service stops: streams end then, so that their callers go on with another instance.
-	Draining <-chan struct{}
 	// Key is the cluster key, from which secrets of the service's own can be derived.
 	Key workload.ClusterKey
 }

@@ -51,7 +51,6 @@ type Service struct {
 	server     *rpc.Server
 	ops        *Ops
 	components []lifecycle.Component
-	draining   chan struct{}
 	// fail reports that the service cannot go on.
 	fail func(component string, err error)
 }
@@ -60,7 +59,7 @@ type Service struct {
 func New(ctx context.Context, cfg Config, module Module, env *Environment, t *telemetry.Telemetry, fail func(string, error)) (*Service, error) {
 	s := &Service{
 		cfg: cfg, module: module, env: env, fail: fail, manifest: module.Manifest(), instance: InstanceID(cfg, module.Manifest().Name),
-		status: health.NewStatus(), telemetry: t, log: t.Log, draining: make(chan struct{}),
+		status: health.NewStatus(), telemetry: t, log: t.Log,
 	}
 	if err := s.build(ctx); err != nil {
 		if s.db != nil {
@@ -96,7 +95,7 @@ func (s *Service) build(context.Context) error {
 
 	s.parts, err = s.module.Build(&Host{
 		Manifest: s.manifest, Log: s.log, Metrics: s.telemetry.Metrics, Database: s.db,
-		Trail: record, Clients: clients, Decider: s.policy, Draining: s.draining, Key: s.env.Key,
+		Trail: record, Clients: clients, Decider: s.policy, Key: s.env.Key,
 	})
 	if err != nil {
 		return err
@@ -230,7 +229,6 @@ func (s *Service) serve(ctx context.Context) error {
 }
 
 func (s *Service) shutdown(ctx context.Context) error {
-	close(s.draining)
 	if s.env.Hub != nil {
 		s.env.Hub.Remove(s.Name())
 	}

@@ -34,15 +34,16 @@ var taken = map[string][]string{
 		"allinone", "ashlar", "ashlarctl", "audit", "auth", "authz", "consul", "dev", "e2e", "ent", "gateway", "gen", "identity",
 		"kernel", "platform", "platformctl", "scaffold", "services", "tools",
 	},
+	"is a program that the repository keeps in .bin": {"buf", "build", "proto", "protoexport", "task"},
 	"says nothing about what is in it": {
 		"base", "common", "helper", "helpers", "lib", "misc", "shared", "util", "utils",
 	},
 	"means something to the go command": {"cmd", "internal", "main", "testdata", "vendor"},
 	"names a package that the service itself imports": {
-		"api", "config", "connect", "context", "dbtest", "embed", "fieldmaskpb", "fs", "fx", "fxadapter", "manifest",
+		"api", "config", "connect", "context", "database", "dbtest", "embed", "fieldmaskpb", "fs", "fx", "fxadapter", "manifest",
 		"migrations", "require", "rpcerror", "schema", "service", "servicetest", "store", "strings", "sync", "testing",
 	},
-	"names something in the service's own tests": {"as", "lists", "life", "read", "refusals", "start", "update", "write", "parsed", "module"},
+	"names something in the service's own code or tests": {"as", "cfg", "lists", "life", "read", "refusals", "start", "update", "write", "parsed", "module"},
 }
 
 // takenResources are what no resource can be, by why.
@@ -56,7 +57,7 @@ var takenResources = map[string][]string{
 	},
 	"names a package or a variable of the code that handles it": {
 		"after", "api", "audit", "authn", "authv", "changed", "changes", "connect", "context", "created", "database", "ent", "errors",
-		"fmt", "found", "id", "ids", "limit", "next", "page", "reflect", "res", "row", "rpcerror", "sql", "store", "strings", "sync", "time",
+		"fmt", "found", "id", "ids", "limit", "next", "optional", "page", "reflect", "res", "row", "rpcerror", "sql", "store", "strings", "sync", "time",
 		"trail", "translate", "update", "version",
 	},
 	"is what everything belongs to: its id is in each request already": {"organization"},
@@ -69,6 +70,9 @@ var initialisms = []string{
 	"lhs", "mac", "mb", "qps", "ram", "rhs", "rpc", "rtp", "sip", "sla", "smtp", "sql", "ssh", "sso", "tcp", "tls", "ts", "ttl", "udp",
 	"ui", "gid", "uid", "uri", "url", "utf", "uuid", "vm", "xml", "xmpp", "xsrf", "xss", "db", "amqp",
 }
+
+// hidden are elements of packages that the go command hides, or passes over, where they are folders.
+var hidden = []string{"internal", "testdata", "vendor"}
 
 // foreign are the first elements of packages that belong to others.
 var foreign = []string{"ashlar", "buf", "google", "grpc"}
@@ -129,16 +133,19 @@ func (n names) checkResource() error {
 }
 
 func (n names) checkPackage() error {
-	first, _, _ := strings.Cut(n.ProtoPackage, ".")
+	elements := strings.Split(n.ProtoPackage, ".")
 	switch {
 	case !packageForm.MatchString(n.ProtoPackage):
 		return fmt.Errorf("--package=%q: write lower-case words with dots between them and a version at the end, such as acme.%s.v1",
 			n.ProtoPackage, n.Service)
 	case len(n.ProtoPackage) > maxPackage:
 		return fmt.Errorf("--package=%q has %d characters, more than %d: find a shorter one", n.ProtoPackage, len(n.ProtoPackage), maxPackage)
-	case slices.Contains(foreign, first):
+	case slices.Contains(foreign, elements[0]):
 		return fmt.Errorf("--package=%q: packages that begin with %s belong to others: begin with your team's or company's name, such as acme",
-			n.ProtoPackage, first)
+			n.ProtoPackage, elements[0])
+	case slices.ContainsFunc(elements, func(element string) bool { return slices.Contains(hidden, element) }):
+		return fmt.Errorf("--package=%q: its elements become folders of Go code, where %s mean something to the go command: find other words",
+			n.ProtoPackage, strings.Join(hidden, ", "))
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"text/template"
 
 	"ariga.io/atlas/sql/migrate"
+
+	"ashlar.dev/platformctl/exit"
 )
 
 // templates are the files of a new service. SERVICE, RESOURCE, ENTITY, PLURAL and VERSION in their paths stand
@@ -36,7 +38,11 @@ func render(n names) (files, error) {
 				return err
 			}
 			below := strings.TrimSuffix(strings.TrimPrefix(name, from+"/"), templateSuffix)
-			out[path.Join(to, paths.Replace(below))], err = renderFile(name, n)
+			file := path.Join(to, paths.Replace(below))
+			if _, taken := out[file]; taken {
+				return exit.With(exit.Usage, fmt.Errorf("two files would be %s: find another --resource or --plural", file))
+			}
+			out[file], err = renderFile(name, n)
 			return err
 		})
 		if err != nil {

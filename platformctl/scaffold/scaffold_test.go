@@ -154,6 +154,14 @@ func TestRefusals(t *testing.T) {
 		"a bad domain":         {[]string{"orders", "--resource", "order", "--domain", "Acme"}, exit.Usage, "did you mean acme?"},
 		"the platform's":       {[]string{"orders", "--resource", "order", "--domain", "ashlar"}, exit.Usage, "belong to others"},
 		"package and domain":   {[]string{"orders", "--resource", "order", "--domain", "x", "--package", "acme.orders.v1"}, exit.Usage, "can't be used together"},
+		"a program in .bin":    {[]string{"buf", "--resource", "order"}, exit.Usage, "is a program that the repository keeps in .bin"},
+		"a shadowed import":    {[]string{"database", "--resource", "order"}, exit.Usage, "itself imports"},
+		"a parameter":          {[]string{"cfg", "--resource", "order"}, exit.Usage, "own code or tests"},
+		"a function":           {[]string{"orders", "--resource", "optional"}, exit.Usage, "the code that handles it"},
+		"an internal package":  {[]string{"orders", "--resource", "order", "--package", "acme.internal.orders.v1"}, exit.Usage, "mean something to the go command"},
+		"a vendored package":   {[]string{"orders", "--resource", "order", "--domain", "vendor"}, exit.Usage, "mean something to the go command"},
+		"a schema twice":       {[]string{"orders", "--resource", "outbox"}, exit.Usage, "two files would be services/orders/ent/schema/outbox.go: find another"},
+		"a handler twice":      {[]string{"orders", "--resource", "mistake", "--plural", "errors"}, exit.Usage, "two files would be services/orders/internal/api/errors.go"},
 		"two lines":            {[]string{"orders", "--resource", "order", "--description", "a\nb"}, exit.Usage, "one line"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -36,7 +36,7 @@ func (module) Migrations() fs.FS { return migrations.FS }
 func (module) Build(host *service.Host) (*service.Parts, error) {
 	changes := feed.New(host.Log)
 	s := store.New(host.Database, host.Trail, changes.Wake)
-	notes := api.NewNotes(s, api.NewPeople(host.Clients), host.Decider, changes, host.Draining)
+	notes := api.NewNotes(s, api.NewPeople(host.Clients), host.Decider, changes)
 	return &service.Parts{
 		Register:   func(server *connect.Server) { notesv1connect.RegisterNoteServiceHandler(server, notes) },
 		Components: []lifecycle.Component{changes.Component(s)},

@@ -10,6 +10,7 @@ import (
 
 	"ashlar.dev/ent/database/dbtest"
 	notesv1 "ashlar.dev/gen/go/acme/notes/v1"
+	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/platform/servicetest"
@@ -87,6 +88,17 @@ func sharing(t *testing.T, database config.Secret) {
 		require.Equal(t, "NOTE_NOT_YOURS", rpcerror.Reason(err), name)
 	}
 
+	// What was tried is on the record.
+	for _, action := range []string{"note.update", "note.delete", "note.share", "note.unshare"} {
+		event := w.AwaitEvent(func(e *auditv1.Event) bool {
+			return e.GetAction() == action && e.GetOutcome() == auditv1.Outcome_OUTCOME_DENIED
+		})
+		require.Equal(t, "NOTE_NOT_YOURS", event.GetReason())
+		require.Equal(t, "usr_bob", event.GetActor().GetId())
+		require.Equal(t, note, event.GetResource())
+		require.Equal(t, "org_acme", event.GetOrganizationId())
+	}
+
 	// Who sees all also changes all.
 	_, err = boss.ShareNote(ctx, share)
 	require.NoError(t, err)
@@ -103,7 +115,9 @@ func sharing(t *testing.T, database config.Secret) {
 		_, err = ada.UnshareNote(ctx, &notesv1.UnshareNoteRequest{OrganizationId: "org_acme", NoteId: note, UserId: "usr_bob"})
 		require.NoError(t, err)
 	}
-	w.AwaitEvent(servicetest.Action("note.unshare"))
+	w.AwaitEvent(func(e *auditv1.Event) bool {
+		return e.GetAction() == "note.unshare" && e.GetOutcome() == auditv1.Outcome_OUTCOME_SUCCESS
+	})
 	_, err = bob.GetNote(ctx, get)
 	require.Equal(t, connect.CodeNotFound, connect.CodeOf(err))
 

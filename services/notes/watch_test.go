@@ -2,8 +2,10 @@ package notes_test
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect/v2"
 	"github.com/stretchr/testify/require"
@@ -128,6 +130,39 @@ func resuming(t *testing.T, database config.Secret) {
 	require.NoError(t, err)
 	_, err = stream.Receive()
 	require.Equal(t, "RESUME_TOKEN_EXPIRED", rpcerror.Reason(err), "of 1970")
+
+	// A token says up to when all was told, not when it was made: else one that is renewed would never expire, while
+	// what it reaches back to is forgotten.
+	filter := []string{"changes", "org_acme", "usr_ada", "false"}
+	toldAt := func(stream notesv1connect.NoteServiceWatchNotesClientStream) (string, time.Time) {
+		res, err := stream.Receive()
+		require.NoError(t, err)
+		keys, err := page.Parse(res.GetResumeToken(), 2, filter...)
+		require.NoError(t, err)
+		seconds, err := strconv.ParseInt(keys[1], 10, 64)
+		require.NoError(t, err)
+		return event(res), time.Unix(seconds, 0)
+	}
+	old := time.Now().Add(-6 * 24 * time.Hour).Truncate(time.Second)
+	listening, stop := context.WithCancel(ctx)
+	defer stop()
+	stream, err = ada.WatchNotes(listening, &notesv1.WatchNotesRequest{
+		OrganizationId: "org_acme", ResumeToken: page.Token([]string{"0", strconv.FormatInt(old.Unix(), 10)}, filter...),
+	})
+	require.NoError(t, err)
+	for range 1 + 1 + len(want) { // the opening, what was kept, and the many
+		what, told := toldAt(stream)
+		require.Equal(t, old, told, what)
+	}
+	// The next change may be seen in the same look as the last of them, but the one after it is not.
+	told := old
+	for range 100 {
+		create(t, ada, "Later", "")
+		if _, told = toldAt(stream); told != old {
+			break
+		}
+	}
+	require.WithinDuration(t, time.Now(), told, time.Minute)
 
 	// Who sees all begins anew.
 	w.Allow("usr_ada", manage, "org_acme")

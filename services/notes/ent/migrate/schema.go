@@ -29,6 +29,11 @@ var (
 				Columns: []*schema.Column{ChangesColumns[1], ChangesColumns[0]},
 			},
 			{
+				Name:    "change_organization_id_user_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{ChangesColumns[1], ChangesColumns[3], ChangesColumns[0]},
+			},
+			{
 				Name:    "change_created_at",
 				Unique:  false,
 				Columns: []*schema.Column{ChangesColumns[4]},

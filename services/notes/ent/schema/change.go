@@ -28,6 +28,8 @@ func (Change) Fields() []ent.Field {
 func (Change) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("organization_id", "id"),
+		// For a watcher, who must not read again and again what is about others.
+		index.Fields("organization_id", "user_id", "id"),
 		// For forgetting old ones.
 		index.Fields("created_at"),
 	}

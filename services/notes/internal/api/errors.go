@@ -14,7 +14,7 @@ import (
 // Reasons that notes gives beside those of the platform.
 const (
 	reasonNoteNotFound       = "NOTE_NOT_FOUND"
-	reasonNoteNotYours       = "NOTE_NOT_YOURS"
+	reasonNoteNotYours       = store.ReasonNotYours
 	reasonNoteChanged        = "NOTE_CHANGED"
 	reasonTooManyShares      = "TOO_MANY_SHARES"
 	reasonUserNotFound       = "USER_NOT_FOUND"

@@ -16,17 +16,15 @@ import (
 
 // Notes implements acme.notes.v1.NoteService.
 type Notes struct {
-	store    *store.Store
-	people   *People
-	decider  access.Decider
-	feed     *feed.Feed
-	draining <-chan struct{}
+	store   *store.Store
+	people  *People
+	decider access.Decider
+	feed    *feed.Feed
 }
 
-// NewNotes returns the handler over a store. feed is told of the store's changes; draining is closed when streams are to
-// end.
-func NewNotes(s *store.Store, people *People, decider access.Decider, f *feed.Feed, draining <-chan struct{}) *Notes {
-	return &Notes{store: s, people: people, decider: decider, feed: f, draining: draining}
+// NewNotes returns the handler over a store. feed is told of the store's changes.
+func NewNotes(s *store.Store, people *People, decider access.Decider, f *feed.Feed) *Notes {
+	return &Notes{store: s, people: people, decider: decider, feed: f}
 }
 
 // CreateNote implements acme.notes.v1.NoteService.

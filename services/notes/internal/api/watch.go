@@ -27,6 +27,8 @@ type watch struct {
 	stream  notesv1connect.NoteServiceWatchNotesServerStream
 	viewer  store.Viewer
 	through int64 // the last change that was looked at
+	// complete is a time up to which all there is to tell was told.
+	complete time.Time
 }
 
 // WatchNotes implements acme.notes.v1.NoteService. A watcher reads the store's changes at its own pace; the feed only
@@ -40,7 +42,7 @@ func (h *Notes) WatchNotes(ctx context.Context, req *notesv1.WatchNotesRequest, 
 	feed := h.feed.Watch(req.GetOrganizationId())
 	defer feed.Close()
 	w := &watch{h: h, stream: stream, viewer: viewer}
-	if w.through, err = h.begin(ctx, viewer, req.GetResumeToken()); err != nil {
+	if w.through, w.complete, err = h.begin(ctx, viewer, req.GetResumeToken()); err != nil {
 		return err
 	}
 	beat := time.NewTicker(heartbeat)
@@ -56,9 +58,6 @@ func (h *Notes) WatchNotes(ctx context.Context, req *notesv1.WatchNotesRequest, 
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-h.draining:
-			return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable,
-				"this instance stops: open the stream again with the last resume_token")
 		case <-feed.Woken:
 		case <-beat.C:
 			if err := w.checkAccess(ctx); err != nil {
@@ -71,20 +70,27 @@ func (h *Notes) WatchNotes(ctx context.Context, req *notesv1.WatchNotesRequest, 
 	}
 }
 
-// begin returns the change after which a stream begins.
-func (h *Notes) begin(ctx context.Context, viewer store.Viewer, token string) (int64, error) {
-	if token == "" {
-		return h.store.LastChange(ctx, viewer.OrganizationID)
+// begin returns the change after which a stream begins, and a time before which there is nothing to tell.
+func (h *Notes) begin(ctx context.Context, viewer store.Viewer, token string) (int64, time.Time, error) {
+	if token != "" {
+		return parseResumeToken(viewer, token)
 	}
-	return parseResumeToken(viewer, token)
+	now := time.Now()
+	last, err := h.store.LastChange(ctx, viewer.OrganizationID)
+	return last, now, err
 }
 
 // catchUp sends what is new.
 func (w *watch) catchUp(ctx context.Context) error {
 	for {
+		asked := time.Now()
 		changes, through, err := w.h.store.Changes(ctx, w.viewer, w.through, watchAtOnce)
-		if err != nil || through == w.through {
+		if err != nil {
 			return err
+		}
+		if through == w.through {
+			w.complete = asked
+			return nil
 		}
 		if len(changes) > 0 {
 			// The access rule was asked when the stream began, which may be long ago.
@@ -111,7 +117,7 @@ func message(change store.Change) *notesv1.WatchNotesResponse {
 
 // tell sends a message with where the stream is.
 func (w *watch) tell(res *notesv1.WatchNotesResponse) error {
-	res.ResumeToken = resumeToken(w.viewer, w.through)
+	res.ResumeToken = resumeToken(w.viewer, w.through, w.complete)
 	return w.stream.Send(res)
 }
 

@@ -6,7 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"slices"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -27,8 +27,10 @@ const (
 
 // Source is where changes are kept.
 type Source interface {
-	// LastChanges returns the id of the newest change of each organization that has one.
-	LastChanges(ctx context.Context, organizationIDs []string) (map[string]int64, error)
+	// LastChange returns the id of an organization's newest change; 0 where there is none.
+	LastChange(ctx context.Context, organizationID string) (int64, error)
+	// NewerChanges returns the id of the newest change of each organization that has one after that which was seen.
+	NewerChanges(ctx context.Context, seen map[string]int64) (map[string]int64, error)
 	// Forget removes old changes.
 	Forget(ctx context.Context) error
 }
@@ -40,8 +42,8 @@ type Feed struct {
 	mu       sync.Mutex
 	watchers map[string]map[*Watch]struct{}
 
-	stop context.CancelFunc
-	done chan struct{}
+	stop    context.CancelFunc
+	running sync.WaitGroup
 }
 
 // Watch is one watcher of an organization.
@@ -56,7 +58,7 @@ type Watch struct {
 
 // New returns a feed. Until its component has started, it knows of changes of this instance only.
 func New(log *slog.Logger) *Feed {
-	return &Feed{log: log, watchers: map[string]map[*Watch]struct{}{}, done: make(chan struct{})}
+	return &Feed{log: log, watchers: map[string]map[*Watch]struct{}{}}
 }
 
 // Watch begins to watch an organization, until Close.
@@ -101,66 +103,102 @@ func (f *Feed) Component(source Source) lifecycle.Component {
 		Start: func(context.Context) error {
 			var ctx context.Context
 			ctx, f.stop = context.WithCancel(context.Background())
-			go f.run(ctx, source)
+			f.running.Go(func() { f.look(ctx, source) })
+			f.running.Go(func() { f.forget(ctx, source) })
 			return nil
 		},
 		Stop: func(context.Context) error {
 			f.stop()
-			<-f.done
+			f.running.Wait()
 			return nil
 		},
 	}
 }
 
-func (f *Feed) run(ctx context.Context, source Source) {
-	defer close(f.done)
-	poll, forget := time.NewTicker(pollEvery), time.NewTicker(forgetEvery)
-	defer poll.Stop()
-	defer forget.Stop()
+// look looks for changes until ctx ends.
+func (f *Feed) look(ctx context.Context, source Source) {
+	every := time.NewTicker(pollEvery)
+	defer every.Stop()
 	seen := map[string]int64{}
 	for {
-		var err error
 		select {
 		case <-ctx.Done():
 			return
-		case <-poll.C:
-			seen, err = f.poll(ctx, source, seen)
-		case <-forget.C:
-			limited, cancel := context.WithTimeout(ctx, forgetTimeout)
-			err = source.Forget(limited)
-			cancel()
+		case <-every.C:
 		}
-		if err != nil && ctx.Err() == nil {
-			// Watchers look by themselves now and then, and old changes do no harm: the next time will do.
+		if err := f.poll(ctx, source, seen); err != nil && ctx.Err() == nil {
+			// Watchers look by themselves now and then: the next time will do.
 			f.log.WarnContext(ctx, "cannot look for changes of notes", "error", err)
 		}
 	}
 }
 
-// poll wakes the watchers of each organization whose newest change is another than the one that was seen, and returns
-// those that it has seen now.
-func (f *Feed) poll(ctx context.Context, source Source, seen map[string]int64) (map[string]int64, error) {
+// poll wakes the watchers of each organization that has a change after the one that was seen, or that was not looked at
+// yet, and notes in seen what it has seen. What fails leaves the rest for the next time.
+func (f *Feed) poll(ctx context.Context, source Source, seen map[string]int64) error {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	now := make(map[string]int64, len(seen))
-	for organizations := range slices.Chunk(f.organizations(), pollAtOnce) {
-		last, err := source.LastChanges(ctx, organizations)
+	known, unknown := f.organizations(seen)
+	for _, some := range known {
+		newer, err := source.NewerChanges(ctx, some)
 		if err != nil {
-			return seen, err
+			return err
 		}
-		for _, organization := range organizations {
-			// What is watched only since the last time may have changed in between.
-			if before, known := seen[organization]; !known || before != last[organization] {
-				f.Wake(organization)
-			}
-			now[organization] = last[organization]
+		for organization, last := range newer {
+			seen[organization] = last
+			f.Wake(organization)
 		}
 	}
-	return now, nil
+	for _, organization := range unknown {
+		last, err := source.LastChange(ctx, organization)
+		if err != nil {
+			return err
+		}
+		seen[organization] = last
+		// It may have changed between the watcher's own look and this one.
+		f.Wake(organization)
+	}
+	return nil
 }
 
-func (f *Feed) organizations() []string {
+// organizations returns what is watched: what was seen of those that were looked at, in parts of pollAtOnce, and the
+// others. It removes from seen what is watched no more.
+func (f *Feed) organizations(seen map[string]int64) (known []map[string]int64, unknown []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Collect(maps.Keys(f.watchers))
+	maps.DeleteFunc(seen, func(organization string, _ int64) bool { return f.watchers[organization] == nil })
+	for organization := range f.watchers {
+		last, looked := seen[organization]
+		if !looked {
+			unknown = append(unknown, organization)
+			continue
+		}
+		if len(known) == 0 || len(known[len(known)-1]) == pollAtOnce {
+			known = append(known, map[string]int64{})
+		}
+		known[len(known)-1][organization] = last
+	}
+	return known, unknown
+}
+
+// forget removes what is old now and then until ctx ends. It can take long, and so must not hold up look.
+func (f *Feed) forget(ctx context.Context, source Source) {
+	// Not all instances at once.
+	next := time.NewTimer(rand.N(forgetEvery)) //nolint:gosec // jitter, no secret
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+		}
+		next.Reset(forgetEvery)
+		limited, cancel := context.WithTimeout(ctx, forgetTimeout)
+		err := source.Forget(limited)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			// Old changes do no harm: the next time will do.
+			f.log.WarnContext(ctx, "cannot remove old changes of notes", "error", err)
+		}
+	}
 }

@@ -19,26 +19,38 @@ type changes struct {
 	mu        sync.Mutex
 	last      map[string]int64
 	fails     error
-	asked     []string
+	looks     int      // how often it was asked what is newer
+	asked     []string // of whom the newest was asked
 	forgotten int
 }
 
-func (c *changes) LastChanges(_ context.Context, organizationIDs []string) (map[string]int64, error) {
+func (c *changes) LastChange(_ context.Context, organizationID string) (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.asked = append(c.asked, organizationIDs...)
-	last := map[string]int64{}
-	for _, organization := range organizationIDs {
-		last[organization] = c.last[organization]
-	}
-	return last, c.fails
+	c.asked = append(c.asked, organizationID)
+	return c.last[organizationID], c.fails
 }
 
-func (c *changes) Forget(context.Context) error {
+func (c *changes) NewerChanges(_ context.Context, seen map[string]int64) (map[string]int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.looks++
+	newer := map[string]int64{}
+	for organization, last := range seen {
+		if c.last[organization] > last {
+			newer[organization] = c.last[organization]
+		}
+	}
+	return newer, c.fails
+}
+
+// Forget takes as long as it may.
+func (c *changes) Forget(ctx context.Context) error {
+	c.mu.Lock()
 	c.forgotten++
-	return nil
+	c.mu.Unlock()
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 func (c *changes) change(organization string, fails error) {
@@ -90,15 +102,26 @@ func TestFeed(t *testing.T) {
 		require.True(t, woken(acme))
 		require.True(t, woken(other))
 
+		// While old changes are removed, which takes long, watchers are woken.
+		require.ElementsMatch(t, []string{"org_acme", "org_other"}, source.asked, "the newest is asked for once")
+		for source.forgotten == 0 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		source.change("org_acme", nil)
+		time.Sleep(time.Second)
+		require.True(t, woken(acme))
+
 		// Nobody watches: nobody is asked about.
 		acme.Close()
 		other.Close()
-		source.mu.Lock()
-		source.asked = nil
-		source.mu.Unlock()
-		time.Sleep(11 * time.Minute)
+		time.Sleep(time.Second)
 		synctest.Wait()
-		require.Empty(t, source.asked)
-		require.Equal(t, 1, source.forgotten)
+		looks, asked, forgotten := source.looks, len(source.asked), source.forgotten
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		require.Equal(t, looks, source.looks)
+		require.Len(t, source.asked, asked)
+		require.Equal(t, forgotten+1, source.forgotten)
 	})
 }

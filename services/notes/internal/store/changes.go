@@ -5,11 +5,13 @@ import (
 	"time"
 
 	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
 
 	"ashlar.dev/ent/mixin"
 	"ashlar.dev/services/notes/ent"
 	"ashlar.dev/services/notes/ent/change"
 	"ashlar.dev/services/notes/ent/note"
+	"ashlar.dev/services/notes/ent/predicate"
 )
 
 // changesLock is the first half of the advisory locks that announcements take on PostgreSQL; the organization is the
@@ -45,17 +47,28 @@ func (s *Store) announce(ctx context.Context, tx *ent.Tx, organizationID, noteID
 
 // LastChange returns the id of an organization's newest change; 0 where there is none.
 func (s *Store) LastChange(ctx context.Context, organizationID string) (int64, error) {
-	last, err := s.LastChanges(ctx, []string{organizationID})
-	return last[organizationID], err
+	last, err := s.client.Change.Query().Where(change.OrganizationID(organizationID)).Order(change.ByID(sql.OrderDesc())).FirstID(ctx)
+	if ent.IsNotFound(err) {
+		return 0, nil
+	}
+	return last, err
 }
 
-// LastChanges returns the id of the newest change of each organization that has one.
-func (s *Store) LastChanges(ctx context.Context, organizationIDs []string) (map[string]int64, error) {
+// NewerChanges returns the id of the newest change of each organization that has one after that which was seen. What it
+// reads is what is newer, however much is kept.
+func (s *Store) NewerChanges(ctx context.Context, seen map[string]int64) (map[string]int64, error) {
+	if len(seen) == 0 {
+		return nil, nil //nolint:nilnil // of nothing there is nothing newer
+	}
+	newer := make([]predicate.Change, 0, len(seen))
+	for organizationID, last := range seen {
+		newer = append(newer, change.And(change.OrganizationID(organizationID), change.IDGT(last)))
+	}
 	var rows []struct {
 		OrganizationID string `json:"organization_id"`
 		Max            int64  `json:"max"`
 	}
-	err := s.client.Change.Query().Where(change.OrganizationIDIn(organizationIDs...)).
+	err := s.client.Change.Query().Where(change.Or(newer...)).
 		GroupBy(change.FieldOrganizationID).Aggregate(ent.Max(change.FieldID)).Scan(ctx, &rows)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,15 @@ import (
 
 const noteKind id.Kind = "note"
 
+// Actions on the record.
+const (
+	actionCreate  = "note.create"
+	actionUpdate  = "note.update"
+	actionDelete  = "note.delete"
+	actionShare   = "note.share"
+	actionUnshare = "note.unshare"
+)
+
 // NewNote is what a note is made from.
 type NewNote struct {
 	OrganizationID, OwnerID, Title, Body string
@@ -31,7 +40,7 @@ func (s *Store) CreateNote(ctx context.Context, n NewNote) (*ent.Note, error) {
 		if err := s.announce(ctx, tx, n.OrganizationID, created.ID, everybody); err != nil {
 			return err
 		}
-		return s.trail.Append(ctx, tx, audit.Change{Action: "note.create", Resource: created.ID, Organization: n.OrganizationID})
+		return s.trail.Append(ctx, tx, audit.Change{Action: actionCreate, Resource: created.ID, Organization: n.OrganizationID})
 	})
 	if ent.IsConstraintError(err) && n.RequestKey != "" {
 		return s.noteByRequest(ctx, n.RequestKey)
@@ -87,15 +96,15 @@ func (s *Store) UpdateNote(ctx context.Context, v Viewer, noteID string, version
 		if err := s.announce(ctx, tx, v.OrganizationID, noteID, everybody); err != nil {
 			return err
 		}
-		return s.trail.Append(ctx, tx, audit.Change{Action: "note.update", Resource: noteID, Organization: v.OrganizationID})
+		return s.trail.Append(ctx, tx, audit.Change{Action: actionUpdate, Resource: noteID, Organization: v.OrganizationID})
 	})
-	return changed, err
+	return changed, s.refused(ctx, actionUpdate, v, noteID, err)
 }
 
 // DeleteNote removes a note, and its shares with it. Where version is not zero and not the present one it fails with
 // ErrChanged.
 func (s *Store) DeleteNote(ctx context.Context, v Viewer, noteID string, version int64) error {
-	return s.change(ctx, v.OrganizationID, func(tx *ent.Tx) error {
+	err := s.change(ctx, v.OrganizationID, func(tx *ent.Tx) error {
 		found, err := s.own(ctx, tx, v, noteID)
 		if err != nil {
 			return err
@@ -118,6 +127,7 @@ func (s *Store) DeleteNote(ctx context.Context, v Viewer, noteID string, version
 		if err := s.announce(ctx, tx, v.OrganizationID, noteID, told...); err != nil {
 			return err
 		}
-		return s.trail.Append(ctx, tx, audit.Change{Action: "note.delete", Resource: noteID, Organization: v.OrganizationID})
+		return s.trail.Append(ctx, tx, audit.Change{Action: actionDelete, Resource: noteID, Organization: v.OrganizationID})
 	})
+	return s.refused(ctx, actionDelete, v, noteID, err)
 }

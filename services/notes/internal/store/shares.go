@@ -41,14 +41,14 @@ func (s *Store) Share(ctx context.Context, v Viewer, noteID, userID string) (*en
 		if err != nil {
 			return err
 		}
-		return s.recordSharing(ctx, tx, "note.share", v, noteID, userID)
+		return s.recordSharing(ctx, tx, actionShare, v, noteID, userID)
 	})
-	return shared, err
+	return shared, s.refused(ctx, actionShare, v, noteID, err)
 }
 
 // Unshare undoes Share; with whom the note is not shared stays so.
 func (s *Store) Unshare(ctx context.Context, v Viewer, noteID, userID string) error {
-	return s.change(ctx, v.OrganizationID, func(tx *ent.Tx) error {
+	err := s.change(ctx, v.OrganizationID, func(tx *ent.Tx) error {
 		if _, err := s.own(ctx, tx, v, noteID); err != nil {
 			return err
 		}
@@ -60,8 +60,9 @@ func (s *Store) Unshare(ctx context.Context, v Viewer, noteID, userID string) er
 			audit.MarkRecorded(ctx)
 			return nil
 		}
-		return s.recordSharing(ctx, tx, "note.unshare", v, noteID, userID)
+		return s.recordSharing(ctx, tx, actionUnshare, v, noteID, userID)
 	})
+	return s.refused(ctx, actionUnshare, v, noteID, err)
 }
 
 // recordSharing tells the person, and puts on the record, that a note can be seen, or not any more.

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"ashlar.dev/ent/database"
+	"ashlar.dev/kernel/audit"
 	"ashlar.dev/platform/trail"
 	"ashlar.dev/services/notes/ent"
 )
@@ -18,6 +19,9 @@ var (
 	ErrChanged       = errors.New("the note has changed meanwhile")
 	ErrTooManyShares = errors.New("the note is shared with as many people as it can be")
 )
+
+// ReasonNotYours is the reason that callers are given for ErrNotYours, and that the record has.
+const ReasonNotYours = "NOTE_NOT_YOURS"
 
 // Store is safe for concurrent use.
 type Store struct {
@@ -40,6 +44,15 @@ func (s *Store) change(ctx context.Context, organizationID string, run func(*ent
 		s.changed(organizationID)
 	}
 	return translate(err)
+}
+
+// refused puts on the record that the viewer tried to change a note that is only shared with them, if that is the error.
+// It is called after the transaction, which is undone.
+func (s *Store) refused(ctx context.Context, action string, v Viewer, noteID string, err error) error {
+	if errors.Is(err, ErrNotYours) {
+		s.trail.Refused(ctx, audit.Change{Action: action, Resource: noteID, Organization: v.OrganizationID}, ReasonNotYours)
+	}
+	return err
 }
 
 // translate turns what ent says into what the store says.

@@ -150,7 +150,9 @@ type NoteServiceClient interface {
 	// wait for its first message, then list; when the stream breaks, open it again with the last resume_token. A change
 	// may be told more than once, and what is told is the note as it is then. The stream ends with permission_denied once
 	// the caller may not read notes any more, with aborted (ACCESS_CHANGED) when the caller begins or ceases to see
-	// everybody's notes: list again; and with unavailable when it is to be resumed with another instance.
+	// everybody's notes: list again; with unavailable when it is to be resumed with another instance; and with
+	// unauthenticated (TOKEN_EXPIRED) when the caller's access token expires: refresh it, and open the stream again with the
+	// last resume_token.
 	WatchNotes(context.Context, *v1.WatchNotesRequest) (NoteServiceWatchNotesClientStream, error)
 }
 
@@ -206,7 +208,9 @@ type NoteServiceHandler interface {
 	// wait for its first message, then list; when the stream breaks, open it again with the last resume_token. A change
 	// may be told more than once, and what is told is the note as it is then. The stream ends with permission_denied once
 	// the caller may not read notes any more, with aborted (ACCESS_CHANGED) when the caller begins or ceases to see
-	// everybody's notes: list again; and with unavailable when it is to be resumed with another instance.
+	// everybody's notes: list again; with unavailable when it is to be resumed with another instance; and with
+	// unauthenticated (TOKEN_EXPIRED) when the caller's access token expires: refresh it, and open the stream again with the
+	// last resume_token.
 	WatchNotes(context.Context, *v1.WatchNotesRequest, NoteServiceWatchNotesServerStream) error
 }
 

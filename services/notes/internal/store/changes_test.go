@@ -1,0 +1,42 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"ashlar.dev/ent/database"
+	"ashlar.dev/ent/database/dbtest"
+)
+
+func TestNewerChanges(t *testing.T) { dbtest.Each(t, newerChanges) }
+
+func newerChanges(t *testing.T, db *database.Database) {
+	ctx, s := t.Context(), New(db, nil, nil)
+	require.NoError(t, s.client.Schema.Create(ctx))
+	var ids []int64
+	for _, organization := range []string{"org_acme", "org_other", "org_acme", "org_unseen"} {
+		row, err := s.client.Change.Create().SetOrganizationID(organization).SetNoteID("note_1").SetUserID(everybody).Save(ctx)
+		require.NoError(t, err)
+		ids = append(ids, row.ID)
+	}
+	last, err := s.LastChange(ctx, "org_acme")
+	require.NoError(t, err)
+	require.Equal(t, ids[2], last)
+	last, err = s.LastChange(ctx, "org_none")
+	require.NoError(t, err)
+	require.Zero(t, last)
+
+	newer, err := s.NewerChanges(ctx, nil)
+	require.NoError(t, err)
+	require.Empty(t, newer)
+	// As many as feed asks for at once.
+	seen := map[string]int64{"org_acme": ids[0], "org_other": ids[1]}
+	for i := len(seen); i < 500; i++ {
+		seen[fmt.Sprintf("org_%d", i)] = 0
+	}
+	newer, err = s.NewerChanges(ctx, seen)
+	require.NoError(t, err)
+	require.Equal(t, map[string]int64{"org_acme": ids[2]}, newer)
+}
