@@ -45,7 +45,8 @@ func Command(ctx context.Context, home, bin, program string, args ...string) (*e
 	const source = `set -a; . "$1" || exit; set +a; shift; exec "$@"`
 	command := exec.CommandContext(ctx, "sh", append([]string{"-c", source, "sh", script, path}, args...)...)
 	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); !isPersonal(name) {
+		// The script refers to the address of a database that was given; those of others are none of the program's business.
+		if name, _, _ := strings.Cut(variable, "="); !isOurs(name) || name == databaseVariable(program) {
 			command.Env = append(command.Env, variable)
 		}
 	}
