@@ -16,6 +16,7 @@ import (
 
 	"ashlar.dev/kernel/discovery/consul/consultest"
 	"ashlar.dev/platformctl/exit"
+	"ashlar.dev/platformctl/local"
 )
 
 // do runs a command to its end, which must be the one that is wanted.
@@ -125,6 +126,17 @@ func TestAServiceIsStoppedWhileItStarts(t *testing.T) {
 	require.Equal(t, exit.Unavailable, start.wait())
 	require.Contains(t, start.out.String(), "the platform stops")
 	require.Empty(t, catalog(t, agent.Addr))
+}
+
+func TestWhereTheGatewayHasAFreePort(t *testing.T) {
+	t.Parallel()
+	p := newPlatformTest(t)
+	up := p.run("up")
+	up.until("Ctrl-C stops everything")
+	gateway := regexp.MustCompile(`(?m)^gateway +ready +(\S+:\d+) `).FindStringSubmatch(up.out.String())[1]
+	require.Equal(t, "http://"+gateway, local.GatewayURL(t.Context(), p.home))
+	up.stop()
+	require.Empty(t, local.GatewayURL(t.Context(), p.home))
 }
 
 func TestUpOfSomeServicesStartsWhatTheyNeed(t *testing.T) {

@@ -52,13 +52,13 @@ func TestGatewayURL(t *testing.T) {
 		"'[::]:8080'":    "http://127.0.0.1:8080",
 		"'[::1]:8080'":   "http://[::1]:8080",
 		"gateway:8080":   "http://gateway:8080",
-		"127.0.0.1:0":    "", // any free one
+		"127.0.0.1:0":    "", // any free one, and nothing runs
 		"nonsense":       "",
 	} {
 		home := t.TempDir()
 		require.NoError(t, os.Mkdir(filepath.Join(home, "env"), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(home, "env", "gateway"), []byte("# x\nASHLAR_CONSUL_ADDR=x\nASHLAR_GATEWAY_ADDR="+address+"\n"), 0o600))
-		require.Equal(t, want, GatewayURL(home), address)
+		require.Equal(t, want, GatewayURL(t.Context(), home), address)
 	}
-	require.Empty(t, GatewayURL(t.TempDir()))
+	require.Empty(t, GatewayURL(t.Context(), t.TempDir()))
 }
