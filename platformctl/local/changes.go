@@ -188,7 +188,7 @@ func (p *running) inUse(names []string) error {
 	for _, name := range names {
 		var by []string
 		for _, u := range p.services {
-			if u.runs() && !slices.Contains(names, u.name) && slices.Contains(u.dependsOn, name) {
+			if u.runs() && !slices.Contains(names, u.name) && p.needs(u, name) {
 				by = append(by, u.name)
 			}
 		}
@@ -200,6 +200,16 @@ func (p *running) inUse(names []string) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w: stop them, too, or use --force", strings.Join(used, "; "), errInUse)
+}
+
+// needs reports whether a unit needs another while it runs. Each service needs the core services, except those that these
+// depend on: they run before. The gateway answers for whatever is not there.
+func (p *running) needs(u *unit, name string) bool {
+	if slices.Contains(u.dependsOn, name) {
+		return true
+	}
+	return slices.Contains(core, name) && !slices.Contains(core, u.name) && u != p.gateway() &&
+		!slices.Contains(closure(p.programs, []string{name}), u.name)
 }
 
 // restartUnits gives units new processes, one unit after the other, those first that others depend on. It ends with the

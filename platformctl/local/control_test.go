@@ -38,6 +38,7 @@ func TestServicesAreStoppedAndStartedAgain(t *testing.T) {
 	// Not what others need, unless somebody insists.
 	said := p.do(exit.Conflict, "services", "down", "identity")
 	require.Contains(t, said, "identity is needed by auth: others that run depend on it: stop them, too, or use --force")
+	require.Contains(t, p.do(exit.Conflict, "services", "down", "audit"), "audit is needed by identity")
 	require.ElementsMatch(t, services, catalog(t, agent.Addr))
 
 	said = p.do(exit.OK, "services", "down", "identity", "auth")
