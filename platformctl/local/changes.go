@@ -138,7 +138,7 @@ func (p *running) find(names []string) ([]*unit, error) {
 			for i, u := range p.services {
 				all[i] = u.name
 			}
-			return nil, fmt.Errorf("%w %q; there are: %s", errUnknownUnit, name, strings.Join(all, ", "))
+			return nil, fmt.Errorf("%w %q; there are: %s; one that was added since needs `platformctl down` and `up`", errUnknownUnit, name, strings.Join(all, ", "))
 		}
 	}
 	return found, nil

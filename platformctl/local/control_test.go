@@ -61,7 +61,16 @@ func TestServicesAreStoppedAndStartedAgain(t *testing.T) {
 	require.NoError(t, syscall.Kill(again, syscall.SIGKILL))
 	up.until("auth      ready again at")
 
-	require.Contains(t, p.do(exit.NotFound, "services", "up", "orders"), `there is no service "orders"; there are: audit, authz, identity, auth, gateway`)
+	// One that was to run is to run, also where it could not be started just now.
+	p.order("auth", fail)
+	require.NoError(t, syscall.Kill(p.pid("auth"), syscall.SIGKILL))
+	up.until("auth ended while it was starting")
+	require.Contains(t, p.do(exit.Failure, "services", "up", "auth"), "the order was to fail")
+	p.cancel("auth", fail)
+	require.Eventually(t, func() bool { return strings.Count(up.out.String(), "auth      ready again at") == 2 }, patience, 10*time.Millisecond)
+	require.ElementsMatch(t, services, catalog(t, agent.Addr))
+
+	require.Contains(t, p.do(exit.NotFound, "services", "up", "orders"), `there is no service "orders"; there are: audit, authz, identity, auth, gateway; one that was added since`)
 	up.stop()
 	require.NoFileExists(t, filepath.Join(p.home, "control.sock"))
 	require.Contains(t, p.do(exit.Unavailable, "services", "down", "auth"), "no platform runs on "+p.home)
