@@ -138,6 +138,65 @@ func TestAServiceIsStoppedWhileItStarts(t *testing.T) {
 	require.Empty(t, catalog(t, agent.Addr))
 }
 
+func TestAServiceThatHangsInItsStart(t *testing.T) {
+	t.Parallel()
+	agent := consultest.Start(t)
+	p := newPlatformTest(t, "CONSUL_HTTP_ADDR="+agent.Addr)
+	up := p.run("up", "--ready-timeout=10s")
+	up.until("Ctrl-C stops everything")
+	p.order("auth", wait)
+	another := func(than int) int {
+		eventually(t, func() bool { return p.pid("auth") != than }, "auth gets another process")
+		return p.pid("auth")
+	}
+	dead := p.pid("auth")
+	require.NoError(t, syscall.Kill(dead, syscall.SIGKILL))
+	hanging := another(dead)
+
+	// It is replaced at once.
+	restart := p.run("services", "restart", "auth")
+	next := another(hanging)
+	require.ErrorIs(t, syscall.Kill(hanging, 0), syscall.ESRCH)
+	select {
+	case <-restart.done:
+		t.Fatal("the restart has ended before its time: ", restart.out)
+	default:
+	}
+	require.Equal(t, exit.Failure, restart.wait())
+	require.Contains(t, restart.out.String(), "auth was not ready within 10s")
+
+	// What is left of that is waited for, and not doubled.
+	start := p.run("services", "up", "auth")
+	p.cancel("auth", wait)
+	require.Equal(t, exit.OK, start.wait(), start.out)
+	require.Equal(t, next, p.pid("auth"))
+	require.ElementsMatch(t, services, catalog(t, agent.Addr))
+	up.stop()
+	require.Empty(t, catalog(t, agent.Addr))
+}
+
+// A restart takes a start over, and the one who asked for the start does not stop what is not his any more.
+func TestARestartTakesAStartOver(t *testing.T) {
+	t.Parallel()
+	agent := consultest.Start(t)
+	p := newPlatformTest(t, "CONSUL_HTTP_ADDR="+agent.Addr)
+	up := p.run("up")
+	up.until("Ctrl-C stops everything")
+	p.do(exit.OK, "services", "down", "auth")
+	p.order("auth", wait)
+	start := p.run("services", "up", "auth")
+	up.until("auth      not ready yet")
+	hanging := p.pid("auth")
+	restart := p.run("services", "restart", "auth")
+	require.Equal(t, exit.Failure, start.wait())
+	require.Contains(t, start.out.String(), "it was stopped while it was starting")
+	p.cancel("auth", wait)
+	require.Equal(t, exit.OK, restart.wait(), restart.out)
+	require.NotEqual(t, hanging, p.pid("auth"))
+	require.ElementsMatch(t, services, catalog(t, agent.Addr))
+	up.stop()
+}
+
 func TestWhereTheGatewayHasAFreePort(t *testing.T) {
 	t.Parallel()
 	p := newPlatformTest(t)

@@ -22,7 +22,7 @@ type Up struct {
 // Help implements kong.HelpProvider.
 func (*Up) Help() string {
 	return `Where a platform runs on the home folder, the services are started in it, with those that they depend on. It returns when
-they are ready; where one does not get ready, what was started is stopped again.
+they are ready; where one does not get ready, what was not to run before is stopped again.
 
 Where none runs, one is started in the background with these services, those that they depend on, those that every
 service needs, and the gateway. Only then do the flags that say how count, beside --home.
