@@ -16,7 +16,7 @@ import (
 type Up struct {
 	local.Settings
 
-	Names []string `arg:"" help:"Names of the services." placeholder:"NAME"`
+	Names []string `arg:"" predictor:"unit" help:"Names of the services." placeholder:"NAME"`
 }
 
 // Help implements kong.HelpProvider.
@@ -45,7 +45,7 @@ func (u *Up) Run(ctx context.Context, streams *output.Streams) error {
 type Down struct {
 	local.HomeFlag
 
-	Names []string `arg:"" help:"Names of the services." placeholder:"NAME"`
+	Names []string `arg:"" predictor:"unit" help:"Names of the services." placeholder:"NAME"`
 	Force bool     `help:"Also stop what others that run depend on."`
 }
 
@@ -68,7 +68,7 @@ func (d *Down) Run(ctx context.Context, streams *output.Streams) error {
 type Restart struct {
 	local.HomeFlag
 
-	Names []string `arg:"" help:"Names of the services." placeholder:"NAME"`
+	Names []string `arg:"" predictor:"unit" help:"Names of the services." placeholder:"NAME"`
 }
 
 // Help implements kong.HelpProvider.
