@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/url"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -27,6 +28,12 @@ type Connection struct {
 
 // Gateway is the URL of the gateway.
 func (c *Connection) Gateway() string { return c.gateway }
+
+// OnThisMachine tells whether the URL of the gateway is one that no other machine can have.
+func (c *Connection) OnThisMachine() bool {
+	u, err := url.Parse(c.gateway)
+	return err == nil && isLoopback(u.Hostname())
+}
 
 // Profile is who is signed in at the gateway, as far as the profile knows. It is not kept fresh.
 func (c *Connection) Profile() *profile.Profile { return c.profile }

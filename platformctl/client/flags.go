@@ -18,6 +18,8 @@ import (
 const (
 	// DefaultGateway is where `platformctl up` has the gateway unless it is told otherwise.
 	DefaultGateway = "http://127.0.0.1:8080"
+	// GatewayVariable is the environment variable of the flag --gateway.
+	GatewayVariable = "ASHLAR_GATEWAY_URL"
 	// TokenVariable is the environment variable with an access token, for programs that have one.
 	TokenVariable = "ASHLAR_TOKEN" //nolint:gosec // the name of a variable, no secret
 )

@@ -24,7 +24,7 @@ type Completion struct {
 
 // Help implements kong.HelpProvider.
 func (*Completion) Help() string {
-	return `Commands, flags, and names of RPCs (for curl), organizations, roles and profiles are completed.
+	return `Commands, flags, and names of RPCs (for curl), services, organizations, roles and profiles are completed.
 
   bash   eval "$(platformctl completion bash)"     in ~/.bashrc
   zsh    eval "$(platformctl completion zsh)"      in ~/.zshrc, after compinit

@@ -15,6 +15,7 @@ import (
 	identityv1 "ashlar.dev/gen/go/ashlar/identity/v1"
 	"ashlar.dev/gen/go/ashlar/identity/v1/identityv1connect"
 	"ashlar.dev/platformctl/client"
+	"ashlar.dev/platformctl/local"
 	"ashlar.dev/platformctl/schema"
 	"ashlar.dev/platformctl/workspace"
 )
@@ -34,6 +35,7 @@ func Predictors() map[string]complete.Predictor {
 		"role":    complete.PredictFunc(func(args complete.Args) []string { return remote(args, "roles", roles) }),
 		"profile": complete.PredictFunc(profiles),
 		"service": complete.PredictFunc(services),
+		"unit":    complete.PredictFunc(units),
 	}
 }
 
@@ -44,6 +46,15 @@ func services(complete.Args) []string {
 		return nil
 	}
 	return w.Names()
+}
+
+// units are what can be started and stopped: the services, and the gateway.
+func units(args complete.Args) []string {
+	names := services(args)
+	if names == nil {
+		return nil
+	}
+	return append(names, local.GatewayName)
 }
 
 // flagsOf returns the flags that say whom to ask, as far as they stand on the line or in the environment.

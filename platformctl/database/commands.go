@@ -34,11 +34,11 @@ type DB struct {
 // flags are what the commands have in common.
 type flags struct {
 	output.Flag
+	local.HomeFlag
 
 	Workspace workspace.Flag `embed:""`
 
 	Services []string `arg:"" optional:"" name:"service" predictor:"service" help:"Only these services."`
-	Home     string   `help:"Home folder of the platform." env:"ASHLAR_HOME" default:".ashlar" placeholder:"DIR"`
 	Bin      string   `help:"Folder of the services' programs; where not set, the one of platformctl." env:"ASHLAR_BIN" placeholder:"DIR"`
 }
 
@@ -84,24 +84,38 @@ func (f *flags) started(streams *output.Streams, known []string) ([]string, erro
 	return names, nil
 }
 
-// ask runs `db` with some arguments in the program of each service, one after the other, and returns what each says.
+// ask runs `db` with some arguments in the program of each service, one after the other, and returns what each says. One
+// that fails keeps no other from being asked; the error is about all that failed.
 func (f *flags) ask(ctx context.Context, streams *output.Streams, doing string, args ...string) (states, error) {
 	names, err := f.services(streams)
 	if err != nil {
 		return nil, err
 	}
 	all := states{}
+	var failed []error
 	for _, name := range names {
 		if output.IsTerminal(streams.Err) {
 			fmt.Fprintf(streams.Err, "%s %s …\n", doing, name)
 		}
 		state, err := f.one(ctx, name, args)
 		if err != nil {
-			return all, err
+			failed = append(failed, err)
+		} else {
+			all = append(all, state)
 		}
-		all = append(all, state)
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return all, nil
+	return all, errors.Join(failed...)
+}
+
+// show shows what there is, and returns what failed.
+func (f *flags) show(streams *output.Streams, all states, failure error) error {
+	if len(all) == 0 && failure != nil {
+		return failure
+	}
+	return errors.Join(f.Show(streams.Out, all), failure)
 }
 
 func (f *flags) one(ctx context.Context, name string, args []string) (dbstate.State, error) {
@@ -137,11 +151,8 @@ func (*Status) Help() string {
 
 // Run implements the command.
 func (s *Status) Run(ctx context.Context, streams *output.Streams) error {
-	all, err := s.ask(ctx, streams, "Asking", "status", "--output", "json")
-	if err != nil {
-		return err
-	}
-	return s.Show(streams.Out, all)
+	all, failure := s.ask(ctx, streams, "Asking", "status", "--output", "json")
+	return s.show(streams, all, failure)
 }
 
 // Migrate is a command.
@@ -167,11 +178,8 @@ func (m *Migrate) Run(ctx context.Context, streams *output.Streams) error {
 		args = append(args, "--check")
 	}
 	all, failure := m.ask(ctx, streams, "Migrating", args...)
-	if failure == nil || len(all) > 0 {
-		failure = errors.Join(m.Show(streams.Out, all), failure)
-	}
-	if failure != nil {
-		return failure
+	if err := m.show(streams, all, failure); err != nil {
+		return err
 	}
 	for _, state := range all {
 		if m.Check && len(state.Pending) > 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/discovery/consul"
 	"ashlar.dev/platformctl/exit"
 )
@@ -162,9 +164,13 @@ func startAgent(ctx context.Context, s *supervisor, binary string, environ []str
 	return nil, nil, exit.With(exit.NoConsul, failure)
 }
 
+// ConsulToken is the token for Consul's access control, which is never an argument; where it is empty, Consul's own
+// variables count.
+func ConsulToken() config.Secret { return config.Secret(os.Getenv("ASHLAR_CONSUL_TOKEN")) }
+
 // findAgent returns the Consul agent at an address, which must answer.
 func findAgent(ctx context.Context, address string) (*consul.Registry, error) {
-	registry, err := consul.New(consul.Config{Address: address}, nil)
+	registry, err := consul.New(consul.Config{Address: address, Token: ConsulToken()}, nil)
 	if err != nil {
 		return nil, exit.With(exit.Usage, err)
 	}

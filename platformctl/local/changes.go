@@ -53,8 +53,8 @@ func (p *running) raise(ctx context.Context, units []*unit) (begun []*unit, err 
 	return begun, err
 }
 
-// ensure makes a unit run and waits until it is ready. It takes the unit's turn itself, and reports whether the unit did
-// not run before.
+// ensure makes a unit run and waits until it is ready. It takes the unit's turn itself, and reports whether the unit was
+// not to run before, and nobody else has decided about it since.
 func (s *supervisor) ensure(ctx context.Context, u *unit) (began bool, err error) {
 	if err := u.take(ctx); err != nil {
 		return false, err
@@ -63,11 +63,23 @@ func (s *supervisor) ensure(ctx context.Context, u *unit) (began bool, err error
 	if u.state() == ready {
 		return false, nil
 	}
+	began = !u.runs()
 	u.want(true)
-	if err := s.launch(ctx, u); err != nil {
-		return true, err
+	err = s.begin(ctx, u)
+	return began && !errors.Is(err, errNotWanted), err
+}
+
+// begin gives a unit a process, unless it has one that is alive, and waits until that is ready.
+func (s *supervisor) begin(ctx context.Context, u *unit) error {
+	if p := u.process(); p == nil || p.over() {
+		if p != nil {
+			s.clearUp(ctx, p) // its keeper may not have come to that
+		}
+		if err := s.launch(ctx, u); err != nil {
+			return err
+		}
 	}
-	return true, s.settle(ctx, u)
+	return s.settle(ctx, u)
 }
 
 // settle waits until the process of a unit is ready, and says so.
@@ -88,6 +100,7 @@ func (s *supervisor) lower(ctx context.Context, u *unit) error {
 		return err
 	}
 	defer u.give()
+	u.want(false) // whoever had the turn before may have wanted it again
 	err := s.stop(ctx, u, u.process())
 	u.set(nil)
 	return err
@@ -95,21 +108,27 @@ func (s *supervisor) lower(ctx context.Context, u *unit) error {
 
 // replace gives a unit a new process. The old one is asked to stop when the new one is ready, and stays where it does not
 // get ready. A unit that does not serve, or whose processes cannot run side by side, has its process stopped first. It
-// takes the unit's turn itself.
+// takes the unit's turn itself, also from one who waits for a process that is starting.
 func (s *supervisor) replace(ctx context.Context, u *unit) error {
-	if err := u.take(ctx); err != nil {
+	wanted := u.runs()
+	if u.state() == starting {
+		u.want(false)
+	}
+	err := u.take(ctx)
+	u.want(wanted)
+	if err != nil {
 		return err
 	}
 	defer u.give()
 	old := u.process()
-	if before := u.state(); u.kind.alone() || before != ready {
+	if u.kind.alone() || u.state() != ready {
 		err := s.stop(ctx, u, old)
 		u.want(true)
 		launched := s.launch(ctx, u)
 		if launched == nil {
 			launched = s.settle(ctx, u)
 		}
-		if launched != nil && before == down {
+		if launched != nil && !wanted {
 			u.want(false)
 			launched = errors.Join(launched, s.stop(ctx, u, u.process()))
 			u.set(nil)
@@ -138,14 +157,14 @@ func (p *running) find(names []string) ([]*unit, error) {
 			for i, u := range p.services {
 				all[i] = u.name
 			}
-			return nil, fmt.Errorf("%w %q; there are: %s", errUnknownUnit, name, strings.Join(all, ", "))
+			return nil, fmt.Errorf("%w %q; there are: %s; one that was added since needs `platformctl down` and `up`", errUnknownUnit, name, strings.Join(all, ", "))
 		}
 	}
 	return found, nil
 }
 
 // startUnits starts units and those that they depend on. Where one of them does not get ready, those that were started
-// with it are stopped again.
+// with it are stopped again, unless others need them by now.
 func (p *running) startUnits(ctx context.Context, names []string) error {
 	if _, err := p.find(names); err != nil {
 		return err
@@ -156,7 +175,7 @@ func (p *running) startUnits(ctx context.Context, names []string) error {
 	}
 	errs := []error{err}
 	for _, u := range slices.Backward(p.services) {
-		if slices.Contains(begun, u) {
+		if slices.Contains(begun, u) && p.inUse([]string{u.name}) == nil {
 			errs = append(errs, p.supervisor.lower(ctx, u))
 		}
 	}
@@ -188,7 +207,7 @@ func (p *running) inUse(names []string) error {
 	for _, name := range names {
 		var by []string
 		for _, u := range p.services {
-			if u.runs() && !slices.Contains(names, u.name) && slices.Contains(u.dependsOn, name) {
+			if u.runs() && !slices.Contains(names, u.name) && p.needs(u, name) {
 				by = append(by, u.name)
 			}
 		}
@@ -200,6 +219,16 @@ func (p *running) inUse(names []string) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w: stop them, too, or use --force", strings.Join(used, "; "), errInUse)
+}
+
+// needs reports whether a unit needs another while it runs. Each service needs the core services, except those that these
+// depend on: they run before. The gateway answers for whatever is not there.
+func (p *running) needs(u *unit, name string) bool {
+	if slices.Contains(u.dependsOn, name) {
+		return true
+	}
+	return slices.Contains(core, name) && !slices.Contains(core, u.name) && u != p.gateway() &&
+		!slices.Contains(closure(p.programs, []string{name}), u.name)
 }
 
 // restartUnits gives units new processes, one unit after the other, those first that others depend on. It ends with the

@@ -16,6 +16,7 @@ import (
 
 	"ashlar.dev/kernel/discovery/consul/consultest"
 	"ashlar.dev/platformctl/exit"
+	"ashlar.dev/platformctl/local"
 )
 
 // do runs a command to its end, which must be the one that is wanted.
@@ -37,6 +38,7 @@ func TestServicesAreStoppedAndStartedAgain(t *testing.T) {
 	// Not what others need, unless somebody insists.
 	said := p.do(exit.Conflict, "services", "down", "identity")
 	require.Contains(t, said, "identity is needed by auth: others that run depend on it: stop them, too, or use --force")
+	require.Contains(t, p.do(exit.Conflict, "services", "down", "audit"), "audit is needed by identity")
 	require.ElementsMatch(t, services, catalog(t, agent.Addr))
 
 	said = p.do(exit.OK, "services", "down", "identity", "auth")
@@ -59,7 +61,16 @@ func TestServicesAreStoppedAndStartedAgain(t *testing.T) {
 	require.NoError(t, syscall.Kill(again, syscall.SIGKILL))
 	up.until("auth      ready again at")
 
-	require.Contains(t, p.do(exit.NotFound, "services", "up", "orders"), `there is no service "orders"; there are: audit, authz, identity, auth, gateway`)
+	// One that was to run is to run, also where it could not be started just now.
+	p.order("auth", fail)
+	require.NoError(t, syscall.Kill(p.pid("auth"), syscall.SIGKILL))
+	up.until("auth ended while it was starting")
+	require.Contains(t, p.do(exit.Failure, "services", "up", "auth"), "the order was to fail")
+	p.cancel("auth", fail)
+	require.Eventually(t, func() bool { return strings.Count(up.out.String(), "auth      ready again at") == 2 }, patience, 10*time.Millisecond)
+	require.ElementsMatch(t, services, catalog(t, agent.Addr))
+
+	require.Contains(t, p.do(exit.NotFound, "services", "up", "orders"), `there is no service "orders"; there are: audit, authz, identity, auth, gateway; one that was added since`)
 	up.stop()
 	require.NoFileExists(t, filepath.Join(p.home, "control.sock"))
 	require.Contains(t, p.do(exit.Unavailable, "services", "down", "auth"), "no platform runs on "+p.home)
@@ -125,6 +136,76 @@ func TestAServiceIsStoppedWhileItStarts(t *testing.T) {
 	require.Equal(t, exit.Unavailable, start.wait())
 	require.Contains(t, start.out.String(), "the platform stops")
 	require.Empty(t, catalog(t, agent.Addr))
+}
+
+func TestAServiceThatHangsInItsStart(t *testing.T) {
+	t.Parallel()
+	agent := consultest.Start(t)
+	p := newPlatformTest(t, "CONSUL_HTTP_ADDR="+agent.Addr)
+	up := p.run("up", "--ready-timeout=10s")
+	up.until("Ctrl-C stops everything")
+	p.order("auth", wait)
+	another := func(than int) int {
+		eventually(t, func() bool { return p.pid("auth") != than }, "auth gets another process")
+		return p.pid("auth")
+	}
+	dead := p.pid("auth")
+	require.NoError(t, syscall.Kill(dead, syscall.SIGKILL))
+	hanging := another(dead)
+
+	// It is replaced at once.
+	restart := p.run("services", "restart", "auth")
+	next := another(hanging)
+	require.ErrorIs(t, syscall.Kill(hanging, 0), syscall.ESRCH)
+	select {
+	case <-restart.done:
+		t.Fatal("the restart has ended before its time: ", restart.out)
+	default:
+	}
+	require.Equal(t, exit.Failure, restart.wait())
+	require.Contains(t, restart.out.String(), "auth was not ready within 10s")
+
+	// What is left of that is waited for, and not doubled.
+	start := p.run("services", "up", "auth")
+	p.cancel("auth", wait)
+	require.Equal(t, exit.OK, start.wait(), start.out)
+	require.Equal(t, next, p.pid("auth"))
+	require.ElementsMatch(t, services, catalog(t, agent.Addr))
+	up.stop()
+	require.Empty(t, catalog(t, agent.Addr))
+}
+
+// A restart takes a start over, and the one who asked for the start does not stop what is not his any more.
+func TestARestartTakesAStartOver(t *testing.T) {
+	t.Parallel()
+	agent := consultest.Start(t)
+	p := newPlatformTest(t, "CONSUL_HTTP_ADDR="+agent.Addr)
+	up := p.run("up")
+	up.until("Ctrl-C stops everything")
+	p.do(exit.OK, "services", "down", "auth")
+	p.order("auth", wait)
+	start := p.run("services", "up", "auth")
+	up.until("auth      not ready yet")
+	hanging := p.pid("auth")
+	restart := p.run("services", "restart", "auth")
+	require.Equal(t, exit.Failure, start.wait())
+	require.Contains(t, start.out.String(), "it was stopped while it was starting")
+	p.cancel("auth", wait)
+	require.Equal(t, exit.OK, restart.wait(), restart.out)
+	require.NotEqual(t, hanging, p.pid("auth"))
+	require.ElementsMatch(t, services, catalog(t, agent.Addr))
+	up.stop()
+}
+
+func TestWhereTheGatewayHasAFreePort(t *testing.T) {
+	t.Parallel()
+	p := newPlatformTest(t)
+	up := p.run("up")
+	up.until("Ctrl-C stops everything")
+	gateway := regexp.MustCompile(`(?m)^gateway +ready +(\S+:\d+) `).FindStringSubmatch(up.out.String())[1]
+	require.Equal(t, "http://"+gateway, local.GatewayURL(t.Context(), p.home))
+	up.stop()
+	require.Empty(t, local.GatewayURL(t.Context(), p.home))
 }
 
 func TestUpOfSomeServicesStartsWhatTheyNeed(t *testing.T) {

@@ -11,7 +11,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
+
+// askTimeout is how long an up that runs on this machine may take to say what it runs.
+const askTimeout = 5 * time.Second
 
 // Script is the file with the environment that up wrote for a program in a home folder; it says so where there is none.
 func Script(home, program string) (string, error) {
@@ -45,15 +49,58 @@ func Command(ctx context.Context, home, bin, program string, args ...string) (*e
 	const source = `set -a; . "$1" || exit; set +a; shift; exec "$@"`
 	command := exec.CommandContext(ctx, "sh", append([]string{"-c", source, "sh", script, path}, args...)...)
 	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); !isPersonal(name) {
+		// The script refers to the address of a database that was given; those of others are none of the program's business.
+		if name, _, _ := strings.Cut(variable, "="); !isOurs(name) || name == databaseVariable(program) {
 			command.Env = append(command.Env, variable)
 		}
 	}
 	return command, nil
 }
 
-// GatewayURL is where up has the gateway of a home folder; empty where that is not known.
-func GatewayURL(home string) string {
+// GatewayURL is where up has the gateway of a home folder; empty where that is not known. Where it has any free port, the
+// up that runs is asked.
+func GatewayURL(ctx context.Context, home string) string {
+	address := gatewayAddress(home)
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return ""
+	}
+	if port == "0" {
+		port = freePort(ctx, home)
+	}
+	if port == "" {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = loopback
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// freePort is the port that the gateway of a platform has which runs on a home folder; empty where none does.
+func freePort(ctx context.Context, home string) string {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	supervisor, err := Dial(ctx, home)
+	if err != nil {
+		return ""
+	}
+	defer supervisor.Close(ctx)
+	running, err := supervisor.List(ctx)
+	if err != nil {
+		return ""
+	}
+	for _, u := range running.GetUnits() {
+		if u.GetName() == GatewayName {
+			_, port, _ := net.SplitHostPort(u.GetAddress())
+			return port
+		}
+	}
+	return ""
+}
+
+// gatewayAddress is the address that up gave the gateway of a home folder; empty where that is not known.
+func gatewayAddress(home string) string {
 	script, err := Script(home, "gateway")
 	if err != nil {
 		return ""
@@ -66,20 +113,8 @@ func GatewayURL(home string) string {
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
 		if address, ok := strings.CutPrefix(lines.Text(), "ASHLAR_GATEWAY_ADDR="); ok {
-			return reachable(strings.Trim(address, "'"))
+			return strings.Trim(address, "'")
 		}
 	}
 	return ""
-}
-
-// reachable is the URL under which this machine reaches what listens on an address; empty where the port is any free one.
-func reachable(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || port == "0" {
-		return ""
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, port)
 }

@@ -15,6 +15,8 @@ func TestCommandRunsWithTheEnvironmentOfUp(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(home, "env", "auth"), []byte("ASHLAR_DATABASE_URL=\"${ASHLAR_AUTH_DATABASE_URL:?}\"\n"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "auth"), []byte("#!/bin/sh\necho \"$@\"; env"), 0o700))
 	t.Setenv("ASHLAR_AUTH_DATABASE_URL", "postgres://auth:geheim@db/auth?a=b&c=d")
+	t.Setenv("ASHLAR_IDENTITY_DATABASE_URL", "postgres://of another program")
+	t.Setenv("ASHLAR_ADMIN_PASSWORD", "of another program")
 	t.Setenv("ASHLAR_TOKEN", "of a person")
 	t.Setenv("ASHLAR_PASSWORD", "of a person")
 	command, err := Command(t.Context(), home, bin, "auth", "db", "it's one argument")
@@ -25,6 +27,7 @@ func TestCommandRunsWithTheEnvironmentOfUp(t *testing.T) {
 	require.Contains(t, string(out), "db it's one argument\n")
 	require.Contains(t, string(out), "\nASHLAR_DATABASE_URL=postgres://auth:geheim@db/auth?a=b&c=d\n")
 	require.NotContains(t, string(out), "of a person")
+	require.NotContains(t, string(out), "of another program")
 
 	_, err = Command(t.Context(), home, bin, "audit")
 	require.ErrorContains(t, err, "never started")
@@ -49,13 +52,13 @@ func TestGatewayURL(t *testing.T) {
 		"'[::]:8080'":    "http://127.0.0.1:8080",
 		"'[::1]:8080'":   "http://[::1]:8080",
 		"gateway:8080":   "http://gateway:8080",
-		"127.0.0.1:0":    "", // any free one
+		"127.0.0.1:0":    "", // any free one, and nothing runs
 		"nonsense":       "",
 	} {
 		home := t.TempDir()
 		require.NoError(t, os.Mkdir(filepath.Join(home, "env"), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(home, "env", "gateway"), []byte("# x\nASHLAR_CONSUL_ADDR=x\nASHLAR_GATEWAY_ADDR="+address+"\n"), 0o600))
-		require.Equal(t, want, GatewayURL(home), address)
+		require.Equal(t, want, GatewayURL(t.Context(), home), address)
 	}
-	require.Empty(t, GatewayURL(t.TempDir()))
+	require.Empty(t, GatewayURL(t.Context(), t.TempDir()))
 }

@@ -9,13 +9,15 @@ import (
 	"ashlar.dev/platformctl/workspace"
 )
 
-// Programs with a place of their own. What else there is the workspace knows.
+// GatewayName is the name of the program where callers come in.
+const GatewayName = "gateway"
+
+// Other programs with a place of their own. What else there is the workspace knows.
 const (
-	consulName  = "consul"
-	gatewayName = "gateway"
-	auditName   = "audit"
-	authName    = "auth"
-	authzName   = "authz"
+	consulName = "consul"
+	auditName  = "audit"
+	authName   = "auth"
+	authzName  = "authz"
 )
 
 // program is one of the platform's own processes.
@@ -49,7 +51,7 @@ func programs(w *workspace.Workspace) ([]program, error) {
 	}
 	list := make([]program, 0, len(order)+1)
 	for _, name := range order {
-		if name == gatewayName || name == consulName {
+		if name == GatewayName || name == consulName {
 			return nil, fmt.Errorf("a service cannot be named %s: the platform has a program of that name", name)
 		}
 		service, _ := w.Find(name)
@@ -60,7 +62,7 @@ func programs(w *workspace.Workspace) ([]program, error) {
 		}
 		list = append(list, p)
 	}
-	return append(list, program{name: gatewayName, gateway: true}), nil
+	return append(list, program{name: GatewayName, gateway: true}), nil
 }
 
 // closure returns the names of programs together with all that they depend on.
@@ -101,7 +103,7 @@ func needed(list []program, names []string) ([]string, error) {
 		}
 	}
 	there := func(name string) bool { return slices.Contains(all, name) }
-	wanted := append(slices.Clone(names), gatewayName)
+	wanted := append(slices.Clone(names), GatewayName)
 	for _, name := range core {
 		if there(name) && !slices.Contains(wanted, name) {
 			wanted = append(wanted, name)

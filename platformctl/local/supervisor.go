@@ -168,9 +168,14 @@ func (s *supervisor) clearUp(ctx context.Context, p *process) {
 	p.instance.lost(ctx)
 }
 
-// stop stops a process of a unit, if it runs, however ctx stands.
+// stop stops a process of a unit, if it runs, however ctx stands. It clears up after one that has died: the unit's keeper
+// does not once the process is not the unit's any more.
 func (s *supervisor) stop(ctx context.Context, u *unit, p *process) error {
-	if p == nil || p.over() { // that was told, or is being told
+	if p == nil {
+		return nil
+	}
+	if p.over() { // that was told, or is being told
+		s.clearUp(ctx, p)
 		return nil
 	}
 	begun := time.Now()

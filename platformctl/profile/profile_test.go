@@ -16,20 +16,22 @@ import (
 	"ashlar.dev/platformctl/profile"
 )
 
-func open(t *testing.T) *profile.Store {
+// open returns a store, and the folder of it, which is not there yet.
+func open(t *testing.T) (*profile.Store, string) {
 	t.Helper()
-	store, err := profile.Open(filepath.Join(t.TempDir(), "config"))
+	dir := filepath.Join(t.TempDir(), "config")
+	store, err := profile.Open(dir)
 	require.NoError(t, err)
-	return store
+	return store, dir
 }
 
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
-	store := open(t)
+	store, dir := open(t)
 	p, err := store.Load("default")
 	require.NoError(t, err)
 	require.Equal(t, &profile.Profile{Name: "default"}, p)
-	_, err = os.Stat(store.Dir())
+	_, err = os.Stat(dir)
 	require.ErrorIs(t, err, os.ErrNotExist, "looking makes nothing")
 
 	expires := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -55,18 +57,19 @@ func TestRoundTrip(t *testing.T) {
 	assert.False(t, found)
 
 	for path, mode := range map[string]os.FileMode{".": 0o700, "default.json": 0o600, "default.lock": 0o600} {
-		info, err := os.Stat(filepath.Join(store.Dir(), path))
+		info, err := os.Stat(filepath.Join(dir, path))
 		require.NoError(t, err)
 		assert.Equal(t, mode, info.Mode().Perm(), path)
 	}
-	left, err := os.ReadDir(store.Dir())
+	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, left, 2, "nothing half-written is left")
 }
 
 func TestFailedChangeChangesNothing(t *testing.T) {
 	t.Parallel()
-	store, broken := open(t), errors.New("broken")
+	store, _ := open(t)
+	broken := errors.New("broken")
 	require.ErrorIs(t, store.Update(t.Context(), "default", func(p *profile.Profile) error { p.Email = "x"; return broken }), broken)
 	p, err := store.Load("default")
 	require.NoError(t, err)
@@ -76,11 +79,11 @@ func TestFailedChangeChangesNothing(t *testing.T) {
 // Two stores stand for two processes: the lock is that of the system, on open files.
 func TestUpdatesAreOneAfterTheOther(t *testing.T) {
 	t.Parallel()
-	first := open(t)
+	first, dir := open(t)
 	var wait sync.WaitGroup
 	for range 20 {
 		wait.Go(func() {
-			store, err := profile.Open(first.Dir())
+			store, err := profile.Open(dir)
 			assert.NoError(t, err)
 			assert.NoError(t, store.Update(t.Context(), "default", func(p *profile.Profile) error {
 				var n int
@@ -102,7 +105,7 @@ func TestUpdatesAreOneAfterTheOther(t *testing.T) {
 
 func TestWaitingForTheLockEnds(t *testing.T) {
 	t.Parallel()
-	store := open(t)
+	store, _ := open(t)
 	require.NoError(t, store.Update(t.Context(), "default", func(*profile.Profile) error {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -114,28 +117,28 @@ func TestWaitingForTheLockEnds(t *testing.T) {
 
 func TestRefusesWhatOthersCanRead(t *testing.T) {
 	t.Parallel()
-	store := open(t)
+	store, dir := open(t)
 	require.NoError(t, store.Update(t.Context(), "default", func(p *profile.Profile) error { p.Email = "x"; return nil }))
-	path := filepath.Join(store.Dir(), "default.json")
+	path := filepath.Join(dir, "default.json")
 	require.NoError(t, os.Chmod(path, 0o640))
 	_, err := store.Load("default")
 	require.ErrorContains(t, err, "chmod")
 	require.ErrorContains(t, store.Update(t.Context(), "default", func(*profile.Profile) error { return nil }), "chmod")
 	require.NoError(t, os.Chmod(path, 0o600))
-	require.NoError(t, os.Chmod(store.Dir(), 0o755))
-	_, err = profile.Open(store.Dir())
+	require.NoError(t, os.Chmod(dir, 0o755))
+	_, err = profile.Open(dir)
 	require.ErrorContains(t, err, "chmod")
 }
 
 func TestRefusesWhatIsNoProfile(t *testing.T) {
 	t.Parallel()
-	store := open(t)
-	require.NoError(t, os.Mkdir(store.Dir(), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(store.Dir(), "bad.json"), []byte(`{"refreshToken": 12345678`), 0o600))
+	store, dir := open(t)
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "bad.json"), []byte(`{"refreshToken": 12345678`), 0o600))
 	_, err := store.Load("bad")
 	require.ErrorContains(t, err, "bad.json")
 	require.NotContains(t, err.Error(), "12345678")
-	require.NoError(t, os.Symlink("bad.json", filepath.Join(store.Dir(), "link.json")))
+	require.NoError(t, os.Symlink("bad.json", filepath.Join(dir, "link.json")))
 	_, err = store.Load("link")
 	require.Error(t, err)
 	for _, name := range []string{"", "..", "../x", "a/b", "A", ".x", "a\x00"} {

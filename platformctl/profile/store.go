@@ -76,9 +76,6 @@ func private(path string, info fs.FileInfo) error {
 
 func (s *Store) path(name string) string { return filepath.Join(s.dir, name+".json") }
 
-// Dir is the folder.
-func (s *Store) Dir() string { return s.dir }
-
 // Load returns a profile, an empty one where there is none of the name.
 func (s *Store) Load(name string) (*Profile, error) {
 	if err := CheckName(name); err != nil {

@@ -16,13 +16,13 @@ import (
 type Up struct {
 	local.Settings
 
-	Names []string `arg:"" help:"Names of the services." placeholder:"NAME"`
+	Names []string `arg:"" predictor:"unit" help:"Names of the services." placeholder:"NAME"`
 }
 
 // Help implements kong.HelpProvider.
 func (*Up) Help() string {
 	return `Where a platform runs on the home folder, the services are started in it, with those that they depend on. It returns when
-they are ready; where one does not get ready, what was started is stopped again.
+they are ready; where one does not get ready, what was not to run before is stopped again.
 
 Where none runs, one is started in the background with these services, those that they depend on, those that every
 service needs, and the gateway. Only then do the flags that say how count, beside --home.
@@ -45,7 +45,7 @@ func (u *Up) Run(ctx context.Context, streams *output.Streams) error {
 type Down struct {
 	local.HomeFlag
 
-	Names []string `arg:"" help:"Names of the services." placeholder:"NAME"`
+	Names []string `arg:"" predictor:"unit" help:"Names of the services." placeholder:"NAME"`
 	Force bool     `help:"Also stop what others that run depend on."`
 }
 
@@ -68,7 +68,7 @@ func (d *Down) Run(ctx context.Context, streams *output.Streams) error {
 type Restart struct {
 	local.HomeFlag
 
-	Names []string `arg:"" help:"Names of the services." placeholder:"NAME"`
+	Names []string `arg:"" predictor:"unit" help:"Names of the services." placeholder:"NAME"`
 }
 
 // Help implements kong.HelpProvider.

@@ -28,7 +28,7 @@ type Describe struct {
 	Where
 	output.Flag
 
-	Name string `arg:"" help:"Name of the service." placeholder:"NAME"`
+	Name string `arg:"" predictor:"service" help:"Name of the service." placeholder:"NAME"`
 }
 
 // Help implements kong.HelpProvider.

@@ -26,7 +26,7 @@ const loaderName = "ashlar-dev"
 type TestLoad struct {
 	output.Flag
 
-	Names   []string      `arg:"" optional:"" help:"Services to load, with all that they depend on; all services where none is named." placeholder:"NAME"`
+	Names   []string      `arg:"" optional:"" predictor:"service" help:"Services to load, with all that they depend on; all services where none is named." placeholder:"NAME"`
 	Bin     string        `help:"Folder of the platform's programs; where not set, the one of platformctl (${env})." env:"ASHLAR_BIN" placeholder:"DIR"`
 	Timeout time.Duration `help:"How long the start may take." default:"60s"`
 }

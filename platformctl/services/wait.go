@@ -18,7 +18,7 @@ const waitInterval = 100 * time.Millisecond
 type Wait struct {
 	Where
 
-	Names   []string      `arg:"" help:"Names of the services." placeholder:"NAME"`
+	Names   []string      `arg:"" predictor:"unit" help:"Names of the services." placeholder:"NAME"`
 	Timeout time.Duration `help:"How long to wait." default:"60s"`
 }
 

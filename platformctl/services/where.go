@@ -46,7 +46,7 @@ func (w Where) open(ctx context.Context) (*platform, error) {
 	case p.address == "":
 		return nil, err
 	}
-	cfg := consul.Config{Address: p.address}
+	cfg := consul.Config{Address: p.address, Token: local.ConsulToken()}
 	if p.key != nil {
 		cfg.Platform = p.key.Fingerprint()
 	}

@@ -27,11 +27,11 @@ const passwordVariable = "ASHLAR_PASSWORD"
 // Login is the command that signs in.
 type Login struct {
 	client.Flags
+	local.HomeFlag
 
 	Email         string `help:"Email address to sign in with; asked for where not set." env:"ASHLAR_EMAIL" placeholder:"EMAIL"`
 	PasswordStdin bool   `help:"Read the password from standard input, instead of asking for it or taking it from ASHLAR_PASSWORD."`
 	Local         bool   `help:"Sign in as the first administrator of the platform whose home folder is on this machine."`
-	Home          string `help:"That home folder." env:"ASHLAR_HOME" default:".ashlar" placeholder:"DIR"`
 	Org           string `help:"Id of the organization that the session works in; commands are about it where they do not name another." placeholder:"ORG"`
 }
 
@@ -46,8 +46,10 @@ kept nowhere, and is never an argument.
 
 // Run implements the command.
 func (l *Login) Run(ctx context.Context, streams *output.Streams) error {
+	var known string
 	if l.Local {
-		l.Gateway = cmp.Or(l.Gateway, local.GatewayURL(l.Home))
+		known = local.GatewayURL(ctx, l.Home)
+		l.Gateway = cmp.Or(l.Gateway, known)
 	}
 	connection, err := l.ConnectProfile(ctx)
 	if err != nil {
@@ -57,6 +59,11 @@ func (l *Login) Run(ctx context.Context, streams *output.Streams) error {
 	email, password, err := l.credentials(streams, connection.Gateway())
 	if err != nil {
 		return err
+	}
+	if l.Local {
+		if err := l.checkLocal(connection, known); err != nil {
+			return err
+		}
 	}
 	auth := authv1connect.NewAuthServiceClient(connection.Anonymous())
 	answer, err := auth.Login(ctx, &authv1.LoginRequest{Email: email, Password: password.Reveal(), OrganizationId: l.Org})
@@ -83,6 +90,20 @@ func (l *Login) Run(ctx context.Context, streams *output.Streams) error {
 		return err
 	}
 	return l.welcome(ctx, streams, store, name)
+}
+
+// checkLocal makes sure that the password in the home folder goes to the gateway that it is for, and not to one that
+// happens to be the profile's or the environment's.
+func (l *Login) checkLocal(connection *client.Connection, known string) error {
+	exported := os.Getenv(client.GatewayVariable)
+	switch {
+	case l.Gateway == "":
+		return exit.With(exit.Usage, fmt.Errorf("where the gateway of %s is, is not known: say it with --gateway", l.Home))
+	case l.Gateway == exported && !strings.EqualFold(connection.Gateway(), known) && !connection.OnThisMachine():
+		return exit.With(exit.Usage, fmt.Errorf("%s is set to %s, and nothing says that this is the gateway of %s: unset it, and say where that is with --gateway",
+			client.GatewayVariable, connection.Gateway(), l.Home))
+	}
+	return nil
 }
 
 // welcome finds out who it is that has signed in, and says so.

@@ -57,9 +57,7 @@ type Workspace struct {
 // Service is one service of the repository.
 type Service struct {
 	// Name is that of its folder, its program, its manifest, and of the service in discovery.
-	Name string
-	// Dir is the absolute path of its folder.
-	Dir      string
+	Name     string
 	Manifest *manifest.Manifest
 }
 
@@ -116,7 +114,7 @@ func Open(root string) (*Workspace, error) {
 	}
 	w := &Workspace{Root: root}
 	for _, m := range read.Manifests {
-		w.Services = append(w.Services, Service{Name: m.Name, Dir: filepath.Join(root, servicesFolder, m.Name), Manifest: m})
+		w.Services = append(w.Services, Service{Name: m.Name, Manifest: m})
 	}
 	slices.SortFunc(w.Services, func(a, b Service) int { return strings.Compare(a.Name, b.Name) })
 	nameless, err := withoutManifest(root)
@@ -168,13 +166,4 @@ func (w *Workspace) Manifests() []*manifest.Manifest {
 		all[i] = s.Manifest
 	}
 	return all
-}
-
-// DependsOn returns the names of the services that this one depends on.
-func (s Service) DependsOn() []string {
-	names := make([]string, len(s.Manifest.DependsOn))
-	for i, d := range s.Manifest.DependsOn {
-		names[i] = d.Name
-	}
-	return names
 }

@@ -60,8 +60,7 @@ func TestAFolderIsAService(t *testing.T) {
 	require.Equal(t, []string{"identity", "notes"}, w.Names())
 	notes, ok := w.Find("notes")
 	require.True(t, ok)
-	require.Equal(t, filepath.Join(root, "services", "notes"), notes.Dir)
-	require.Equal(t, []string{"identity"}, notes.DependsOn())
+	require.Equal(t, "identity", notes.Manifest.DependsOn[0].Name)
 	_, ok = w.Find("orders")
 	require.False(t, ok)
 }
