@@ -98,6 +98,20 @@ func TestManyPlatforms(t *testing.T) {
 	}
 }
 
+// A test may take longer than a token is good for.
+func TestTheAdministratorSignsInAgain(t *testing.T) {
+	t.Parallel()
+	p := ashlartest.Start(t)
+	first := p.Administrator(t)
+	require.Same(t, first, p.Administrator(t))
+	p.AgeAdministrator(5 * time.Minute)
+	again := p.Administrator(t)
+	require.NotEqual(t, first.Token, again.Token)
+	require.Equal(t, first.UserID, again.UserID)
+	require.Same(t, again, p.Administrator(t))
+	p.Organization(t, "Acme")
+}
+
 // Many people can sign in: what prepares a test is not held up by the limits of the gateway.
 func TestManyPeople(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"strings"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect/v2"
 
@@ -22,7 +23,8 @@ type Person struct {
 	// Token is the access token, which is good for minutes.
 	Token string
 
-	client *connect.Client
+	client   *connect.Client
+	signedIn time.Time
 }
 
 // Client returns a client, for generated constructors, that calls through the gateway with the person's token.
@@ -76,12 +78,16 @@ func (p *Platform) SignIn(t testing.TB, traits ...Trait) *Person {
 	return p.logIn(t, email, password)
 }
 
-// Administrator returns the first administrator, who may do everything. It is the same person each time.
+// adminTokenAge is how old the administrator's token may become: tokens are good for five minutes.
+const adminTokenAge = 4 * time.Minute
+
+// Administrator returns the first administrator, who may do everything, with a token that is good for at least a minute. It
+// is the same person each time.
 func (p *Platform) Administrator(t testing.TB) *Person {
 	t.Helper()
 	p.admin.Lock()
 	defer p.admin.Unlock()
-	if p.admin.person == nil {
+	if p.admin.person == nil || time.Since(p.admin.person.signedIn) > adminTokenAge {
 		p.admin.person = p.logIn(t, adminEmail, p.password.Reveal())
 	}
 	return p.admin.person
@@ -89,13 +95,13 @@ func (p *Platform) Administrator(t testing.TB) *Person {
 
 func (p *Platform) logIn(t testing.TB, email, password string) *Person {
 	t.Helper()
-	service := authv1connect.NewAuthServiceClient(p.direct("auth", ""))
+	service, begun := authv1connect.NewAuthServiceClient(p.direct("auth", "")), time.Now()
 	res, err := service.Login(t.Context(), &authv1.LoginRequest{Email: email, Password: password})
 	must(t, "sign in", err)
 	token := res.GetTokens().GetAccessToken()
 	who, err := authv1connect.NewAuthServiceClient(p.direct("auth", token)).WhoAmI(t.Context(), &authv1.WhoAmIRequest{})
 	must(t, "ask who has signed in", err)
-	return &Person{UserID: who.GetUserId(), Email: email, Token: token, client: p.client(bearer(token))}
+	return &Person{UserID: who.GetUserId(), Email: email, Token: token, client: p.client(bearer(token)), signedIn: begun}
 }
 
 // Organization makes an organization, whose first member and owner is the administrator, and returns its id.

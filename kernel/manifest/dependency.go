@@ -17,11 +17,11 @@ type Dependency struct {
 
 // ParseDependency reads the one-line form: `identity`, or `identity >= 1.2`.
 func ParseDependency(s string) (Dependency, error) {
-	name, rest, _ := strings.Cut(s, " ")
+	name, rest, required := strings.Cut(s, " ")
 	if !nameForm.re.MatchString(name) {
 		return Dependency{}, fmt.Errorf("%q does not begin with the name of a service: want `identity`, or `identity >= 1.2`", s)
 	}
-	if rest == "" {
+	if !required {
 		return Dependency{Name: name}, nil
 	}
 	if !dependencyForm.re.MatchString(s) || len(s) > dependencyForm.max {

@@ -44,9 +44,10 @@ const (
 
 // Bounds on the other lists.
 const (
-	maxServices     = 100
-	maxDependencies = 100
-	maxAliases      = 100
+	maxServices = 100
+	maxAliases  = 100
+	// The names of all dependencies, with commas between them, are one value in the registry, which has at most 512 bytes.
+	maxDependencies = 12
 )
 
 var (

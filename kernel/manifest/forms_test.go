@@ -2,9 +2,13 @@ package manifest
 
 import (
 	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"ashlar.dev/kernel/discovery"
 )
 
 // The schema has the parser's patterns and bounds, to the letter.
@@ -49,6 +53,16 @@ func TestSchemaHasTheSameForms(t *testing.T) {
 	}
 	require.EqualValues(t, maxRolePermissions, at("properties", "roles", "items", "properties", "permissions", "maxItems"))
 	require.EqualValues(t, maxAliases, at("properties", "gateway", "properties", "aliases", "maxProperties"))
+}
+
+// A service registers with the names of what it depends on: discovery refuses what Consul would.
+func TestDependenciesFitIntoTheRegistry(t *testing.T) {
+	t.Parallel()
+	names := slices.Repeat([]string{strings.Repeat("n", nameForm.max)}, maxDependencies)
+	registration := discovery.Registration{Instance: discovery.Instance{
+		ID: "notes-1", Service: "notes", Address: "127.0.0.1:1", Metadata: map[string]string{discovery.MetadataDependsOn: strings.Join(names, ",")},
+	}}
+	require.NoError(t, registration.Validate())
 }
 
 // Whoever completes a key in an editor reads what it is for.

@@ -108,6 +108,15 @@ type edit struct {
 	fits bool
 }
 
+// many is a list of dependencies with the longest names.
+func many(n int) string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = strings.Repeat("n", 39) + string(rune('a'+i))
+	}
+	return "[" + strings.Join(names, ", ") + "]"
+}
+
 // edits are good and bad files, for the parser and for the JSON schema.
 var edits = map[string]edit{
 	"as it is":                              {"", "", "", true},
@@ -120,6 +129,9 @@ var edits = map[string]edit{
 	"text in another alphabet":              {"Notes with sharing", "Заметки 🗒", "", true},
 	"the longest description":               {"Notes with sharing", strings.Repeat("é", 500), "", true},
 	"the longest name of a module":          {"dependsOn: [identity", "dependsOn: [" + strings.Repeat("n", 40), "", true},
+	"as many dependencies as may be":        {"[identity >=1.2, authz]", many(12), "", true},
+	"too many dependencies":                 {"[identity >=1.2, authz]", many(13), `5:12: dependsOn: has 13 items, more than 12`, false},
+	"a dependency with a loose end":         {"identity >=1.2", `"identity "`, `5:13: dependsOn[0]: "identity ": "" is no requirement of a version such as`, false},
 	"a duration of two units":               {"5s", "1m30.5s", "", true},
 	"the largest number":                    {"requests: 50", "requests: 4294967295", "", true},
 	"no name":                               {"name: notes", "", `2:1: the key "name" is missing`, false},

@@ -13,6 +13,19 @@ import (
 // errors say that something could not be found out.
 var ErrTampered = errors.New("the log was tampered with")
 
+// ErrNewer is what an error wraps about an event whose leaf this program cannot compute, because a newer one has written it.
+var ErrNewer = errors.New("the event has fields that this program does not know: use a newer one")
+
+// tooNew fails with ErrNewer where something of an event is unknown, so that it is not known what its leaf is.
+func tooNew(e *auditv1.Event) error {
+	kind, outcome := e.GetActor().GetKind(), e.GetOutcome()
+	if len(e.ProtoReflect().GetUnknown()) > 0 || len(e.GetActor().ProtoReflect().GetUnknown()) > 0 ||
+		kind.Descriptor().Values().ByNumber(kind.Number()) == nil || outcome.Descriptor().Values().ByNumber(outcome.Number()) == nil {
+		return fmt.Errorf("event %q: %w", e.GetId(), ErrNewer)
+	}
+	return nil
+}
+
 func tampered(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrTampered}, args...)...)
 }
@@ -55,8 +68,12 @@ func (v *Verifier) Next() int64 { return v.tree.Size() }
 func (v *Verifier) Complete() bool { return v.tree.Size() == v.now.Size }
 
 // Add takes the next event of the log, in the order of the leaves. Events that came after the checkpoint are not to be
-// added.
+// added. It fails with ErrNewer where the event has something that this program does not know: all others would seem to be
+// wrong from there on.
 func (v *Verifier) Add(e *auditv1.Event) error {
+	if err := tooNew(e); err != nil {
+		return err
+	}
 	next := v.tree.Size()
 	switch {
 	case v.Complete():
@@ -102,7 +119,7 @@ func (v *Verifier) Finish() error {
 }
 
 // CheckInclusion verifies the proof that an event is on the log that a checkpoint is about, where it says it is. It fails
-// with ErrTampered.
+// with ErrTampered, or with ErrNewer where the event has something that this program does not know.
 func CheckInclusion(c Checkpoint, e *auditv1.Event, proof *auditv1.InclusionProof) error {
 	switch {
 	case e.LeafIndex == nil:
@@ -115,6 +132,9 @@ func CheckInclusion(c Checkpoint, e *auditv1.Event, proof *auditv1.InclusionProo
 		return tampered("the proof of event %q: %v", e.GetId(), err)
 	}
 	if err := tlog.CheckRecord(hashes, c.Size, c.Root, e.GetLeafIndex(), LeafHash(e)); err != nil {
+		if err := tooNew(e); err != nil {
+			return err
+		}
 		return tampered("event %q is not what was recorded at place %d", e.GetId(), e.GetLeafIndex())
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/mod/sumdb/tlog"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
@@ -120,6 +121,40 @@ func TestInclusion(t *testing.T) {
 			require.ErrorIs(t, auditlog.CheckInclusion(now, all[i], &auditv1.InclusionProof{Hashes: append(bytesOf(proof), make([]byte, 32))}), auditlog.ErrTampered)
 			require.ErrorIs(t, auditlog.CheckInclusion(now, all[i], &auditv1.InclusionProof{Hashes: [][]byte{{1}}}), auditlog.ErrTampered)
 		}
+	}
+}
+
+// What a newer program has written is not what this one takes it for, and nobody is to blame.
+func TestEventsOfANewerProgram(t *testing.T) {
+	t.Parallel()
+	field := protowire.AppendString(protowire.AppendTag(nil, 1000, protowire.BytesType), "new")
+	for name, change := range map[string]func(*auditv1.Event){
+		"a field":             func(e *auditv1.Event) { e.ProtoReflect().SetUnknown(field) },
+		"a field of an actor": func(e *auditv1.Event) { e.GetActor().ProtoReflect().SetUnknown(field) },
+		"a kind of actor":     func(e *auditv1.Event) { e.Actor.Kind = 99 },
+		"an outcome":          func(e *auditv1.Event) { e.Outcome = 99 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all := events(5)
+			// What was recorded has another leaf than the one that this program computes.
+			recorded := slices.Clone(all)
+			recorded[2] = event(2, func(e *auditv1.Event) { e.Reason = "new" })
+			l := logOf(recorded)
+			all[2] = event(2, change)
+			err := verify(l.checkpoint(5), all)
+			require.ErrorIs(t, err, auditlog.ErrNewer)
+			require.NotErrorIs(t, err, auditlog.ErrTampered)
+			require.ErrorContains(t, err, `event "evt_0002"`)
+
+			proof, err := tlog.ProveRecord(5, 2, l)
+			require.NoError(t, err)
+			message := &auditv1.InclusionProof{LeafIndex: 2, Hashes: bytesOf(proof)}
+			err = auditlog.CheckInclusion(l.checkpoint(5), all[2], message)
+			require.ErrorIs(t, err, auditlog.ErrNewer)
+			require.NotErrorIs(t, err, auditlog.ErrTampered)
+			require.NoError(t, auditlog.CheckInclusion(l.checkpoint(5), recorded[2], message))
+		})
 	}
 }
 

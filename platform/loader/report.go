@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -161,12 +162,7 @@ func (r *Report) count() {
 			ready = append(ready, p)
 		}
 	}
-	slices.SortStableFunc(ready, func(a, b *Part) int {
-		if a.ReadyMs < b.ReadyMs {
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(ready, func(a, b *Part) int { return cmp.Compare(a.ReadyMs, b.ReadyMs) })
 	for i, p := range ready {
 		p.Order = i + 1
 	}

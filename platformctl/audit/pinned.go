@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"connectrpc.com/connect/v2"
+
 	"ashlar.dev/platform/auditlog"
+	"ashlar.dev/platformctl/client"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/profile"
 )
@@ -72,8 +75,11 @@ func pin(ctx context.Context, store *profile.Store, name, gateway string, now pi
 	})
 }
 
-// coded gives an error about a log that was tampered with its exit code.
+// coded gives an error about a log that was tampered with its exit code; that the service has found it out by itself is one.
 func coded(err error) error {
+	if connect.CodeOf(err) == connect.CodeDataLoss {
+		return exit.With(exit.Tampered, client.Explain(err))
+	}
 	if errors.Is(err, auditlog.ErrTampered) || errors.Is(err, auditlog.ErrSignature) || errors.Is(err, auditlog.ErrCheckpoint) {
 		return exit.With(exit.Tampered, err)
 	}

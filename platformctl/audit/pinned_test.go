@@ -2,14 +2,18 @@ package audit
 
 import (
 	"crypto/ed25519"
+	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"connectrpc.com/connect/v2"
 	"github.com/stretchr/testify/require"
 
 	"ashlar.dev/platform/auditlog"
+	"ashlar.dev/platformctl/client"
 	"ashlar.dev/platformctl/exit"
 	"ashlar.dev/platformctl/profile"
 )
@@ -62,6 +66,19 @@ func TestAKeyIsTrustedOnFirstUseOnly(t *testing.T) {
 	require.NoError(t, p.Pin(pinName(gateway), pinned{VerifierKey: one.VerifierKey(), Checkpoint: "edited"}))
 	_, _, err = trust(p, gateway, "", one.VerifierKey())
 	require.Error(t, err, "what was edited is not forgotten")
+}
+
+// That the service says so itself is no weaker than to have found it out.
+func TestTheServiceSaysThatTheLogIsDamaged(t *testing.T) {
+	t.Parallel()
+	said := connect.NewError(connect.CodeDataLoss, "the audit log is not what was signed").WithRemote()
+	err := coded(fmt.Errorf("look: %w", said))
+	require.Equal(t, exit.Tampered, exit.Code(err))
+	require.ErrorContains(t, err, "the audit log is not what was signed")
+	require.Equal(t, exit.Tampered, exit.Code(client.Explain(err)), "it stays that")
+
+	require.Equal(t, exit.Failure, exit.Code(coded(auditlog.ErrNewer)), "nobody is to blame")
+	require.Equal(t, exit.Failure, exit.Code(coded(errors.New("cut"))))
 }
 
 // Two commands that verify at once: the newer checkpoint stays.

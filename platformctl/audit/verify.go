@@ -48,7 +48,7 @@ func (v *Verify) Run(ctx context.Context, streams *output.Streams) error {
 		return service.GetCheckpoint(ctx, &auditv1.GetCheckpointRequest{OrganizationId: organization})
 	})
 	if err != nil {
-		return err
+		return coded(err)
 	}
 	// Not the connection's profile, which is empty where its tokens are for another gateway.
 	store, err := v.Store()

@@ -118,12 +118,30 @@ func TestValidateShowsTheFaultsOfSomeFiles(t *testing.T) {
 		require.Contains(t, got.Out, "proto/acme/notes/v1/note.proto:9:7")
 	}
 	require.Equal(t, 2, strings.Count(tree.Run(t, "modules", "validate", "--root", root, root).Out, "\n"))
-	require.Equal(t, exit.OK, tree.Run(t, "modules", "validate", "--root", root, at("services/people")).Code)
+	require.Equal(t, tree.Result{Code: exit.OK, Out: "Nothing was found in " + at("services/people") + ".\n"},
+		tree.Run(t, "modules", "validate", "--root", root, at("services/people")))
 	require.Equal(t, exit.Invalid, tree.Run(t, "modules", "validate", "--root", root, at("services/people"), at("services/notes")).Code)
 
 	require.Equal(t, tree.Result{Code: exit.Usage, Err: "platformctl: there is no file or folder " + at("services/poeple") + "\n"},
 		tree.Run(t, "modules", "validate", "--root", root, at("services/poeple")))
 	require.Equal(t, exit.Usage, tree.Run(t, "modules", "validate", "--root", root, t.TempDir()).Code, "outside")
+}
+
+// Where anything cannot be read nothing was checked, so no path is as it should be.
+func TestValidateOfSomeFilesShowsWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ file, from, to, says string }{
+		"a manifest": {tree.NotesManifest, "version: 1.0.0", "version: one", "services/notes/module.yaml:2:10"},
+		"a schema":   {tree.NotesSchema, "string organization_id", "strnig organization_id", "proto/acme/notes/v1/note.proto:18:3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := tree.Write(t, tree.Edited(t, test.file, test.from, test.to))
+			got := tree.Run(t, "modules", "validate", "--root", root, filepath.Join(root, "services", "people"))
+			require.Equal(t, exit.Invalid, got.Code, got)
+			require.Contains(t, got.Out, test.says)
+		})
+	}
 }
 
 func TestValidateNeedsARepository(t *testing.T) {

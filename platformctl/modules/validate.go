@@ -24,7 +24,7 @@ type Validate struct {
 	Tree   workspace.Flag `embed:""`
 	Format output.Flag    `embed:""`
 
-	Paths []string `arg:"" help:"Manifests, schemas or folders whose faults are shown, as seen from here; all where none is named. The others are read all the same, because it takes all to see how they fit." name:"path" optional:""`
+	Paths []string `arg:"" help:"Manifests, schemas or folders whose faults are shown, as seen from here; all where none is named. The others are read all the same, because it takes all to see how they fit; what cannot be read is shown in any case." name:"path" optional:""`
 }
 
 // Help is the long help.
@@ -50,13 +50,17 @@ func (c *Validate) Run(ctx context.Context, streams *output.Streams) error {
 	if err != nil {
 		return err
 	}
+	// What cannot be read keeps everything from being checked, the paths that are named among it.
 	found := slices.Concat(repo.Faults, faults)
 	if len(found) == 0 {
-		found = modulecheck.All(repo.Manifests, schemas)
+		found = slices.DeleteFunc(modulecheck.All(repo.Manifests, schemas), func(f finding.Finding) bool { return !covers(shown, f.File) })
 	}
-	found = slices.DeleteFunc(found, func(f finding.Finding) bool { return !covers(shown, f.File) })
 	found.Sort()
-	return findings.Show(c.Format, streams.Out, found, fmt.Sprintf("%d modules and their schemas are as they should be.", len(repo.Manifests)))
+	good := fmt.Sprintf("%d modules and their schemas are as they should be.", len(repo.Manifests))
+	if len(c.Paths) > 0 {
+		good = fmt.Sprintf("Nothing was found in %s.", strings.Join(c.Paths, ", "))
+	}
+	return findings.Show(c.Format, streams.Out, found, good)
 }
 
 // shown returns the paths below the root whose faults are shown.

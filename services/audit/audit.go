@@ -53,7 +53,7 @@ func (m module) Build(host *service.Host) (*service.Parts, error) {
 			{Name: "watcher", Start: watcher.Start, Stop: watcher.Stop},
 		},
 		Register: func(server *connect.Server) {
-			auditv1connect.RegisterAuditServiceHandler(server, api.NewEvents(s))
+			auditv1connect.RegisterAuditServiceHandler(server, api.NewEvents(s, host.Decider))
 			auditv1connect.RegisterIngestServiceHandler(server, api.NewIngest(s))
 		},
 	}, nil

@@ -248,6 +248,24 @@ func tailed(t *testing.T, database config.Secret) {
 	}
 }
 
+// Who loses the permission hears of no event after that, also in a stream that is open.
+func TestATailEndsWithThePermission(t *testing.T) {
+	t.Parallel()
+	w := start(t, dbtest.SQLiteURL(t))
+	w.Allow("usr_ann", permission, "org_b")
+	ours := tail(t, as(w, "usr_ann"), &auditv1.TailEventsRequest{OrganizationId: "org_b"})
+	ours.expect("")
+	b := func(e *auditv1.Event) { e.OrganizationId = "org_b" }
+	appendEvents(t, w, event(0, b))
+	ours.expect("evt_0000")
+	w.Disallow("usr_ann", permission, "org_b")
+	appendEvents(t, w, event(1, b))
+	message, err := ours.Receive()
+	require.Nil(t, message.GetEvent())
+	require.Equal(t, connect.CodePermissionDenied, connect.CodeOf(err), "%v", err)
+	require.Equal(t, rpcerror.ReasonPermissionDenied, rpcerror.Reason(err))
+}
+
 // Streams that are cut at any time and gone on with see each event once, in order, while others append.
 func TestATailMissesNothingAndRepeatsNothing(t *testing.T) {
 	t.Parallel()

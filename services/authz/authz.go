@@ -34,7 +34,7 @@ func (module) Manifest() *manifest.Manifest { return parsed() }
 func (module) Migrations() fs.FS { return migrations.FS }
 
 func (module) Build(host *service.Host) (*service.Parts, error) {
-	s := store.New(host.Database, host.Trail)
+	s := store.New(host.Database, host.Trail, host.Log)
 	return &service.Parts{
 		Register: func(server *connect.Server) {
 			authzv1connect.RegisterCheckServiceHandler(server, api.NewChecks(s))

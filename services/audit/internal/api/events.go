@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
+	"ashlar.dev/kernel/access"
 	"ashlar.dev/kernel/page"
 	"ashlar.dev/services/audit/ent"
 	"ashlar.dev/services/audit/internal/store"
@@ -22,13 +23,15 @@ const maxAnswerBytes = 512 << 10
 type Events struct {
 	store *store.Store
 	tails chan struct{} // holds one token per stream that is open
+	// decider is asked again while a stream is open; before that, the access rule has asked it.
+	decider access.Decider
 	// heartbeat is how long a stream is silent at most.
 	heartbeat time.Duration
 }
 
 // NewEvents returns the handler over a store.
-func NewEvents(s *store.Store) *Events {
-	return &Events{store: s, tails: make(chan struct{}, maxTails), heartbeat: heartbeat}
+func NewEvents(s *store.Store, decider access.Decider) *Events {
+	return &Events{store: s, decider: decider, tails: make(chan struct{}, maxTails), heartbeat: heartbeat}
 }
 
 // QueryEvents implements ashlar.audit.v1.AuditService. The access rule has made sure that a caller who names no

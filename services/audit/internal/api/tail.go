@@ -5,14 +5,21 @@ import (
 	"strconv"
 	"time"
 
+	"connectrpc.com/connect/v2"
+
 	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
 	"ashlar.dev/gen/go/ashlar/audit/v1/auditv1connect"
+	"ashlar.dev/gen/go/permissions/auditperms"
+	"ashlar.dev/kernel/access"
+	"ashlar.dev/kernel/authn"
 	"ashlar.dev/kernel/page"
+	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/services/audit/internal/store"
 )
 
 const (
-	// heartbeat is how long a stream is silent at most.
+	// heartbeat is how long a stream is silent at most, and how late, at most, one ends whose caller may not read events
+	// any more.
 	heartbeat = 10 * time.Second
 	// tailBatch is how many events a stream holds at most: it reads the next ones when the caller has taken those.
 	tailBatch = 100
@@ -29,7 +36,7 @@ func (h *Events) TailEvents(ctx context.Context, req *auditv1.TailEventsRequest,
 	default:
 		return tooManyTails()
 	}
-	t := &tail{store: h.store, stream: stream, heartbeat: h.heartbeat, filter: store.Filter{
+	t := &tail{store: h.store, decider: h.decider, stream: stream, heartbeat: h.heartbeat, filter: store.Filter{
 		OrganizationID: req.GetOrganizationId(), ActorID: req.GetActorId(), Action: req.GetAction(), Resource: req.GetResource(),
 		Outcome: int32(req.GetOutcome()),
 	}}
@@ -68,6 +75,7 @@ func (h *Events) start(ctx context.Context, req *auditv1.TailEventsRequest, list
 // tail is one stream.
 type tail struct {
 	store     *store.Store
+	decider   access.Decider
 	stream    auditv1connect.AuditServiceTailEventsServerStream
 	heartbeat time.Duration
 	filter    store.Filter
@@ -87,6 +95,9 @@ func (t *tail) run(ctx context.Context) error {
 			return err
 		}
 		if beat {
+			if err := t.checkAccess(ctx); err != nil {
+				return err
+			}
 			if err := t.send(nil); err != nil {
 				return err
 			}
@@ -116,6 +127,12 @@ func (t *tail) catchUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if len(found) > 0 {
+			// The access rule was asked when the stream began, which may be long ago.
+			if err := t.checkAccess(ctx); err != nil {
+				return err
+			}
+		}
 		for _, e := range found {
 			t.after = e.ID
 			if err := t.send(store.Message(e)); err != nil {
@@ -127,6 +144,21 @@ func (t *tail) catchUp(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// checkAccess ends the stream where the caller may not read its events any more, or nobody can tell.
+func (t *tail) checkAccess(ctx context.Context) error {
+	may, err := t.decider.Decide(ctx, authn.FromContext(ctx).UserID, string(auditperms.EventRead), t.filter.OrganizationID)
+	switch {
+	case err != nil:
+		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonPolicyUnavailable,
+			"it cannot be decided at the moment what you may see: try again", rpcerror.Cause(err))
+	case !may:
+		return rpcerror.New(connect.CodePermissionDenied, rpcerror.ReasonPermissionDenied,
+			"you may not read these events any more", rpcerror.Meta("permission", string(auditperms.EventRead)))
+	default:
+		return nil
+	}
 }
 
 func (t *tail) send(event *auditv1.Event) error {

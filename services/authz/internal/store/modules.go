@@ -32,8 +32,13 @@ type Registration struct {
 // An instance of an older version than the newest that has registered, which starts late during an upgrade, takes nothing
 // back: of what it brings, only what nobody knows yet is added, and marked as removed, because the newest version does
 // not bring it.
+//
+// Two builds of one version that bring different things take turns in overwriting each other, because none is newer. That
+// is told in the log, and on the record.
 func (s *Store) RegisterModule(ctx context.Context, r Registration) error {
-	return s.change(ctx, func(tx *ent.Tx) error {
+	sameVersion := false
+	err := s.change(ctx, func(tx *ent.Tx) error {
+		sameVersion = false // of an attempt that was given up
 		newest, err := s.newest(ctx, tx, r.Module)
 		if err != nil {
 			return err
@@ -56,11 +61,20 @@ func (s *Store) RegisterModule(ctx context.Context, r Registration) error {
 		if !permissions && !roles && !newer {
 			return nil
 		}
+		attributes := map[string]string{"version": r.Version}
+		if sameVersion = r.Version == newest && newest != ""; sameVersion {
+			attributes["sameVersion"] = "true"
+		}
 		return s.trail.Append(ctx, tx, audit.Change{
-			Action: "module.register", Resource: r.Module, Attributes: map[string]string{"version": r.Version},
+			Action: "module.register", Resource: r.Module, Attributes: attributes,
 			Actor: &authn.Principal{Kind: authn.Service, ServiceName: r.Module},
 		})
 	})
+	if err == nil && sameVersion {
+		s.log.WarnContext(ctx, "a module has registered other permissions or roles than before with the same version: "+
+			"raise it, or instances overwrite each other's", "module", r.Module, "version", r.Version)
+	}
+	return err
 }
 
 // newest returns the newest version of a module that has registered, and keeps its other instances waiting until the

@@ -5,6 +5,7 @@ package store
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"entgo.io/ent/dialect"
 
@@ -29,11 +30,12 @@ type Store struct {
 	db     *database.Database
 	client *ent.Client
 	trail  *trail.Trail
+	log    *slog.Logger
 }
 
 // New returns the store in a database.
-func New(db *database.Database, record *trail.Trail) *Store {
-	return &Store{db: db, client: ent.NewClient(ent.Driver(db.Driver())), trail: record}
+func New(db *database.Database, record *trail.Trail, log *slog.Logger) *Store {
+	return &Store{db: db, client: ent.NewClient(ent.Driver(db.Driver())), trail: record, log: log}
 }
 
 // What can be locked.
