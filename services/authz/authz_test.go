@@ -383,11 +383,11 @@ func versions(t *testing.T, database config.Secret) {
 		return e.GetAction() == "module.register" && e.GetAttributes()["version"] == "2.0.0"
 	})
 	require.Equal(t, "notes", event.GetResource())
-	require.NotContains(t, event.GetAttributes(), "sameVersion")
+	require.NotContains(t, event.GetAttributes(), "same_version")
 
 	// Another build of the same version takes the place of the first, and that is seen.
 	event = w.AwaitEvent(func(e *auditv1.Event) bool {
-		return e.GetAction() == "module.register" && e.GetAttributes()["sameVersion"] == "true"
+		return e.GetAction() == "module.register" && e.GetAttributes()["same_version"] == "true"
 	})
 	require.Equal(t, "1.10.0", event.GetAttributes()["version"])
 

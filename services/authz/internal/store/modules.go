@@ -63,7 +63,7 @@ func (s *Store) RegisterModule(ctx context.Context, r Registration) error {
 		}
 		attributes := map[string]string{"version": r.Version}
 		if sameVersion = r.Version == newest && newest != ""; sameVersion {
-			attributes["sameVersion"] = "true"
+			attributes["same_version"] = "true"
 		}
 		return s.trail.Append(ctx, tx, audit.Change{
 			Action: "module.register", Resource: r.Module, Attributes: attributes,
