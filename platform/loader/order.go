@@ -10,7 +10,8 @@ import (
 	"ashlar.dev/platform/trail"
 )
 
-// Rules is what services need of each other beside what their manifests say. It is said here, and nowhere else:
+// Rules is what services need of each other beside what their manifests say. It is said here for services in one process;
+// platformctl/local/platform.go says it for processes, because the command line must not link what opens databases:
 //
 //   - Every service registers its permissions with authz before it serves, so all start after authz and stop before it.
 //   - Every service delivers its events to audit. It can wait with that, and keeps them meanwhile; but one that stops
