@@ -44,6 +44,7 @@ type control struct {
 	ctx     context.Context // of changes; ends with close
 	cancel  context.CancelFunc
 	changes sync.WaitGroup
+	callers sync.WaitGroup // that have not been told yet how their change ended
 
 	mu     sync.Mutex
 	opened bool // changes are taken
@@ -84,7 +85,8 @@ func (c *control) open() {
 	c.opened = true
 }
 
-// close ends changes that are under way, and waits for them.
+// close ends changes that are under way, and waits for them, and until those who asked for them know how they ended: the
+// server would end their calls with an error of its own.
 func (c *control) close(ctx context.Context) error {
 	c.mu.Lock()
 	c.opened = false
@@ -93,15 +95,25 @@ func (c *control) close(ctx context.Context) error {
 	c.changes.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), controlStop)
 	defer cancel()
+	told := make(chan struct{})
+	go func() {
+		c.callers.Wait()
+		close(told)
+	}()
+	select {
+	case <-told:
+	case <-ctx.Done(): // one that does not read; its call ends with the server
+	}
 	return errors.Join(c.server.Shutdown(ctx), <-c.served, c.telemetry.Shutdown(ctx))
 }
 
-// begin reports whether a change may begin; it ends with changes.Done.
+// begin reports whether a change may begin; it ends with changes.Done, and the call with callers.Done.
 func (c *control) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.opened {
 		c.changes.Add(1)
+		c.callers.Add(1)
 	}
 	return c.opened
 }
@@ -157,6 +169,7 @@ func (c *control) change(ctx context.Context, send func(*localv1.Event) error, c
 	if !c.begin() {
 		return rpcerror.New(connect.CodeAborted, reasonNotReady, "the platform is starting or stopping: try again when everything is ready")
 	}
+	defer c.callers.Done()
 	events := make(chan *localv1.Event, maxEvents)
 	unfollow := c.p.out.follow(func(process, text string) {
 		select {

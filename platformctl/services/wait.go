@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -38,7 +39,7 @@ func (w *Wait) Run(ctx context.Context, streams *output.Streams) error {
 	defer tick.Stop()
 	for {
 		states, err := w.look(timeout)
-		if err != nil && timeout.Err() == nil && !passing(err) {
+		if err != nil && !passing(err) {
 			return err
 		}
 		left = slices.DeleteFunc(left, func(name string) bool {
@@ -80,9 +81,16 @@ func (w *Wait) look(ctx context.Context) (map[string]string, error) {
 	return states, nil
 }
 
-// passing reports whether an error is one that goes away when the platform is there.
+// passing reports whether an error is one that goes away when the platform is there, or comes of the end of the wait.
 func passing(err error) bool {
-	return slices.Contains([]int{exit.NoConsul, exit.Unavailable}, exit.Code(err))
+	return ranOut(err) || errors.Is(err, context.Canceled) || slices.Contains([]int{exit.NoConsul, exit.Unavailable}, exit.Code(err))
+}
+
+// ranOut reports whether an error says that the time was up. Connections have a timer of their own for it, whose error may
+// come a moment before the context's.
+func ranOut(err error) bool {
+	var timeout net.Error // context.DeadlineExceeded is one, too
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 func late(waited time.Duration, left []string, states map[string]string, err error) error {
@@ -93,7 +101,7 @@ func late(waited time.Duration, left []string, states map[string]string, err err
 		}
 		left[i] = fmt.Sprintf("%s (%s)", name, state)
 	}
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err != nil && !ranOut(err) {
 		return fmt.Errorf("not healthy within %s: %s: %w", waited, strings.Join(left, ", "), err)
 	}
 	return fmt.Errorf("not healthy within %s: %s", waited, strings.Join(left, ", "))
