@@ -174,9 +174,9 @@ func TestWaitingServicesSayForWhom(t *testing.T) {
 	up.stop()
 
 	p.order("authz", wait)
-	up = p.run("up", "--ready-timeout=3s")
+	up = p.run("up", "--ready-timeout=10s")
 	require.Equal(t, exit.Failure, up.wait())
-	require.Contains(t, up.out.String(), "not everything was ready within 3s: authz (dependencies: waiting for audit); logs are in")
+	require.Contains(t, up.out.String(), "not everything was ready within 10s: authz (dependencies: waiting for audit); logs are in")
 	require.Empty(t, catalog(t, agent.Addr))
 }
 
@@ -193,9 +193,9 @@ func TestReadyMeansThatCallsFindTheirService(t *testing.T) {
 	up.stop()
 
 	p.order("gateway", lost)
-	up = p.run("up", "--ready-timeout=8s")
+	up = p.run("up", "--ready-timeout=15s")
 	require.Equal(t, exit.Failure, up.wait())
-	require.Contains(t, up.out.String(), "not everything was ready within 8s: the gateway has not found the way to all services")
+	require.Contains(t, up.out.String(), "not everything was ready within 15s: the gateway has not found the way to all services")
 }
 
 func TestInterruptedStart(t *testing.T) {
@@ -216,11 +216,11 @@ func TestServiceThatDoesNotStopIsKilled(t *testing.T) {
 	agent := consultest.Start(t)
 	p := newPlatformTest(t, "CONSUL_HTTP_ADDR="+agent.Addr)
 	p.order("authz", stubborn)
-	up := p.run("up", "--stop-timeout=3s")
+	up := p.run("up", "--stop-timeout=10s")
 	up.until("Ctrl-C stops everything")
 	up.send(syscall.SIGTERM)
 	require.Equal(t, exit.Failure, up.wait())
-	require.Contains(t, up.out.String(), "authz did not stop within 3s")
+	require.Contains(t, up.out.String(), "authz did not stop within 10s")
 	require.Equal(t, "gateway\nauth\nidentity\naudit\n", p.read(p.orders, "stopped"), "the others stop in order")
 	require.Empty(t, catalog(t, agent.Addr))
 }
