@@ -30,7 +30,7 @@ var _ outbox.Execer = (*ent.Tx)(nil)
 var quiet = slog.New(slog.DiscardHandler)
 
 // patience bounds how long a test waits for a condition.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // swift is a relay that does not make a test wait.
 var swift = outbox.Config{Poll: 20 * time.Millisecond, MinBackoff: time.Millisecond, MaxBackoff: 10 * time.Millisecond}

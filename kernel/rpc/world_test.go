@@ -28,7 +28,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // world holds services and connects them in one of the two ways.
 type world struct {

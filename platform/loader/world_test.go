@@ -31,7 +31,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 var migrations = fstest.MapFS{"sqlite/20260101000000_init.sql": {Mode: fs.ModePerm, Data: []byte(`-- +goose Up
 CREATE TABLE outbox_events (id integer PRIMARY KEY AUTOINCREMENT, event_id text NOT NULL UNIQUE, payload blob NOT NULL, created_at integer NOT NULL);
