@@ -100,11 +100,12 @@ func TestThePlatformOnPostgreSQL(t *testing.T) {
 	status, code := run(t, provisionWithin, environ("ASHLAR_HOME="+s.home), platformctl, "db", "status", "-o", "json")
 	require.Zero(t, code, "%s", status.stderr)
 	var states []struct {
-		Service     string
-		Version     int64
-		Pending     []string
-		Bytes       int64
-		Connections struct{ Open, Most int }
+		Service     string   `json:"service"`
+		Pending     []string `json:"pending"`
+		Bytes       int64    `json:"bytes"`
+		Connections struct {
+			Open int `json:"open"`
+		} `json:"connections"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(status.stdout.String()), &states))
 	require.Len(t, states, len(services)-1)

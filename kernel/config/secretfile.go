@@ -17,7 +17,7 @@ const maxSecretBytes = 4096
 func ReadSecretFile(path string) (secret Secret, err error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", notThere{path}
+		return "", missingError{path}
 	}
 	if err != nil {
 		return "", err
@@ -43,9 +43,9 @@ func ReadSecretFile(path string) (secret Secret, err error) {
 	return Secret(strings.TrimRight(string(text), "\r\n")), nil
 }
 
-// notThere is fs.ErrNotExist in the words that messages go on from.
-type notThere struct{ path string }
+// missingError is fs.ErrNotExist in the words that messages go on from.
+type missingError struct{ path string }
 
-func (e notThere) Error() string { return e.path + " does not exist" }
+func (e missingError) Error() string { return e.path + " does not exist" }
 
-func (notThere) Is(target error) bool { return target == fs.ErrNotExist }
+func (missingError) Is(target error) bool { return target == fs.ErrNotExist }

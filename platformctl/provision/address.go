@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"os"
@@ -77,12 +78,7 @@ func (a *Admin) Database() string { return a.config.Database }
 
 // where names the database in messages.
 func (a *Admin) where() string {
-	shown := a.plain
-	shown.RawQuery = ""
-	if shown.Host == "" {
-		return "the database " + a.config.Database + " at " + a.config.Host
-	}
-	return "the database " + a.config.Database + " at " + shown.Host
+	return "the database " + a.config.Database + " at " + cmp.Or(a.plain.Host, a.config.Host)
 }
 
 // address is the one of a service.

@@ -82,7 +82,7 @@ func TestAnotherPassword(t *testing.T) {
 			require.Empty(t, outcomes[1].Made)
 			require.Equal(t, other, w.of("identity"))
 			require.Equal(t, "28P01", code(t, w.try(before, "SELECT 1")))
-			w.do(w.of("auth"), "SELECT * FROM credentials")
+			w.do(w.of("auth"), "SELECT 1 FROM credentials")
 		})
 	}
 }
@@ -117,8 +117,8 @@ func TestRepair(t *testing.T) {
 			require.NoError(t, err)
 			w.do(w.of("auth"), "CREATE TABLE IF NOT EXISTS credentials ()")
 			w.do(w.of("identity"), "CREATE TABLE IF NOT EXISTS users ()")
-			require.Equal(t, "42501", code(t, w.try(w.of("auth"), "SELECT * FROM identity.users")))
-			require.Equal(t, "42501", code(t, w.try(w.of("identity"), "SELECT * FROM auth.credentials")))
+			require.Equal(t, "42501", code(t, w.try(w.of("auth"), "SELECT 1 FROM identity.users")))
+			require.Equal(t, "42501", code(t, w.try(w.of("identity"), "SELECT 1 FROM auth.credentials")))
 			require.Equal(t, "42501", code(t, w.try(w.of("auth"), "CREATE TABLE public.mine ()")))
 			require.Equal(t, "auth", ask[string](w, w.of("auth"), "SELECT current_schema()"))
 		})
@@ -174,8 +174,8 @@ func TestAdministratorWhoIsNoSuperuser(t *testing.T) {
 		require.NoError(t, err)
 	}
 	w.do(w.of("auth"), "CREATE TABLE credentials ()")
-	require.Equal(t, "42501", code(t, w.try(w.of("identity"), "SELECT * FROM auth.credentials")))
-	require.Equal(t, "42501", code(t, w.try(address, "SELECT * FROM auth.credentials")), "the administrator is lent the roles only")
+	require.Equal(t, "42501", code(t, w.try(w.of("identity"), "SELECT 1 FROM auth.credentials")))
+	require.Equal(t, "42501", code(t, w.try(address, "SELECT 1 FROM auth.credentials")), "the administrator is lent the roles only")
 
 	// A new service, while the others hold tables; and a repair.
 	w.Services = append(w.Services, provision.Service{Name: "notes", Schema: "notes", File: w.file("notes")})
@@ -185,7 +185,7 @@ func TestAdministratorWhoIsNoSuperuser(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"password"}, outcomes[0].Made)
 	require.Len(t, outcomes[2].Made, 3)
-	w.do(w.of("auth"), "SELECT * FROM credentials")
+	w.do(w.of("auth"), "SELECT 1 FROM credentials")
 	w.do(address, "CREATE DATABASE "+database+"_again")
 	t.Cleanup(func() { w.do(w.address, "DROP DATABASE "+database+"_again") })
 }
