@@ -106,7 +106,7 @@ func (p *Platform) loading(cfg Config, t *telemetry.Telemetry, more func([]strin
 		Environment: p.Environment, More: more, Out: cfg.Log, Log: t.Log, Fail: cfg.Fail,
 		Service: func(name string) service.Config {
 			own := cfg.Gateway.Config
-			own.ListenAddr, own.DatabaseURL, own.InstanceID = loopback, cfg.Database(name), ""
+			own.ListenAddr, own.DatabaseURL, own.DatabaseURLFile, own.InstanceID = loopback, cfg.Database(name), "", ""
 			// One process has one listener for operations: the gateway's.
 			own.OpsAddr = ""
 			return own

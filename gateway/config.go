@@ -17,8 +17,9 @@ type Config struct {
 
 	// What every other process listens on is found through the registry; the gateway is what people know, so its
 	// address has a name and a default of its own. It has no database and waits for nobody's permissions.
-	ListenAddr  struct{} `kong:"-"`
-	DatabaseURL struct{} `kong:"-"`
+	ListenAddr      struct{} `kong:"-"`
+	DatabaseURL     struct{} `kong:"-"`
+	DatabaseURLFile struct{} `kong:"-"`
 
 	Addr        string        `name:"gateway-addr" help:"Address on which requests from outside are served; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	CORSOrigins []string      `name:"gateway-cors-origins" help:"Origins whose scripts may call, such as https://app.example.com or http://localhost:*; none where not set." placeholder:"ORIGIN"`

@@ -17,6 +17,9 @@ import (
 // mend ends every message about an address that cannot be used.
 const mend = "set --database-url or ASHLAR_DATABASE_URL to sqlite:///path/to/file.db or postgres://user:password@host:port/database"
 
+// addressVariables are where the address is.
+const addressVariables = "ASHLAR_DATABASE_URL (or the file that ASHLAR_DATABASE_URL_FILE names)"
+
 // Database is an open database. Its methods may be called from any goroutine.
 type Database struct {
 	// DB is the pool of connections. On SQLite its transactions take the one
@@ -43,6 +46,8 @@ type source interface {
 	// probe makes what is missing, and says whether the database can be read and
 	// written, and if not, why and how to mend it.
 	probe(ctx context.Context, db *sql.DB) error
+	// explain says what to do about an error, and where.
+	explain(err error) error
 }
 
 // Open is New and Check in one.

@@ -1,6 +1,7 @@
 package database_test
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"os"
@@ -183,6 +184,104 @@ func TestPostgresRefuses(t *testing.T) {
 			assert.NotContains(t, fmt.Sprintf("%+v %#v", err, err), password)
 		})
 	}
+}
+
+// What a role that was not set up for it is told.
+func TestPostgresRefusesARole(t *testing.T) {
+	t.Parallel()
+	address := dbtest.PostgresURL(t)
+	admin := dbtest.Open(t, address)
+	u, err := url.Parse(address.Reveal())
+	require.NoError(t, err)
+	name := strings.Trim(u.Path, "/")
+	do := func(statement string) {
+		t.Helper()
+		_, err := admin.DB.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	do("CREATE ROLE limited LOGIN PASSWORD 'hunter2' CONNECTION LIMIT 1")
+	t.Cleanup(func() {
+		for _, statement := range []string{"DROP OWNED BY limited", "DROP ROLE limited"} {
+			_, err := admin.DB.ExecContext(context.Background(), statement)
+			require.NoError(t, err)
+		}
+	})
+	u.User = url.UserPassword("limited", "hunter2")
+	as := config.Secret(u.String())
+	refused := func(says ...string) {
+		t.Helper()
+		_, err := database.Open(t.Context(), as)
+		require.Error(t, err)
+		for _, text := range says {
+			require.ErrorContains(t, err, text)
+		}
+		assert.NotContains(t, fmt.Sprintf("%+v %#v", err, err), "hunter2")
+	}
+
+	one := dbtest.Open(t, as) // and it keeps its connection
+	refused("has no connection left", "CONNECTION LIMIT")
+	connections, err := one.Connections(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, &database.Connections{Open: 0, Most: 1}, connections)
+	require.NoError(t, one.Close())
+	do("ALTER ROLE limited CONNECTION LIMIT -1")
+
+	do("REVOKE ALL ON DATABASE " + name + " FROM PUBLIC")
+	refused("may not connect to it", "GRANT CONNECT")
+	do("GRANT CONNECT ON DATABASE " + name + " TO limited")
+
+	do("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+	refused("no schema that limited may use", "platformctl db provision")
+
+	// One that may look and not make anything: the service of a team that applies migrations with another role can do
+	// with that, and one that has to apply them is told.
+	do("GRANT USAGE ON SCHEMA public TO limited")
+	looking := dbtest.Open(t, as)
+	_, err = looking.DB.ExecContext(t.Context(), "CREATE TABLE t (x int)")
+	err = looking.Explain(err)
+	require.ErrorContains(t, err, "the role lacks a right")
+	require.ErrorContains(t, err, "platformctl db provision")
+	require.False(t, database.IsUnavailable(err))
+	require.NoError(t, looking.Close())
+	require.NoError(t, looking.Explain(nil))
+}
+
+// The size is that of what one service has, however many share a database; and connections are those of its role.
+func TestPostgresSizeIsTheSchemas(t *testing.T) {
+	t.Parallel()
+	address := dbtest.PostgresURL(t)
+	u, err := url.Parse(address.Reveal())
+	require.NoError(t, err)
+	in := func(schema string) *database.Database {
+		query := u.Query()
+		query.Set("search_path", schema)
+		v := *u
+		v.RawQuery = query.Encode()
+		return dbtest.Open(t, config.Secret(v.String()))
+	}
+	admin := dbtest.Open(t, address)
+	for _, statement := range []string{
+		"CREATE SCHEMA big", "CREATE SCHEMA small", "CREATE TABLE small.t (x text)",
+		"CREATE TABLE big.t AS SELECT repeat(n::text, 100) AS x FROM generate_series(1, 2000) n",
+	} {
+		_, err := admin.DB.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	big, small := in("big"), in("small")
+	most, err := big.Bytes(t.Context())
+	require.NoError(t, err)
+	least, err := small.Bytes(t.Context())
+	require.NoError(t, err)
+	assert.Greater(t, most, int64(500_000))
+	assert.Less(t, least, int64(50_000))
+	connections, err := big.Connections(t.Context())
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, connections.Open, 2, "the others of this test")
+	assert.Equal(t, 200, connections.Most, "the server's")
+
+	none, err := dbtest.SQLite(t).Connections(t.Context())
+	require.NoError(t, err)
+	assert.Nil(t, none)
 }
 
 func TestDatabaseDoesNotShowThePassword(t *testing.T) {

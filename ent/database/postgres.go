@@ -133,27 +133,46 @@ func timesInUTC(_ context.Context, conn *pgx.Conn) error {
 }
 
 func (s postgresServer) probe(ctx context.Context, db *sql.DB) error {
-	var readOnly string
-	err := db.QueryRowContext(ctx, "SHOW transaction_read_only").Scan(&readOnly)
-	if err == nil && readOnly != "on" {
-		return nil
-	}
-	where := "open the PostgreSQL database " + s.name()
 	var (
-		refusal    *pgconn.PgError
-		connecting *pgconn.ConnectError
+		readOnly, path string
+		schema         sql.NullString
 	)
+	err := db.QueryRowContext(ctx, "SELECT current_setting('transaction_read_only'), current_schema(), current_setting('search_path')").
+		Scan(&readOnly, &schema, &path)
 	switch {
-	case err == nil:
-		return fmt.Errorf("%s: it can be read only: give the address of the primary, or add target_session_attrs=read-write", where)
-	case errors.As(err, &refusal) && strings.HasPrefix(refusal.Code, classAuthorization):
-		return fmt.Errorf("%s: the server refuses the user or the password: correct them in ASHLAR_DATABASE_URL, or let the user in (%w)", where, err)
-	case errors.As(err, &refusal) && refusal.Code == codeNoDatabase:
-		return fmt.Errorf("%s: there is no such database: create it with CREATE DATABASE, or correct the name in ASHLAR_DATABASE_URL (%w)", where, err)
-	case errors.As(err, &refusal) && refusal.Code == codeTooManyConnections:
-		return fmt.Errorf("%s: the server has no connection left: raise its max_connections, or lower pool_max_conns in ASHLAR_DATABASE_URL (%w)", where, err)
-	case errors.As(err, &connecting):
-		return fmt.Errorf("%s: it cannot be reached: start it, or correct host and port in ASHLAR_DATABASE_URL (%w)", where, err)
+	case err != nil:
+		return s.explain(err)
+	case readOnly == "on":
+		return fmt.Errorf("%s: it can be read only: give the address of the primary, or add target_session_attrs=read-write", s.where())
+	case !schema.Valid:
+		return fmt.Errorf("%s: there is no schema that %s may use (search_path is %s): %s", s.where(), s.config.User, path, mendRights)
 	}
-	return fmt.Errorf("%s: %w", where, err)
+	return nil
+}
+
+// mendRights ends messages about a role that may not do what a service has to.
+const mendRights = "let platformctl db provision make the schema and the role, or make the role the owner of its schema and set the role's search_path to it"
+
+func (s postgresServer) where() string { return "open the PostgreSQL database " + s.name() }
+
+func (s postgresServer) explain(err error) error {
+	refusal, refused := errors.AsType[*pgconn.PgError](err)
+	connecting, unreached := errors.AsType[*pgconn.ConnectError](err)
+	switch {
+	case refused && strings.HasPrefix(refusal.Code, classAuthorization):
+		return fmt.Errorf("%s: the server refuses the user or the password: correct them in %s, or let the user in (%w)", s.where(), addressVariables, err)
+	case refused && refusal.Code == codeNoDatabase:
+		return fmt.Errorf("%s: there is no such database: create it with CREATE DATABASE, or correct the name in %s (%w)", s.where(), addressVariables, err)
+	case refused && refusal.Code == codeTooManyConnections:
+		return fmt.Errorf("%s: the server has no connection left: raise its max_connections, or the CONNECTION LIMIT of the role or the database, or lower pool_max_conns in %s (%w)", s.where(), addressVariables, err)
+	case refused && refusal.Code == codePrivilege && unreached:
+		return fmt.Errorf("%s: the role may not connect to it: GRANT CONNECT ON DATABASE, or let platformctl db provision do it (%w)", s.where(), err)
+	case refused && refusal.Code == codePrivilege:
+		return fmt.Errorf("%s: the role lacks a right: %s (%w)", s.where(), mendRights, err)
+	case refused && refusal.Code == codeDiskFull:
+		return fmt.Errorf("%s: the server's disk is full: free some space there (%w)", s.where(), err)
+	case unreached && !refused:
+		return fmt.Errorf("%s: it cannot be reached: start it, or correct host and port in %s (%w)", s.where(), addressVariables, connecting)
+	}
+	return fmt.Errorf("%s: %w", s.where(), err)
 }

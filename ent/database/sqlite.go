@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -156,17 +157,24 @@ func (f sqliteFile) probe(ctx context.Context, db *sql.DB) error {
 	}, backoff.WithBackOff(&backoff.ExponentialBackOff{
 		InitialInterval: 5 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 200 * time.Millisecond,
 	}), backoff.WithMaxElapsedTime(2*sqliteBusyTimeout))
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
+	}
+	return f.explain(err)
+}
+
+func (f sqliteFile) explain(err error) error {
+	switch {
 	case isSQLite(err, sqlite3.SQLITE_NOTADB), isSQLite(err, sqlite3.SQLITE_CORRUPT):
 		return f.failure(err, "it is not a SQLite database, or a damaged one: name another file, or restore it from a backup")
 	case isSQLite(err, sqlite3.SQLITE_READONLY), isSQLite(err, sqlite3.SQLITE_CANTOPEN), isSQLite(err, sqlite3.SQLITE_PERM):
 		return f.failure(err, "it cannot be written: let the user of this process write the file, the files -wal and -shm beside it, and the folder %s", filepath.Dir(f.path))
-	case isSQLite(err, sqlite3.SQLITE_FULL):
+	case isSQLite(err, sqlite3.SQLITE_FULL), errors.Is(err, syscall.ENOSPC):
 		return f.failure(err, "the disk is full: free some space")
 	case isSQLite(err, sqlite3.SQLITE_BUSY):
 		return f.failure(err, "another process has held its write lock for %s: stop that process", 2*sqliteBusyTimeout)
+	case isSQLite(err, sqlite3.SQLITE_IOERR):
+		return f.failure(err, "its disk fails, or is full: look at the system's log, and free some space")
 	}
 	return f.failure(err, "it cannot be read and written: %s", mend)
 }

@@ -75,6 +75,10 @@ var rules = []rule{
 		why:   "platformctl writes these constants, so it must build where they are not there yet; and the kernel knows no service by name",
 	},
 	{
+		who: []string{"ashlar.dev/platformctl"}, notTests: true, never: []string{"ashlar.dev/ent", "ashlar.dev/platform/service", "modernc.org/sqlite"},
+		why: "services' programs open their databases, and platformctl asks them; to make roles and schemas it takes pgx alone",
+	},
+	{
 		who: []string{"ashlar.dev"}, unless: []string{"ashlar.dev/allinone", "ashlar.dev/dev"}, notTests: true, never: []string{"ashlar.dev/allinone"},
 		why: "all services in one process is for development and tests; nothing that is deployed may depend on it",
 	},

@@ -17,8 +17,18 @@ type State struct {
 	Pending []string `json:"pending"`
 	// Applied are those that this call has applied.
 	Applied []string `json:"applied,omitempty"`
-	// Bytes is how large the database is.
+	// Bytes is how large the database is; of one that several services share, the service's own schema.
 	Bytes int64 `json:"bytes"`
+	// Connections is nil where a database has none to run out of, as a file.
+	Connections *Connections `json:"connections,omitempty"`
+}
+
+// Connections are those of the service's role to a server.
+type Connections struct {
+	// Open are those of all instances of the service to this database, without the one that asks.
+	Open int `json:"open"`
+	// Most is how many the role may have, or, where that is less, the server: what others have counts against the latter.
+	Most int `json:"most"`
 }
 
 // Newer says whether a later release of the service has been there.

@@ -4,6 +4,8 @@
 package service
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"ashlar.dev/kernel/config"
@@ -20,6 +22,7 @@ type Config struct {
 	AdvertiseAddr     string        `help:"Host under which other machines reach this one; where not set, the host of the listen address." placeholder:"HOST"`
 	OpsAddr           string        `help:"Address of /healthz, /readyz and /metrics; empty turns them off." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
 	DatabaseURL       config.Secret `help:"sqlite:///absolute/path.db or postgres://…" env:"ASHLAR_DATABASE_URL" placeholder:"URL"`
+	DatabaseURLFile   string        `name:"database-url-file" env:"ASHLAR_DATABASE_URL_FILE" help:"File with that address, mode 0600, instead." placeholder:"FILE"`
 	ClusterKeyFile    string        `help:"File with the key by which services know each other: 32 bytes in base64, mode 0600." placeholder:"FILE"`
 	ConsulAddr        string        `help:"Address of the Consul agent." env:"ASHLAR_CONSUL_ADDR,CONSUL_HTTP_ADDR" default:"127.0.0.1:8500" placeholder:"HOST:PORT"`
 	ConsulToken       config.Secret `help:"ACL token for Consul; set it by environment or file." env:"ASHLAR_CONSUL_TOKEN,CONSUL_HTTP_TOKEN" placeholder:"TOKEN"`
@@ -31,3 +34,21 @@ type Config struct {
 
 // Common returns what every process can be told; a configuration that embeds this one has it, too.
 func (c *Config) Common() *Config { return c }
+
+// Database returns the address of the database, from the environment or from its file.
+func (c *Config) Database() (config.Secret, error) {
+	switch {
+	case c.DatabaseURLFile == "":
+		return c.DatabaseURL, nil
+	case c.DatabaseURL != "":
+		return "", errors.New("ASHLAR_DATABASE_URL and ASHLAR_DATABASE_URL_FILE are both set: take one away")
+	}
+	address, err := config.ReadSecretFile(c.DatabaseURLFile)
+	if err != nil {
+		return "", fmt.Errorf("the address of the database: %w; ASHLAR_DATABASE_URL_FILE names the file", err)
+	}
+	if address == "" {
+		return "", fmt.Errorf("the address of the database: %s is empty", c.DatabaseURLFile)
+	}
+	return address, nil
+}

@@ -87,7 +87,7 @@ func (c *databaseMigrate) apply(ctx context.Context, cfg *Config, db *database.D
 	defer stop()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	if err := migrate.Apply(applying, db, c.module.Migrations(), log); err != nil {
-		return dbstate.State{}, err
+		return dbstate.State{}, db.Explain(err)
 	}
 	state, err := c.inspect(ctx, db)
 	for _, migration := range pending {
@@ -104,7 +104,11 @@ func (c *databaseCommand) with(target config.Target, use func(*Config, *database
 		return fmt.Errorf("%T embeds no %T", target.Value, Config{})
 	}
 	cfg := embeds.Common()
-	db, err := database.New(cfg.DatabaseURL)
+	address, err := cfg.Database()
+	if err != nil {
+		return err
+	}
+	db, err := database.New(address)
 	if err != nil {
 		return err
 	}
@@ -112,13 +116,20 @@ func (c *databaseCommand) with(target config.Target, use func(*Config, *database
 }
 
 func (c *databaseCommand) inspect(ctx context.Context, db *database.Database) (dbstate.State, error) {
+	if err := migrate.CheckOwner(ctx, db, c.module.Migrations()); err != nil {
+		return dbstate.State{}, err
+	}
 	s, err := migrate.Inspect(ctx, db, c.module.Migrations())
 	if err != nil {
 		return dbstate.State{}, err
 	}
+	connections, err := db.Connections(ctx)
+	if err != nil {
+		return dbstate.State{}, fmt.Errorf("ask for the connections to %s: %w", db, err)
+	}
 	return dbstate.State{
 		Service: c.module.Manifest().Name, Database: db.String(), Version: s.Version, Target: s.Target,
-		Pending: append([]string{}, s.Pending...), Bytes: s.Bytes,
+		Pending: append([]string{}, s.Pending...), Bytes: s.Bytes, Connections: (*dbstate.Connections)(connections),
 	}, nil
 }
 
@@ -127,7 +138,11 @@ func (c *databaseCommand) show(out io.Writer, state dbstate.State) error {
 		return json.NewEncoder(out).Encode(state)
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s: version %d, this program has %d: %s\n", state.Database, state.Version, state.Target, state)
+	fmt.Fprintf(&text, "%s: version %d, this program has %d: %s; %d bytes", state.Database, state.Version, state.Target, state, state.Bytes)
+	if state.Connections != nil {
+		fmt.Fprintf(&text, ", %d of %d connections", state.Connections.Open, state.Connections.Most)
+	}
+	text.WriteByte('\n')
 	for _, migration := range state.Applied {
 		fmt.Fprintf(&text, "  applied %s\n", migration)
 	}

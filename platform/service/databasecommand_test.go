@@ -3,12 +3,16 @@ package service_test
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
+	"ashlar.dev/ent/database/dbtest"
+	"ashlar.dev/ent/migrate"
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/platform/dbstate"
@@ -71,4 +75,48 @@ func TestDatabaseCommandNeedsADatabase(t *testing.T) {
 	_, err = program(t, "db", "status")
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "hunter2")
+}
+
+// The address of the database comes from a file, too, so that it is in no environment.
+func TestDatabaseFromAFile(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "notes.dsn")
+	t.Setenv("ASHLAR_DATABASE_URL_FILE", file)
+	t.Setenv("ASHLAR_DATABASE_URL", "")
+	_, err := program(t, "db", "status")
+	require.ErrorContains(t, err, file+" does not exist")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err = program(t, "db", "status")
+	require.ErrorContains(t, err, "is empty")
+	require.NoError(t, os.WriteFile(file, []byte("sqlite://"+folder+"/notes.db\n"), 0o600))
+	out, err := program(t, "db", "migrate")
+	require.NoError(t, err)
+	require.Contains(t, out, folder+"/notes.db")
+	require.NoError(t, os.Chmod(file, 0o640))
+	_, err = program(t, "db", "status")
+	require.ErrorContains(t, err, "others can read "+file)
+	require.NoError(t, os.Chmod(file, 0o600))
+	t.Setenv("ASHLAR_DATABASE_URL", "sqlite://"+folder+"/other.db")
+	_, err = program(t, "db", "status")
+	require.ErrorContains(t, err, "both set")
+}
+
+// The database of another service is left alone, by commands and by a service that starts.
+func TestAnotherServicesDatabase(t *testing.T) {
+	url := dbtest.SQLiteURL(t)
+	db := dbtest.Open(t, url)
+	theirs := fstest.MapFS{}
+	theirs["sqlite/20200101000000_init.sql"] = &fstest.MapFile{Data: []byte("-- +goose Up\nCREATE TABLE theirs (n bigint);")}
+	require.NoError(t, migrate.Apply(t.Context(), db, theirs, slog.New(slog.DiscardHandler)))
+	t.Setenv("ASHLAR_DATABASE_URL", url.Reveal())
+	for _, command := range []string{"status", "migrate"} {
+		_, err := program(t, "db", command)
+		require.ErrorIs(t, err, migrate.ErrForeign)
+		require.ErrorContains(t, err, "each service needs a file or a schema of its own")
+	}
+	w := newWorld(t)
+	w.cfg.DatabaseURL = url
+	_, err := w.start()
+	require.ErrorIs(t, err, migrate.ErrForeign)
+	require.NoError(t, migrate.Verify(t.Context(), db, theirs), "nothing was applied")
 }

@@ -84,7 +84,11 @@ func (s *Service) build(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.db, err = database.New(s.cfg.DatabaseURL)
+	address, err := s.cfg.Database()
+	if err != nil {
+		return err
+	}
+	s.db, err = database.New(address)
 	if err != nil {
 		return err
 	}
@@ -192,8 +196,11 @@ func (s *Service) openDatabase(ctx context.Context) error {
 	if err := s.db.Check(checking); err != nil {
 		return err
 	}
+	if err := migrate.CheckOwner(ctx, s.db, s.module.Migrations()); err != nil {
+		return err
+	}
 	s.status.Wait("database", "migrating "+s.db.String())
-	err := migrate.Apply(ctx, s.db, s.module.Migrations(), s.log)
+	err := s.db.Explain(migrate.Apply(ctx, s.db, s.module.Migrations(), s.log))
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("migrations were not applied within %s: look at what holds up the database, or raise ASHLAR_MIGRATION_TIMEOUT: %w", s.cfg.MigrationTimeout, err)
 	}

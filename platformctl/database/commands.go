@@ -22,13 +22,15 @@ import (
 
 // Commands are the commands of this package.
 type Commands struct {
-	DB DB `cmd:"" name:"db" group:"This machine" help:"Databases of the services: status, migrate."`
+	DB DB `cmd:"" name:"db" group:"This machine" help:"Databases of the services: status, migrate, provision."`
 }
 
 // DB is the command's own level.
 type DB struct {
 	Status  Status  `cmd:"" help:"Show for each service its database, the version of its schema, and which migrations it lacks."`
 	Migrate Migrate `cmd:"" help:"Apply the migrations that the databases lack; services do it at their start, too."`
+
+	Provision Provision `cmd:"" help:"Make a role and a schema for each service in a PostgreSQL database, and the files with their addresses."`
 }
 
 // flags are what the commands have in common.

@@ -14,9 +14,9 @@ type states []dbstate.State
 
 // Table implements output.Tabular.
 func (s states) Table() output.Table {
-	t := output.Table{Header: []string{"SERVICE", "STATE", "VERSION", "SIZE", "MIGRATIONS", "DATABASE"}}
+	t := output.Table{Header: []string{"SERVICE", "STATE", "VERSION", "SIZE", "CONNECTIONS", "MIGRATIONS", "DATABASE"}}
 	for _, each := range s {
-		t.Rows = append(t.Rows, []string{each.Service, each.String(), version(each), size(each.Bytes), migrations(each), each.Database})
+		t.Rows = append(t.Rows, []string{each.Service, each.String(), version(each), size(each.Bytes), connections(each.Connections), migrations(each), each.Database})
 	}
 	return t
 }
@@ -26,6 +26,14 @@ func version(s dbstate.State) string {
 		return ""
 	}
 	return strconv.FormatInt(s.Version, 10)
+}
+
+// connections is how many there are, and may be.
+func connections(c *dbstate.Connections) string {
+	if c == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", c.Open, c.Most)
 }
 
 // migrations names those that were just applied, and those that are to be.

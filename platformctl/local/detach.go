@@ -61,7 +61,7 @@ func (u *Up) detach(ctx context.Context, streams *output.Streams) error {
 func (u *Up) arguments() []string {
 	arguments := []string{"up", "--background", "--home=" + u.Home, "--gateway-addr=" + u.GatewayAddr,
 		"--ready-timeout=" + u.ReadyTimeout.String(), "--stop-timeout=" + u.StopTimeout.String()}
-	for flag, value := range map[string]string{"bin": u.Bin, "consul-addr": u.ConsulAddr, "admin-email": u.AdminEmail, "root": u.Root} {
+	for flag, value := range map[string]string{"bin": u.Bin, "consul-addr": u.ConsulAddr, "admin-email": u.AdminEmail, "root": u.Root, "databases": u.Databases} {
 		if value != "" {
 			arguments = append(arguments, "--"+flag+"="+value)
 		}

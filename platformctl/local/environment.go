@@ -5,10 +5,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"ashlar.dev/kernel/config"
 	"ashlar.dev/platform/home"
 	"ashlar.dev/platformctl/exit"
 )
@@ -16,6 +19,7 @@ import (
 const (
 	prefix         = "ASHLAR_"
 	databaseSuffix = "_DATABASE_URL"
+	databaseFile   = "DATABASE_URL_FILE"
 )
 
 // environment makes the environments of the services.
@@ -24,6 +28,7 @@ type environment struct {
 	consulAddr  string
 	gatewayAddr string
 	clusterKey  string // path
+	databases   string // folder with a file for each service's address; empty: SQLite in the home folder
 	admin       home.Admin
 	home        *home.Home
 }
@@ -41,7 +46,13 @@ func parseEnviron(environ []string) map[string]string {
 
 // checkEnviron refuses what would not do what it seems to.
 func checkEnviron(inherited map[string]string, programs []program) error {
-	if inherited[prefix+"DATABASE_URL"] == "" {
+	given := ""
+	for _, name := range []string{prefix + "DATABASE_URL", prefix + databaseFile} {
+		if inherited[name] != "" {
+			given = name
+		}
+	}
+	if given == "" {
 		return nil
 	}
 	var names []string
@@ -50,7 +61,30 @@ func checkEnviron(inherited map[string]string, programs []program) error {
 			names = append(names, databaseVariable(p.name))
 		}
 	}
-	return exit.With(exit.Usage, errors.New("ASHLAR_DATABASE_URL names one database, and each service has its own: set "+strings.Join(names, ", ")+" instead"))
+	return exit.With(exit.Usage, errors.New(given+" names one database, and each service has its own: set ASHLAR_DATABASES, or "+strings.Join(names, ", ")+" instead"))
+}
+
+// databasesFolder returns the absolute path of a folder with the addresses of databases, in which every program has to have
+// one that is not given otherwise.
+func databasesFolder(named string, inherited map[string]string, programs []program) (string, error) {
+	if named == "" {
+		return "", nil
+	}
+	folder, err := filepath.Abs(named)
+	if err != nil {
+		return "", fmt.Errorf("the folder of the databases' addresses: %w", err)
+	}
+	for _, p := range programs {
+		if !p.database || inherited[databaseVariable(p.name)] != "" {
+			continue
+		}
+		if _, err := config.ReadSecretFile(DatabaseFile(folder, p.name)); errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("the address of the database of %s: %w: platformctl db provision --out %s", p.name, err, named)
+		} else if err != nil {
+			return "", fmt.Errorf("the address of the database of %s: %w", p.name, err)
+		}
+	}
+	return folder, nil
 }
 
 // own returns the variables that are set for a program whatever instance of it runs. None is a secret, except the
@@ -62,9 +96,13 @@ func (e *environment) own(p program) map[string]string {
 		"ASHLAR_LOG_FORMAT":       "json",
 	}
 	if p.database {
-		own[prefix+"DATABASE_URL"] = e.home.SQLite(p.name).Reveal()
-		if given := e.inherited[databaseVariable(p.name)]; given != "" {
+		switch given := e.inherited[databaseVariable(p.name)]; {
+		case given != "":
 			own[prefix+"DATABASE_URL"] = given
+		case e.databases != "":
+			own[prefix+databaseFile] = DatabaseFile(e.databases, p.name)
+		default:
+			own[prefix+"DATABASE_URL"] = e.home.SQLite(p.name).Reveal()
 		}
 	}
 	if p.admin {
@@ -100,7 +138,7 @@ func isOurs(name string) bool {
 		return true
 	}
 	switch strings.TrimPrefix(name, prefix) {
-	case "LISTEN_ADDR", "OPS_ADDR", "INSTANCE_ID", "GATEWAY_ADDR", "HOME", "BIN", "ROOT",
+	case "LISTEN_ADDR", "OPS_ADDR", "INSTANCE_ID", "GATEWAY_ADDR", "HOME", "BIN", "ROOT", "DATABASES", databaseFile,
 		"ADMIN_EMAIL", "ADMIN_PASSWORD", "ADMIN_PASSWORD_FILE":
 		return strings.HasPrefix(name, prefix)
 	}
@@ -111,7 +149,7 @@ func isOurs(name string) bool {
 // service.
 func isPersonal(name string) bool {
 	switch strings.TrimPrefix(name, prefix) {
-	case "TOKEN", "PASSWORD", "EMAIL", "PROFILE", "CONFIG_HOME", "GATEWAY_URL", "ORG":
+	case "ADMIN_DSN", "TOKEN", "PASSWORD", "EMAIL", "PROFILE", "CONFIG_HOME", "GATEWAY_URL", "ORG":
 		return strings.HasPrefix(name, prefix)
 	}
 	return false

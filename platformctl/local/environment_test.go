@@ -56,3 +56,38 @@ func TestConsulGetsNoneOfOurVariables(t *testing.T) {
 	require.Equal(t, []string{"PATH=/bin", "HOME=/root"}, a.environ)
 	require.Equal(t, a.environ, a.command().Env)
 }
+
+// With a folder of addresses no process gets one, but the name of its file; one that was given for a service goes first.
+func TestAddressesInFiles(t *testing.T) {
+	folder := t.TempDir()
+	list := []program{{name: "audit", database: true}, {name: "auth", database: true}, {name: "gateway", gateway: true}}
+	inherited := map[string]string{"ASHLAR_AUTH_DATABASE_URL": "postgres://auth:geheim@db/auth"}
+	_, err := databasesFolder(folder, inherited, list)
+	require.ErrorContains(t, err, "audit.dsn does not exist: platformctl db provision")
+	file := DatabaseFile(folder, "audit")
+	require.NoError(t, os.WriteFile(file, []byte("postgres://audit:secret@db/audit\n"), 0o644))
+	require.NoError(t, os.Chmod(file, 0o644))
+	_, err = databasesFolder(folder, inherited, list)
+	require.ErrorContains(t, err, "chmod 600")
+	require.NoError(t, os.Chmod(file, 0o600))
+	databases, err := databasesFolder(folder, inherited, list)
+	require.NoError(t, err)
+
+	env := &environment{inherited: inherited, databases: databases}
+	require.Equal(t, file, env.own(list[0])["ASHLAR_DATABASE_URL_FILE"])
+	require.NotContains(t, env.own(list[0]), "ASHLAR_DATABASE_URL")
+	require.NotContains(t, env.script(list[0]), "secret")
+	require.Equal(t, inherited["ASHLAR_AUTH_DATABASE_URL"], env.own(list[1])["ASHLAR_DATABASE_URL"])
+	require.NotContains(t, env.own(list[1]), "ASHLAR_DATABASE_URL_FILE")
+	require.NotContains(t, env.own(list[2]), "ASHLAR_DATABASE_URL_FILE")
+
+	none, err := databasesFolder("", inherited, list)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	for _, name := range []string{"ASHLAR_DATABASE_URL", "ASHLAR_DATABASE_URL_FILE"} {
+		require.ErrorContains(t, checkEnviron(map[string]string{name: "x"}, list), name+" names one database")
+	}
+	for _, name := range []string{"ASHLAR_ADMIN_DSN", "ASHLAR_DATABASES", "ASHLAR_DATABASE_URL_FILE"} {
+		require.True(t, isOurs(name), name)
+	}
+}

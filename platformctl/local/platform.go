@@ -2,6 +2,7 @@ package local
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -116,3 +117,7 @@ func needed(list []program, names []string) ([]string, error) {
 func databaseVariable(service string) string {
 	return "ASHLAR_" + strings.ToUpper(strings.ReplaceAll(service, "-", "_")) + databaseSuffix
 }
+
+// DatabaseFile is the file with the address of a service's database in a folder of such files, as `platformctl db provision`
+// writes them.
+func DatabaseFile(folder, service string) string { return filepath.Join(folder, service+".dsn") }

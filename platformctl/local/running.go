@@ -73,6 +73,7 @@ func (r *session) prepare(ctx context.Context, bin string) (*running, error) {
 
 	env := &environment{
 		inherited: r.inherited, consulAddr: address, gatewayAddr: r.GatewayAddr, clusterKey: keyFile, admin: p.admin, home: r.home,
+		databases: r.databases,
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for _, program := range r.programs {

@@ -35,6 +35,7 @@ type Settings struct {
 	Bin          string        `help:"Folder of the platform's programs; where not set, the one of platformctl (${env})." env:"ASHLAR_BIN" placeholder:"DIR"`
 	ConsulAddr   string        `help:"Address of a Consul agent to use; where not set, one is started (${env})." env:"ASHLAR_CONSUL_ADDR,CONSUL_HTTP_ADDR" placeholder:"HOST:PORT"`
 	GatewayAddr  string        `help:"Address of the gateway; 127.0.0.1:8080 where not set, port 0 takes a free one (${env})." env:"ASHLAR_GATEWAY_ADDR" default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Databases    string        `help:"Folder with a file DIR/<service>.dsn for each service, with the address of its database; platformctl db provision writes it. Where not set, SQLite in the home folder (${env})." env:"ASHLAR_DATABASES" placeholder:"DIR"`
 	AdminEmail   string        `help:"The first administrator, decided by the first run (${env}); admin@ashlar.dev where not set." env:"ASHLAR_ADMIN_EMAIL" placeholder:"EMAIL"`
 	ReadyTimeout time.Duration `help:"How long everything may take to be ready." default:"2m"`
 	StopTimeout  time.Duration `help:"How long each process may take to stop before it is killed." default:"30s"`
@@ -46,8 +47,8 @@ func (*Up) Help() string {
 password, and the log of each process in logs/. A second run goes on where the first one ended.
 
 ASHLAR_ADMIN_PASSWORD sets the first administrator's password on the first run; otherwise one is made up and shown once.
-ASHLAR_<SERVICE>_DATABASE_URL (ASHLAR_AUTH_DATABASE_URL, …) names another database for a service, such as
-postgres://user:password@host/name. Other variables are passed on to all processes, such as ASHLAR_LOG_LEVEL,
+--databases runs all services on PostgreSQL: platformctl db provision makes what they need there. ASHLAR_<SERVICE>_DATABASE_URL
+(ASHLAR_AUTH_DATABASE_URL, …) names another database for one service, such as postgres://user:password@host/name. Other variables are passed on to all processes, such as ASHLAR_LOG_LEVEL,
 ASHLAR_DEPENDENCY_TIMEOUT and OTEL_EXPORTER_OTLP_ENDPOINT.
 
 Ctrl-C stops everything in order; a second Ctrl-C kills it.`
@@ -66,6 +67,10 @@ func (u *Up) Run(ctx context.Context, streams *output.Streams) error {
 	}
 	if err := checkEnviron(inherited, list); err != nil {
 		return err
+	}
+	databases, err := databasesFolder(u.Databases, inherited, list)
+	if err != nil {
+		return exit.With(exit.Usage, err)
 	}
 	wanted, err := needed(list, u.Only)
 	if err != nil {
@@ -96,7 +101,7 @@ func (u *Up) Run(ctx context.Context, streams *output.Streams) error {
 		announce = background.ready
 	}
 	r := &session{
-		Up: u, home: h, out: out, inherited: inherited, announce: announce, programs: list, wanted: wanted,
+		Up: u, home: h, out: out, inherited: inherited, announce: announce, programs: list, wanted: wanted, databases: databases,
 		supervisor: &supervisor{
 			out: out, spawner: newSpawner(), restart: !u.NoRestart, patience: u.StopTimeout, hurry: hurry,
 		},
@@ -119,6 +124,7 @@ type session struct {
 	inherited  map[string]string
 	programs   []program
 	wanted     []string // names of those that are started
+	databases  string   // absolute path of the folder with addresses of databases; empty: SQLite
 	supervisor *supervisor
 	announce   func() error // that everything is ready
 	begun      time.Time

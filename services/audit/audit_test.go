@@ -134,8 +134,10 @@ func found(t *testing.T, database config.Secret) {
 	}
 }
 
-func TestPages(t *testing.T) {
-	w := start(t, dbtest.SQLiteURL(t))
+func TestPages(t *testing.T) { dbtest.EachURL(t, pages) }
+
+func pages(t *testing.T, database config.Secret) {
+	w := start(t, database)
 	var want []string
 	for i := range 120 {
 		appendEvents(t, w, event(i))
@@ -173,8 +175,10 @@ func TestPages(t *testing.T) {
 }
 
 // The largest events there can be: a page of them is cut so that it fits into a message, also as JSON.
-func TestPagesFitIntoAMessage(t *testing.T) {
-	w := start(t, dbtest.SQLiteURL(t))
+func TestPagesFitIntoAMessage(t *testing.T) { dbtest.EachURL(t, largePages) }
+
+func largePages(t *testing.T, database config.Secret) {
+	w := start(t, database)
 	for name, value := range map[string]string{"as text": strings.Repeat("x", 1024), "escaped": strings.Repeat("\x01", 1024), "wide": strings.Repeat("𝄞", 1024)} {
 		t.Run(name, func(t *testing.T) {
 			organization := "org_" + name
@@ -212,8 +216,10 @@ func TestPagesFitIntoAMessage(t *testing.T) {
 	}
 }
 
-func TestReadingNeedsThePermission(t *testing.T) {
-	w := start(t, dbtest.SQLiteURL(t))
+func TestReadingNeedsThePermission(t *testing.T) { dbtest.EachURL(t, reading) }
+
+func reading(t *testing.T, database config.Secret) {
+	w := start(t, database)
 	appendEvents(t, w, event(1), event(2, func(e *auditv1.Event) { e.OrganizationId = "org_b" }))
 	w.Allow("usr_ann", permission, "org_a")
 	ann := as(w, "usr_ann")

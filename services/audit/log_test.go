@@ -269,7 +269,11 @@ func TestATailEndsWithThePermission(t *testing.T) {
 // Streams that are cut at any time and gone on with see each event once, in order, while others append.
 func TestATailMissesNothingAndRepeatsNothing(t *testing.T) {
 	t.Parallel()
-	w := start(t, dbtest.SQLiteURL(t))
+	dbtest.EachURL(t, cutTails)
+}
+
+func cutTails(t *testing.T, database config.Secret) {
+	w := start(t, database)
 	root := as(w, "usr_root")
 	const count = 600
 	go func() {

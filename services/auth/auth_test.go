@@ -12,8 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"ashlar.dev/ent/database/dbtest"
 	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
 	authv1 "ashlar.dev/gen/go/ashlar/auth/v1"
+	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/id"
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/services/auth/internal/api"
@@ -21,8 +23,14 @@ import (
 	"ashlar.dev/services/auth/internal/store"
 )
 
-func TestFromSigningUpToSigningOut(t *testing.T) {
-	w := run(t)
+func TestFromSigningUpToSigningOut(t *testing.T) { dbtest.EachURL(t, life) }
+
+func life(t *testing.T, database config.Secret) {
+	w := newWorld(t)
+	cfg := testConfig(t)
+	cfg.DatabaseURL = database
+	_, err := w.start(cfg)
+	require.NoError(t, err)
 	userID := w.signUp()
 	require.NoError(t, id.Check(id.User, userID))
 

@@ -4,15 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"strings"
 
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/platform/service"
 )
-
-// maxPasswordFile bounds the file of the first administrator's password, in bytes.
-const maxPasswordFile = 4096
 
 // Config is what the process can be told beside what every process can.
 type Config struct {
@@ -39,27 +34,17 @@ func (c Config) checkAdmin() (bool, error) {
 	return true, nil
 }
 
-// adminPassword returns the first administrator's password. A file must be readable for its owner only; line ends after
-// the password are not part of it.
+// adminPassword returns the first administrator's password.
 func (c Config) adminPassword() (config.Secret, error) {
-	path := c.AdminPasswordFile
-	if path == "" {
+	if c.AdminPasswordFile == "" {
 		return c.AdminPassword, nil
 	}
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("first administrator: the password file %s does not exist: write it, mode 0600, or correct ASHLAR_ADMIN_PASSWORD_FILE", path)
-	case err != nil:
-		return "", fmt.Errorf("first administrator: the password file: %w", err)
-	case info.Mode().Perm()&0o077 != 0:
-		return "", fmt.Errorf("first administrator: others can read the password file %s (mode %04o): chmod 600 %s", path, info.Mode().Perm(), path)
-	case info.Size() > maxPasswordFile:
-		return "", fmt.Errorf("first administrator: the password file %s has %d bytes, more than %d", path, info.Size(), maxPasswordFile)
+	password, err := config.ReadSecretFile(c.AdminPasswordFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("first administrator: the password file %w: write it, mode 0600, or correct ASHLAR_ADMIN_PASSWORD_FILE", err)
 	}
-	text, err := os.ReadFile(path)
 	if err != nil {
 		return "", fmt.Errorf("first administrator: the password file: %w", err)
 	}
-	return config.Secret(strings.TrimRight(string(text), "\r\n")), nil
+	return password, nil
 }

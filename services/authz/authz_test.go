@@ -210,9 +210,10 @@ func takes(t *testing.T, database config.Secret) {
 	require.ElementsMatch(t, []string{"", "LAST_OWNER"}, []string{<-results, <-results})
 }
 
-func TestARoleThatTooManyHoldIsNotDeleted(t *testing.T) {
-	url := dbtest.SQLiteURL(t)
-	ctx, w := context.Background(), start(t, url)
+func TestARoleThatTooManyHoldIsNotDeleted(t *testing.T) { dbtest.EachURL(t, manyHolders) }
+
+func manyHolders(t *testing.T, database config.Secret) {
+	ctx, w := context.Background(), start(t, database)
 	register(t, w, []string{"notes.note.read"}, nil)
 	ensureEverywhere(t, w, root, admin)
 	roles, grants := authzv1connect.NewRoleServiceClient(w.As(root, "authz")), authzv1connect.NewGrantServiceClient(w.As(root, "authz"))
@@ -220,7 +221,7 @@ func TestARoleThatTooManyHoldIsNotDeleted(t *testing.T) {
 	require.NoError(t, err)
 	person := func(i int) string { return fmt.Sprintf("usr_%d", i) }
 	// Straight into the database: a thousand and one calls take a minute.
-	client := ent.NewClient(ent.Driver(dbtest.Open(t, url).Driver()))
+	client := ent.NewClient(ent.Driver(dbtest.Open(t, database).Driver()))
 	reader, err := client.Role.Query().Where(role.Name("reader")).Only(ctx)
 	require.NoError(t, err)
 	require.NoError(t, client.Grant.MapCreateBulk(make([]int, 1001), func(c *ent.GrantCreate, i int) {

@@ -140,8 +140,10 @@ func lists(t *testing.T, database config.Secret) {
 }
 
 // Long notes make short pages: an answer must not be larger than what callers accept.
-func TestListsOfLongNotes(t *testing.T) {
-	ctx, w := context.Background(), start(t, dbtest.SQLiteURL(t))
+func TestListsOfLongNotes(t *testing.T) { dbtest.EachURL(t, longNotes) }
+
+func longNotes(t *testing.T, database config.Secret) {
+	ctx, w := context.Background(), start(t, database)
 	w.Allow("usr_ada", read, "org_acme")
 	w.Allow("usr_ada", write, "org_acme")
 	ada := as(w, "usr_ada")

@@ -1,0 +1,12 @@
+//go:build !linux
+
+package dbtest
+
+import (
+	"errors"
+	"testing"
+)
+
+func mountSmall(*testing.T, string) error { return errors.ErrUnsupported }
+
+func remountReadOnly(string) error { return errors.ErrUnsupported }

@@ -1,0 +1,82 @@
+package database_test
+
+import (
+	"context"
+	"database/sql"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"ashlar.dev/ent/database"
+	"ashlar.dev/ent/database/dbtest"
+	"ashlar.dev/kernel/config"
+)
+
+// A disk that gets full and has space again, under a pool that stays open.
+func TestSQLiteOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	dbtest.EachSmallDisk(t, func(t *testing.T, disk *dbtest.SmallDisk) {
+		db := dbtest.Open(t, disk.URL())
+		_, err := db.DB.ExecContext(t.Context(), "CREATE TABLE t (n integer PRIMARY KEY, x text)")
+		require.NoError(t, err)
+		begin := func(ctx context.Context) (*sql.Tx, error) { return db.DB.BeginTx(ctx, nil) }
+		insert := func() error {
+			return database.InTx(t.Context(), db, begin, func(tx *sql.Tx) error {
+				_, err := tx.ExecContext(t.Context(), "INSERT INTO t (x) VALUES (?)", strings.Repeat("x", 10_000))
+				return err
+			})
+		}
+		count := func() (rows int) {
+			require.NoError(t, db.DB.QueryRowContext(t.Context(), "SELECT count(*) FROM t").Scan(&rows))
+			return rows
+		}
+		require.NoError(t, insert())
+		disk.Fill(t)
+		written := 1
+		for err = insert(); err == nil && written < 10_000; err = insert() {
+			written++
+		}
+		require.Error(t, err, "the disk is full")
+		require.True(t, database.IsUnavailable(err), "%v", err)
+		require.ErrorContains(t, db.Explain(err), "the disk is full: free some space")
+		require.Equal(t, written, count(), "reads go on, and nothing that was acknowledged is missing")
+		if disk.Mounted() { // as at a start
+			_, err = database.Open(t.Context(), config.Secret(disk.URL().Reveal()+"2"))
+			require.ErrorContains(t, err, "free some space")
+		}
+
+		disk.Free(t)
+		require.NoError(t, insert())
+		require.Equal(t, written+1, count())
+		var whole string
+		require.NoError(t, db.DB.QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&whole))
+		require.Equal(t, "ok", whole)
+	})
+}
+
+// Not even root can write there.
+func TestSQLiteOnAReadOnlyDisk(t *testing.T) {
+	t.Parallel()
+	dbtest.EachSmallDisk(t, func(t *testing.T, disk *dbtest.SmallDisk) {
+		if !disk.Mounted() {
+			t.Skip("only a file system can be read only")
+		}
+		db, err := database.Open(t.Context(), disk.URL())
+		require.NoError(t, err)
+		_, err = db.DB.ExecContext(t.Context(), "CREATE TABLE t (n integer PRIMARY KEY)")
+		require.NoError(t, err)
+		file := db.File()
+		require.NoError(t, db.Close())
+		disk.ReadOnly(t)
+		before, err := os.ReadFile(filepath.Clean(file))
+		require.NoError(t, err)
+		_, err = database.Open(t.Context(), disk.URL())
+		require.ErrorContains(t, err, "let the user of this process write the file")
+		after, err := os.ReadFile(filepath.Clean(file))
+		require.NoError(t, err)
+		require.Equal(t, before, after)
+	})
+}
