@@ -3,6 +3,7 @@ module ashlar.dev/ent
 go 1.26.0
 
 require (
+	ariga.io/atlas v0.32.1-0.20250325101103-175b25e1c1b9
 	ashlar.dev/kernel v0.0.0
 	entgo.io/ent v0.14.5
 	github.com/cenkalti/backoff/v5 v5.0.3
@@ -16,7 +17,6 @@ require (
 )
 
 require (
-	ariga.io/atlas v0.32.1-0.20250325101103-175b25e1c1b9 // indirect
 	github.com/agext/levenshtein v1.2.3 // indirect
 	github.com/alecthomas/kong v1.17.0 // indirect
 	github.com/apparentlymart/go-textseg/v15 v15.0.0 // indirect

@@ -4,8 +4,9 @@
 //
 // The migrations come as a file system with a folder per dialect, sqlite and
 // postgres, of files in goose's format, as ashlar-ent diff writes them. There is
-// no way back. Instances of the release before keep running on the new schema,
-// since migrations add first (expand) and remove no sooner than a release later
-// (contract); they do not start on it. The package must not know a schema or a
-// service.
+// no way back. Migrations add first (expand) and remove no sooner than a release
+// later (contract), and a migration that removes says so in a comment (package
+// directive). What it says is recorded in the database with it, so that a program
+// of the release before, which does not have the file, can tell whether it can
+// work with the schema. The package must not know a schema or a service.
 package migrate

@@ -7,29 +7,28 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect"
 	"github.com/cenkalti/backoff/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/pressly/goose/v3"
 
 	"ashlar.dev/ent/database"
 )
-
-// Table is where the applied versions are recorded.
-const Table = "schema_migrations"
 
 // lockRetry is how long migrations that cannot get a lock on a table in use are
 // tried again.
 const lockRetry = time.Minute
 
 var (
-	// ErrNewer says that the database has migrations that this binary does not
-	// know: a later release has been here.
+	// ErrNewer says that a later release has migrated the database to a schema
+	// that this binary cannot work with, or may not be able to.
 	ErrNewer = errors.New("the schema of the database is newer than this program")
 	// ErrPending says that the database lacks migrations of this binary.
 	ErrPending = errors.New("the schema of the database is older than this program")
+	// ErrEdited says that a migration was changed after it was applied.
+	ErrEdited = errors.New("a migration was edited after it was applied")
 )
 
 // Apply applies the migrations that db lacks. It takes a lock that the other
@@ -38,148 +37,161 @@ var (
 // leaves none. Each migration runs in a transaction and is recorded in it: a
 // crash leaves the database after one migration and before the next.
 //
-// The error is [ErrNewer] where db is ahead of the binary; nothing is changed
-// then.
+// Where db has migrations that the binary does not know, but can work with, it
+// says so in the log. The error is [ErrNewer] where it cannot, and [ErrEdited]
+// where a file is not the one that was applied; nothing is changed then.
 func Apply(ctx context.Context, db *database.Database, migrations fs.FS, log *slog.Logger) error {
-	return with(ctx, db, migrations, func(pool *sql.DB, provider *goose.Provider) error {
-		if _, err := compare(ctx, db, pool, provider); err != nil {
-			return err
-		}
-		applied, err := up(ctx, provider)
-		for _, result := range applied {
-			log.InfoContext(ctx, "applied a migration", "migration", result.Source.Path, "duration", result.Duration)
-		}
-		if err != nil {
-			return fmt.Errorf("migrate %s: %w", db, err)
-		}
-		if len(applied) > 0 && db.Dialect == dialect.SQLite {
-			if err := checkForeignKeys(ctx, pool); err != nil {
-				return fmt.Errorf("migrate %s: %w", db, err)
-			}
-		}
-		// An instance of a later release may have had the lock before us; it has
-		// then left nothing for us to apply.
-		_, err = compare(ctx, db, pool, provider)
-		return err
-	})
-}
-
-// Verify says whether db has exactly the migrations of the binary, for those
-// who apply them apart: the error is [ErrPending] or [ErrNewer]. It changes
-// nothing.
-func Verify(ctx context.Context, db *database.Database, migrations fs.FS) error {
-	return with(ctx, db, migrations, func(pool *sql.DB, provider *goose.Provider) error {
-		current, err := compare(ctx, db, pool, provider)
+	return with(ctx, db, migrations, func(s *session) error {
+		standing, err := s.compare(ctx)
 		if err != nil {
 			return err
 		}
-		pending := current == 0
-		if !pending {
-			if pending, err = provider.HasPending(ctx); err != nil {
-				return fmt.Errorf("read the migrations of %s: %w", db, err)
+		if len(standing.pending) > 0 || len(standing.incomplete) > 0 {
+			if standing, err = s.applyLocked(ctx, log); err != nil {
+				return err
 			}
 		}
-		if pending {
-			return fmt.Errorf("%w: %s is at version %d and this program needs %d: apply the migrations, or start the program so that it does", ErrPending, db, current, target(provider))
+		if len(standing.ahead) > 0 {
+			log.InfoContext(ctx, "a later release has migrated the database, and this program can work with that",
+				"version", standing.current, "known", standing.target, "unknown", standing.ahead)
 		}
 		return nil
 	})
 }
 
+// Verify says whether db has all the migrations of the binary, and none that it
+// cannot work with, for those who apply them apart: the error is [ErrPending],
+// [ErrNewer] or [ErrEdited]. It changes nothing.
+func Verify(ctx context.Context, db *database.Database, migrations fs.FS) error {
+	return with(ctx, db, migrations, func(s *session) error {
+		standing, err := s.compare(ctx)
+		if err != nil {
+			return err
+		}
+		if len(standing.pending) == 0 {
+			return nil
+		}
+		names := make([]string, len(standing.pending))
+		for i, f := range standing.pending {
+			names[i] = f.name
+		}
+		return fmt.Errorf("%w: %s is at version %d and this program needs %d: not applied: %s", ErrPending, db, standing.current, standing.target, strings.Join(names, ", "))
+	})
+}
+
+// session is one use of a database for its migrations.
+type session struct {
+	db       *database.Database
+	pool     *sql.DB
+	provider *goose.Provider
+	recorder *recorder
+	files    []file
+}
+
 // with opens db for a migration.
-func with(ctx context.Context, db *database.Database, migrations fs.FS, use func(*sql.DB, *goose.Provider) error) (err error) {
-	folder, gooseDialect := "sqlite", goose.DialectSQLite3
+func with(ctx context.Context, db *database.Database, migrations fs.FS, use func(*session) error) (err error) {
+	name, gooseDialect := "sqlite", goose.DialectSQLite3
 	if db.Dialect == dialect.Postgres {
-		folder, gooseDialect = "postgres", goose.DialectPostgres
+		name, gooseDialect = "postgres", goose.DialectPostgres
 	}
-	files, err := fs.Sub(migrations, folder)
+	folder, err := fs.Sub(migrations, name)
 	if err != nil {
-		return fmt.Errorf("migrations for %s: %w", folder, err)
+		return fmt.Errorf("migrations for %s: %w", name, err)
 	}
 	pool, giveBack, err := db.OpenForMigration(ctx)
 	if err != nil {
 		return fmt.Errorf("open %s for a migration: %w", db, err)
 	}
 	defer func() { err = errors.Join(err, giveBack()) }()
-	options := []goose.ProviderOption{
-		goose.WithTableName(Table),
-		// Two branches of work may each have brought a migration.
-		goose.WithAllowOutofOrder(true),
-		goose.WithDisableGlobalRegistry(true),
+	s := &session{db: db, pool: pool}
+	if s.recorder, err = newRecorder(gooseDialect); err != nil {
+		return err
 	}
-	if db.Dialect == dialect.Postgres {
-		options = append(options, goose.WithSessionLocker(advisoryLock{}))
-	} else if file := db.File(); file != "" {
-		options = append(options, goose.WithLocker(&fileLock{path: file + ".migrate.lock"}))
-	}
-	provider, err := goose.NewProvider(gooseDialect, pool, files, options...)
+	s.provider, err = goose.NewProvider(goose.DialectCustom, pool, folder, goose.WithStore(s.recorder), goose.WithDisableGlobalRegistry(true))
 	if errors.Is(err, goose.ErrNoMigrations) {
-		return fmt.Errorf("there are no migrations in the folder %s that is embedded in this program: run ashlar-ent diff and build again", folder)
+		return fmt.Errorf("there are no migrations in the folder %s that is embedded in this program: run ashlar-ent diff and build again", name)
+	}
+	if err == nil {
+		s.files, err = readFiles(folder, s.provider.ListSources())
 	}
 	if err != nil {
-		return fmt.Errorf("read the migrations for %s: %w", folder, err)
+		return fmt.Errorf("read the migrations for %s: %w", name, err)
 	}
-	return use(pool, provider)
+	for _, f := range s.files {
+		s.recorder.files[f.version] = f
+	}
+	return use(s)
 }
 
-// up applies what is pending, and again while a lock on a table is not to be had.
-func up(ctx context.Context, provider *goose.Provider) ([]*goose.MigrationResult, error) {
-	var applied []*goose.MigrationResult
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		results, err := provider.Up(ctx)
-		applied = append(applied, results...)
-		if partial, ok := errors.AsType[*goose.PartialError](err); ok {
-			applied = append(applied, partial.Applied...)
-			err = fmt.Errorf("the migration %s fails, and nothing of it was kept: %w", partial.Failed.Source.Path, partial.Err)
+// compare reads what was applied and compares it with the files.
+func (s *session) compare(ctx context.Context) (standing, error) {
+	rows, err := readRows(ctx, s.db, s.pool)
+	if err != nil {
+		return standing{}, fmt.Errorf("read the migrations of %s: %w", s.db, err)
+	}
+	return compare(s.db, rows, s.files)
+}
+
+// applyLocked applies what is pending and completes the record, under the lock.
+func (s *session) applyLocked(ctx context.Context, log *slog.Logger) (_ standing, err error) {
+	held, err := takeLock(ctx, s.db, s.pool)
+	if err != nil {
+		return standing{}, fmt.Errorf("migrate %s: %w", s.db, err)
+	}
+	defer func() { err = errors.Join(err, held.release()) }()
+	if err := s.recorder.prepare(ctx, s.db, s.pool); err != nil {
+		return standing{}, fmt.Errorf("record the migrations of %s: %w", s.db, err)
+	}
+	// Another instance may have had the lock before, also one of a later release.
+	found, err := s.compare(ctx)
+	if err != nil {
+		return found, err
+	}
+	for _, version := range found.incomplete {
+		if err := s.recorder.describe(ctx, s.pool, version); err != nil {
+			return found, fmt.Errorf("record the migrations of %s: %w", s.db, err)
 		}
-		if err != nil && !isLocked(err) {
+	}
+	// Not only those after the newest: two branches of work may each have brought
+	// a migration.
+	for _, f := range found.pending {
+		if err := held.check(ctx); err != nil {
+			return found, fmt.Errorf("migrate %s: %w", s.db, err)
+		}
+		if err := s.applyOne(ctx, f, log); err != nil {
+			return found, fmt.Errorf("migrate %s: %w", s.db, err)
+		}
+	}
+	if len(found.pending) > 0 && s.db.Dialect == dialect.SQLite {
+		if err := checkForeignKeys(ctx, s.pool); err != nil {
+			return found, fmt.Errorf("migrate %s: %w", s.db, err)
+		}
+	}
+	return s.compare(ctx)
+}
+
+// applyOne applies a migration, and again while a lock on a table is not to be
+// had.
+func (s *session) applyOne(ctx context.Context, f file, log *slog.Logger) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		result, err := s.provider.ApplyVersion(ctx, f.version, true)
+		switch {
+		case err == nil:
+			log.InfoContext(ctx, "applied a migration", "migration", f.name, "duration", result.Duration)
+		case errors.Is(err, goose.ErrAlreadyApplied): // by an instance that took a lost lock
+			err = nil
+		case !isLocked(err):
 			err = backoff.Permanent(err)
 		}
 		return struct{}{}, err
 	}, backoff.WithMaxElapsedTime(lockRetry))
-	return applied, err
-}
-
-// isLocked says whether a statement did not get its lock within lock_timeout.
-func isLocked(err error) bool {
-	refusal, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && refusal.Code == "55P03"
-}
-
-// compare returns the version of the database, 0 where it has none, and
-// [ErrNewer] where the binary does not know that version.
-func compare(ctx context.Context, db *database.Database, pool *sql.DB, provider *goose.Provider) (int64, error) {
-	var current int64
-	recorded, err := hasTable(ctx, db, pool)
-	if err == nil && recorded {
-		err = pool.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+Table).Scan(&current)
-	}
 	if err != nil {
-		return 0, fmt.Errorf("read the migrations of %s: %w", db, err)
+		if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+			err = partial.Err
+		}
+		return fmt.Errorf("the migration %s fails, and nothing of it was kept: %w", f.name, err)
 	}
-	if known := target(provider); current > known {
-		return current, fmt.Errorf("%w: %s is at version %d and this program knows none after %d: start the release that made that version, or a later one", ErrNewer, db, current, known)
-	}
-	return current, nil
-}
-
-// hasTable tells whether anything was ever applied to db. goose would make the
-// table to answer this, and instances that start at once would be in each
-// other's way.
-func hasTable(ctx context.Context, db *database.Database, pool *sql.DB) (bool, error) {
-	exists := "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '" + Table + "'"
-	if db.Dialect == dialect.Postgres {
-		exists = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = '" + Table + "'"
-	}
-	var tables int
-	err := pool.QueryRowContext(ctx, exists).Scan(&tables)
-	return tables > 0, err
-}
-
-// target is the newest version that the binary has.
-func target(provider *goose.Provider) int64 {
-	sources := provider.ListSources()
-	return sources[len(sources)-1].Version
+	return nil
 }
 
 // checkForeignKeys looks for rows that refer to nothing: a migration of SQLite

@@ -2,11 +2,9 @@ package migrate_test
 
 import (
 	"bytes"
-	"context"
 	"io/fs"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -18,7 +16,6 @@ import (
 	"ashlar.dev/ent/internal/example/ent"
 	"ashlar.dev/ent/internal/example/migrations"
 	"ashlar.dev/ent/migrate"
-	"ashlar.dev/kernel/config"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -63,72 +60,6 @@ func TestInMemory(t *testing.T) {
 	assert.Equal(t, 1, on)
 }
 
-// Twenty instances that start at once on an empty database.
-func TestManyInstancesApplyOnce(t *testing.T) {
-	t.Parallel()
-	dbtest.EachURL(t, func(t *testing.T, url config.Secret) {
-		// Applied twice, the second would fail.
-		once := files(map[string]string{
-			"1_make.sql": "CREATE TABLE t (n bigint);",
-			"2_fill.sql": "INSERT INTO t VALUES (1);",
-			"3_more.sql": "ALTER TABLE t ADD COLUMN m bigint;",
-			"4_fill.sql": "INSERT INTO t (n) VALUES (2);",
-		})
-		log := &counter{}
-		var wait sync.WaitGroup
-		for range 20 {
-			wait.Go(func() {
-				db, err := database.Open(t.Context(), url)
-				if !assert.NoError(t, err) {
-					return
-				}
-				assert.NoError(t, migrate.Apply(t.Context(), db, once, slog.New(log)))
-				assert.NoError(t, db.Close())
-			})
-		}
-		wait.Wait()
-		db := dbtest.Open(t, url)
-		var rows int
-		require.NoError(t, db.DB.QueryRowContext(t.Context(), "SELECT count(*) FROM t").Scan(&rows))
-		assert.Equal(t, 2, rows)
-		require.NoError(t, db.DB.QueryRowContext(t.Context(), "SELECT count(*) FROM "+migrate.Table+" WHERE version_id > 0").Scan(&rows))
-		assert.Equal(t, 4, rows)
-		assert.Equal(t, 4, log.lines, "each is logged by the one that applied it")
-	})
-}
-
-// counter counts lines of a log.
-type counter struct {
-	mu    sync.Mutex
-	lines int
-}
-
-func (c *counter) Enabled(context.Context, slog.Level) bool { return true }
-
-func (c *counter) Handle(context.Context, slog.Record) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.lines++
-	return nil
-}
-
-func (c *counter) WithAttrs([]slog.Attr) slog.Handler { return c }
-
-func (c *counter) WithGroup(string) slog.Handler { return c }
-
-func TestNewerSchema(t *testing.T) {
-	t.Parallel()
-	dbtest.Each(t, func(t *testing.T, db *database.Database) {
-		first := map[string]string{"1_make.sql": "CREATE TABLE t (n bigint);"}
-		later := map[string]string{"1_make.sql": first["1_make.sql"], "2_more.sql": "CREATE TABLE u (n bigint);"}
-		require.NoError(t, migrate.Apply(t.Context(), db, files(later), quiet))
-		err := migrate.Apply(t.Context(), db, files(first), quiet)
-		require.ErrorIs(t, err, migrate.ErrNewer)
-		assert.ErrorContains(t, err, "at version 2 and this program knows none after 1")
-		require.ErrorIs(t, migrate.Verify(t.Context(), db, files(first)), migrate.ErrNewer)
-	})
-}
-
 func TestFailingMigrationLeavesNothing(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, db *database.Database) {
@@ -157,24 +88,25 @@ func TestNoMigrations(t *testing.T) {
 func TestSQLiteKeepsChildrenOfACopiedTable(t *testing.T) {
 	t.Parallel()
 	db := dbtest.SQLite(t)
-	require.NoError(t, migrate.Apply(t.Context(), db, files(map[string]string{"1_make.sql": `
+	const made = `
 CREATE TABLE parent (id integer PRIMARY KEY, name text NOT NULL);
 CREATE TABLE child (id integer PRIMARY KEY, parent integer NOT NULL REFERENCES parent (id) ON DELETE CASCADE);
 INSERT INTO parent VALUES (1, 'one');
 INSERT INTO child VALUES (1, 1);
-`}), quiet))
+`
+	require.NoError(t, migrate.Apply(t.Context(), db, files(map[string]string{"1_make.sql": made}), quiet))
 	copied := `
 CREATE TABLE new_parent (id integer PRIMARY KEY, name text NULL);
 INSERT INTO new_parent SELECT id, name FROM parent;
 DROP TABLE parent;
 ALTER TABLE new_parent RENAME TO parent;
 `
-	require.NoError(t, migrate.Apply(t.Context(), db, files(map[string]string{"1_make.sql": "", "2_copy.sql": copied}), quiet))
+	require.NoError(t, migrate.Apply(t.Context(), db, files(map[string]string{"1_make.sql": made, "2_copy.sql": copied}), quiet))
 	var children int
 	require.NoError(t, db.DB.QueryRowContext(t.Context(), "SELECT count(*) FROM child").Scan(&children))
 	assert.Equal(t, 1, children)
 	_, err := db.DB.ExecContext(t.Context(), "INSERT INTO child VALUES (2, 99)")
 	require.ErrorContains(t, err, "FOREIGN KEY")
-	err = migrate.Apply(t.Context(), db, files(map[string]string{"1_make.sql": "", "2_copy.sql": copied, "3_lose.sql": "DELETE FROM parent;"}), quiet)
+	err = migrate.Apply(t.Context(), db, files(map[string]string{"1_make.sql": made, "2_copy.sql": copied, "3_lose.sql": "DELETE FROM parent;"}), quiet)
 	require.ErrorContains(t, err, "of the table child refers to a row of parent that is not there")
 }

@@ -2,13 +2,10 @@ package migrate
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
-
-	"github.com/pressly/goose/v3"
 
 	"ashlar.dev/ent/database"
 )
@@ -21,18 +18,18 @@ var ErrForeign = errors.New("the database is another service's")
 // Without this a service that is given the address of another's database would take that one's versions for its own. The
 // error is [ErrForeign]. It changes nothing, and makes nothing.
 func CheckOwner(ctx context.Context, db *database.Database, migrations fs.FS) error {
-	return with(ctx, db, migrations, func(pool *sql.DB, provider *goose.Provider) error {
-		applied, err := appliedVersions(ctx, db, pool)
+	return with(ctx, db, migrations, func(s *session) error {
+		applied, err := readRows(ctx, db, s.pool)
 		if err != nil {
 			return fmt.Errorf("read the migrations of %s: %w", db, err)
 		}
 		first := int64(0)
-		for version := range applied {
-			if first == 0 || version < first {
-				first = version
+		for _, r := range applied {
+			if first == 0 || r.version < first {
+				first = r.version
 			}
 		}
-		known := slices.ContainsFunc(provider.ListSources(), func(source *goose.Source) bool { return source.Version == first })
+		known := slices.ContainsFunc(s.files, func(f file) bool { return f.version == first })
 		if first != 0 && !known {
 			return fmt.Errorf("%w: the first migration of %s is %d, and this program has none of that version: each service needs a file or a schema of its own: correct ASHLAR_DATABASE_URL (or the file that ASHLAR_DATABASE_URL_FILE names)", ErrForeign, db, first)
 		}

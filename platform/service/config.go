@@ -28,9 +28,14 @@ type Config struct {
 	ConsulToken       config.Secret `help:"ACL token for Consul; set it by environment or file." env:"ASHLAR_CONSUL_TOKEN,CONSUL_HTTP_TOKEN" placeholder:"TOKEN"`
 	InstanceID        string        `help:"Name of this instance, unique in the platform; made up where not set." placeholder:"ID"`
 	DependencyTimeout time.Duration `help:"How long to wait at start for the services that this one depends on." default:"60s"`
+	Migrate           string        `help:"What to do at start where the database lacks migrations: apply, or verify, which refuses to start." enum:"apply,verify" default:"apply" placeholder:"MODE"`
 	MigrationTimeout  time.Duration `help:"How long the migrations of the database may take at start." default:"1h"`
 	DrainTime         time.Duration `help:"How long to go on serving after leaving the registry, so that callers notice." default:"200ms"`
 }
+
+// migrateVerify is the Config.Migrate of those who apply migrations apart. What is not it applies them, also where nothing is
+// set: a configuration that was not parsed.
+const migrateVerify = "verify"
 
 // Common returns what every process can be told; a configuration that embeds this one has it, too.
 func (c *Config) Common() *Config { return c }

@@ -64,9 +64,10 @@ func (c *databaseMigrate) Run(ctx context.Context, out io.Writer, target config.
 			return err
 		case c.Check && len(state.Pending) > 0:
 			return errors.Join(c.show(out, state), pendingError{state})
-		case c.Check && state.Newer():
-			return migrate.Verify(ctx, db, c.module.Migrations())
 		case c.Check:
+			if err := migrate.Verify(ctx, db, c.module.Migrations()); err != nil {
+				return err
+			}
 			return c.show(out, state)
 		}
 		if state, err = c.apply(ctx, cfg, db, state.Pending); err != nil {

@@ -196,13 +196,25 @@ func (s *Service) openDatabase(ctx context.Context) error {
 	if err := s.db.Check(checking); err != nil {
 		return err
 	}
-	if err := migrate.CheckOwner(ctx, s.db, s.module.Migrations()); err != nil {
+	if err := migrate.CheckOwner(checking, s.db, s.module.Migrations()); err != nil {
 		return err
+	}
+	if s.cfg.Migrate == migrateVerify {
+		return s.verifyDatabase(checking)
 	}
 	s.status.Wait("database", "migrating "+s.db.String())
 	err := s.db.Explain(migrate.Apply(ctx, s.db, s.module.Migrations(), s.log))
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("migrations were not applied within %s: look at what holds up the database, or raise ASHLAR_MIGRATION_TIMEOUT: %w", s.cfg.MigrationTimeout, err)
+	}
+	return err
+}
+
+// verifyDatabase refuses a database that lacks migrations.
+func (s *Service) verifyDatabase(ctx context.Context) error {
+	err := migrate.Verify(ctx, s.db, s.module.Migrations())
+	if errors.Is(err, migrate.ErrPending) {
+		return fmt.Errorf("%w: run `%s db migrate` with the same ASHLAR_DATABASE_URL, or start with --migrate=apply", err, s.Name())
 	}
 	return err
 }

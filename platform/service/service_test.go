@@ -15,6 +15,7 @@ import (
 	"connectrpc.com/connect/v2"
 	"github.com/stretchr/testify/require"
 
+	"ashlar.dev/ent/database/dbtest"
 	"ashlar.dev/gen/go/ashlar/identity/v1/identityv1connect"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
 	"ashlar.dev/gen/go/ashlar/kernel/v1/kernelv1connect"
@@ -516,4 +517,23 @@ func TestAStranger(t *testing.T) {
 	_, err = identityv1connect.NewAccountServiceClient(connect.NewClient(w.env.Hub.Transport("notes"))).LookupAccount(t.Context(), lookup)
 	require.Equal(t, connect.CodePermissionDenied, connect.CodeOf(err))
 	require.Equal(t, rpcerror.ReasonServicesOnly, rpcerror.Reason(err))
+}
+
+func TestVerifyDoesNotMigrate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.cfg.Migrate = "verify"
+	w.appear("identity", "authz")
+	_, err := w.start()
+	require.ErrorContains(t, err, "not applied: 20260101000000_init.sql")
+	require.ErrorContains(t, err, "run `notes db migrate`")
+
+	// Where they were applied, it starts.
+	w = newWorld(t)
+	w.cfg.DatabaseURL = dbtest.MigratedSQLiteURL(t, migrations)
+	w.cfg.Migrate = "verify"
+	w.appear("identity", "authz")
+	_, err = w.start()
+	require.NoError(t, err)
+	require.NoError(t, w.group.Stop(t.Context()))
 }

@@ -20,7 +20,7 @@ import (
 
 type diffCommand struct {
 	Name             string   `help:"What the migration is for, in a few words: lower-case letters, digits and _." placeholder:"NAME"`
-	Check            bool     `help:"Write nothing; fail where a migration is missing."`
+	Check            bool     `help:"Write nothing; fail where a migration is missing, or takes away what programs of the release before use and does not say why."`
 	AllowDestructive bool     `help:"Also drop the columns and indexes that the schema no longer has. Without it they stay, because the release before still uses them (expand, then contract)."`
 	PostgresDSN      string   `help:"A PostgreSQL server to compute with, as a role that may create databases. Without it the command starts one." env:"ASHLAR_ENT_POSTGRES_DSN" placeholder:"URL"`
 	Folders          []string `arg:"" name:"folder" help:"Folders of services."`
@@ -44,6 +44,7 @@ func (c *diffCommand) Run(ctx context.Context) error {
 	}
 	defer scratch.close()
 	missing := 0
+	var findings []string
 	for _, folder := range c.Folders {
 		s, err := openService(folder)
 		if err != nil {
@@ -54,6 +55,19 @@ func (c *diffCommand) Run(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", s.folder, err)
 		}
 		missing += written
+		if c.Check {
+			found, err := linting{scratch: scratch}.service(ctx, s)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.folder, err)
+			}
+			findings = append(findings, found...)
+		}
+	}
+	for _, finding := range findings {
+		fmt.Fprintln(os.Stderr, finding)
+	}
+	if len(findings) > 0 {
+		return fmt.Errorf("%d findings in migrations", len(findings))
 	}
 	if c.Check && missing > 0 {
 		return errors.New("migrations are missing: run ashlar-ent diff --name=… and commit what it writes")

@@ -26,6 +26,8 @@ type Organization struct {
 	DisplayName string `json:"display_name,omitempty"`
 	// Deactivated holds the value of the "deactivated" field.
 	Deactivated bool `json:"deactivated,omitempty"`
+	// Grows with each change.
+	Version int64 `json:"version,omitempty"`
 	// Who created it and under which request_id.
 	RequestKey   *string `json:"request_key,omitempty"`
 	selectValues sql.SelectValues
@@ -38,6 +40,8 @@ func (*Organization) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case organization.FieldDeactivated:
 			values[i] = new(sql.NullBool)
+		case organization.FieldVersion:
+			values[i] = new(sql.NullInt64)
 		case organization.FieldID, organization.FieldDisplayName, organization.FieldRequestKey:
 			values[i] = new(sql.NullString)
 		case organization.FieldCreatedAt, organization.FieldUpdatedAt:
@@ -86,6 +90,12 @@ func (_m *Organization) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field deactivated", values[i])
 			} else if value.Valid {
 				_m.Deactivated = value.Bool
+			}
+		case organization.FieldVersion:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field version", values[i])
+			} else if value.Valid {
+				_m.Version = value.Int64
 			}
 		case organization.FieldRequestKey:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -141,6 +151,9 @@ func (_m *Organization) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("deactivated=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Deactivated))
+	builder.WriteString(", ")
+	builder.WriteString("version=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Version))
 	builder.WriteString(", ")
 	if v := _m.RequestKey; v != nil {
 		builder.WriteString("request_key=")

@@ -71,6 +71,20 @@ func (_c *OrganizationCreate) SetNillableDeactivated(v *bool) *OrganizationCreat
 	return _c
 }
 
+// SetVersion sets the "version" field.
+func (_c *OrganizationCreate) SetVersion(v int64) *OrganizationCreate {
+	_c.mutation.SetVersion(v)
+	return _c
+}
+
+// SetNillableVersion sets the "version" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableVersion(v *int64) *OrganizationCreate {
+	if v != nil {
+		_c.SetVersion(*v)
+	}
+	return _c
+}
+
 // SetRequestKey sets the "request_key" field.
 func (_c *OrganizationCreate) SetRequestKey(v string) *OrganizationCreate {
 	_c.mutation.SetRequestKey(v)
@@ -138,6 +152,10 @@ func (_c *OrganizationCreate) defaults() {
 		v := organization.DefaultDeactivated
 		_c.mutation.SetDeactivated(v)
 	}
+	if _, ok := _c.mutation.Version(); !ok {
+		v := organization.DefaultVersion
+		_c.mutation.SetVersion(v)
+	}
 }
 
 // check runs all checks and user-defined validators on the builder.
@@ -158,6 +176,9 @@ func (_c *OrganizationCreate) check() error {
 	}
 	if _, ok := _c.mutation.Deactivated(); !ok {
 		return &ValidationError{Name: "deactivated", err: errors.New(`ent: missing required field "Organization.deactivated"`)}
+	}
+	if _, ok := _c.mutation.Version(); !ok {
+		return &ValidationError{Name: "version", err: errors.New(`ent: missing required field "Organization.version"`)}
 	}
 	if v, ok := _c.mutation.RequestKey(); ok {
 		if err := organization.RequestKeyValidator(v); err != nil {
@@ -220,6 +241,10 @@ func (_c *OrganizationCreate) createSpec() (*Organization, *sqlgraph.CreateSpec)
 	if value, ok := _c.mutation.Deactivated(); ok {
 		_spec.SetField(organization.FieldDeactivated, field.TypeBool, value)
 		_node.Deactivated = value
+	}
+	if value, ok := _c.mutation.Version(); ok {
+		_spec.SetField(organization.FieldVersion, field.TypeInt64, value)
+		_node.Version = value
 	}
 	if value, ok := _c.mutation.RequestKey(); ok {
 		_spec.SetField(organization.FieldRequestKey, field.TypeString, value)
@@ -310,6 +335,24 @@ func (u *OrganizationUpsert) SetDeactivated(v bool) *OrganizationUpsert {
 // UpdateDeactivated sets the "deactivated" field to the value that was provided on create.
 func (u *OrganizationUpsert) UpdateDeactivated() *OrganizationUpsert {
 	u.SetExcluded(organization.FieldDeactivated)
+	return u
+}
+
+// SetVersion sets the "version" field.
+func (u *OrganizationUpsert) SetVersion(v int64) *OrganizationUpsert {
+	u.Set(organization.FieldVersion, v)
+	return u
+}
+
+// UpdateVersion sets the "version" field to the value that was provided on create.
+func (u *OrganizationUpsert) UpdateVersion() *OrganizationUpsert {
+	u.SetExcluded(organization.FieldVersion)
+	return u
+}
+
+// AddVersion adds v to the "version" field.
+func (u *OrganizationUpsert) AddVersion(v int64) *OrganizationUpsert {
+	u.Add(organization.FieldVersion, v)
 	return u
 }
 
@@ -406,6 +449,27 @@ func (u *OrganizationUpsertOne) SetDeactivated(v bool) *OrganizationUpsertOne {
 func (u *OrganizationUpsertOne) UpdateDeactivated() *OrganizationUpsertOne {
 	return u.Update(func(s *OrganizationUpsert) {
 		s.UpdateDeactivated()
+	})
+}
+
+// SetVersion sets the "version" field.
+func (u *OrganizationUpsertOne) SetVersion(v int64) *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.SetVersion(v)
+	})
+}
+
+// AddVersion adds v to the "version" field.
+func (u *OrganizationUpsertOne) AddVersion(v int64) *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.AddVersion(v)
+	})
+}
+
+// UpdateVersion sets the "version" field to the value that was provided on create.
+func (u *OrganizationUpsertOne) UpdateVersion() *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.UpdateVersion()
 	})
 }
 
@@ -669,6 +733,27 @@ func (u *OrganizationUpsertBulk) SetDeactivated(v bool) *OrganizationUpsertBulk 
 func (u *OrganizationUpsertBulk) UpdateDeactivated() *OrganizationUpsertBulk {
 	return u.Update(func(s *OrganizationUpsert) {
 		s.UpdateDeactivated()
+	})
+}
+
+// SetVersion sets the "version" field.
+func (u *OrganizationUpsertBulk) SetVersion(v int64) *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.SetVersion(v)
+	})
+}
+
+// AddVersion adds v to the "version" field.
+func (u *OrganizationUpsertBulk) AddVersion(v int64) *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.AddVersion(v)
+	})
+}
+
+// UpdateVersion sets the "version" field to the value that was provided on create.
+func (u *OrganizationUpsertBulk) UpdateVersion() *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.UpdateVersion()
 	})
 }
 

@@ -62,6 +62,27 @@ func (_u *OrganizationUpdate) SetNillableDeactivated(v *bool) *OrganizationUpdat
 	return _u
 }
 
+// SetVersion sets the "version" field.
+func (_u *OrganizationUpdate) SetVersion(v int64) *OrganizationUpdate {
+	_u.mutation.ResetVersion()
+	_u.mutation.SetVersion(v)
+	return _u
+}
+
+// SetNillableVersion sets the "version" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableVersion(v *int64) *OrganizationUpdate {
+	if v != nil {
+		_u.SetVersion(*v)
+	}
+	return _u
+}
+
+// AddVersion adds value to the "version" field.
+func (_u *OrganizationUpdate) AddVersion(v int64) *OrganizationUpdate {
+	_u.mutation.AddVersion(v)
+	return _u
+}
+
 // Mutation returns the OrganizationMutation object of the builder.
 func (_u *OrganizationUpdate) Mutation() *OrganizationMutation {
 	return _u.mutation
@@ -134,6 +155,12 @@ func (_u *OrganizationUpdate) sqlSave(ctx context.Context) (_node int, err error
 	if value, ok := _u.mutation.Deactivated(); ok {
 		_spec.SetField(organization.FieldDeactivated, field.TypeBool, value)
 	}
+	if value, ok := _u.mutation.Version(); ok {
+		_spec.SetField(organization.FieldVersion, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedVersion(); ok {
+		_spec.AddField(organization.FieldVersion, field.TypeInt64, value)
+	}
 	if _u.mutation.RequestKeyCleared() {
 		_spec.ClearField(organization.FieldRequestKey, field.TypeString)
 	}
@@ -188,6 +215,27 @@ func (_u *OrganizationUpdateOne) SetNillableDeactivated(v *bool) *OrganizationUp
 	if v != nil {
 		_u.SetDeactivated(*v)
 	}
+	return _u
+}
+
+// SetVersion sets the "version" field.
+func (_u *OrganizationUpdateOne) SetVersion(v int64) *OrganizationUpdateOne {
+	_u.mutation.ResetVersion()
+	_u.mutation.SetVersion(v)
+	return _u
+}
+
+// SetNillableVersion sets the "version" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableVersion(v *int64) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetVersion(*v)
+	}
+	return _u
+}
+
+// AddVersion adds value to the "version" field.
+func (_u *OrganizationUpdateOne) AddVersion(v int64) *OrganizationUpdateOne {
+	_u.mutation.AddVersion(v)
 	return _u
 }
 
@@ -292,6 +340,12 @@ func (_u *OrganizationUpdateOne) sqlSave(ctx context.Context) (_node *Organizati
 	}
 	if value, ok := _u.mutation.Deactivated(); ok {
 		_spec.SetField(organization.FieldDeactivated, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.Version(); ok {
+		_spec.SetField(organization.FieldVersion, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedVersion(); ok {
+		_spec.AddField(organization.FieldVersion, field.TypeInt64, value)
 	}
 	if _u.mutation.RequestKeyCleared() {
 		_spec.ClearField(organization.FieldRequestKey, field.TypeString)

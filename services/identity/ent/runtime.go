@@ -85,8 +85,12 @@ func init() {
 	organizationDescDeactivated := organizationFields[1].Descriptor()
 	// organization.DefaultDeactivated holds the default value on creation for the deactivated field.
 	organization.DefaultDeactivated = organizationDescDeactivated.Default.(bool)
+	// organizationDescVersion is the schema descriptor for version field.
+	organizationDescVersion := organizationFields[2].Descriptor()
+	// organization.DefaultVersion holds the default value on creation for the version field.
+	organization.DefaultVersion = organizationDescVersion.Default.(int64)
 	// organizationDescRequestKey is the schema descriptor for request_key field.
-	organizationDescRequestKey := organizationFields[2].Descriptor()
+	organizationDescRequestKey := organizationFields[3].Descriptor()
 	// organization.RequestKeyValidator is a validator for the "request_key" field. It is called by the builders before save.
 	organization.RequestKeyValidator = organizationDescRequestKey.Validators[0].(func(string) error)
 	// organizationDescID is the schema descriptor for id field.
@@ -196,12 +200,12 @@ func init() {
 	userDescDisplayName := userFields[1].Descriptor()
 	// user.DisplayNameValidator is a validator for the "display_name" field. It is called by the builders before save.
 	user.DisplayNameValidator = userDescDisplayName.Validators[0].(func(string) error)
-	// userDescDeactivated is the schema descriptor for deactivated field.
-	userDescDeactivated := userFields[2].Descriptor()
-	// user.DefaultDeactivated holds the default value on creation for the deactivated field.
-	user.DefaultDeactivated = userDescDeactivated.Default.(bool)
+	// userDescVersion is the schema descriptor for version field.
+	userDescVersion := userFields[3].Descriptor()
+	// user.DefaultVersion holds the default value on creation for the version field.
+	user.DefaultVersion = userDescVersion.Default.(int64)
 	// userDescRequestKey is the schema descriptor for request_key field.
-	userDescRequestKey := userFields[3].Descriptor()
+	userDescRequestKey := userFields[4].Descriptor()
 	// user.RequestKeyValidator is a validator for the "request_key" field. It is called by the builders before save.
 	user.RequestKeyValidator = userDescRequestKey.Validators[0].(func(string) error)
 	// userDescID is the schema descriptor for id field.

@@ -26,8 +26,10 @@ type User struct {
 	Email string `json:"email,omitempty"`
 	// DisplayName holds the value of the "display_name" field.
 	DisplayName string `json:"display_name,omitempty"`
-	// Deactivated holds the value of the "deactivated" field.
-	Deactivated bool `json:"deactivated,omitempty"`
+	// Since when; nil where the person is active.
+	DeactivatedAt *time.Time `json:"deactivated_at,omitempty"`
+	// Grows with each change.
+	Version int64 `json:"version,omitempty"`
 	// Who created it and under which request_id.
 	RequestKey   *string `json:"request_key,omitempty"`
 	selectValues sql.SelectValues
@@ -38,11 +40,11 @@ func (*User) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case user.FieldDeactivated:
-			values[i] = new(sql.NullBool)
+		case user.FieldVersion:
+			values[i] = new(sql.NullInt64)
 		case user.FieldID, user.FieldEmail, user.FieldDisplayName, user.FieldRequestKey:
 			values[i] = new(sql.NullString)
-		case user.FieldCreatedAt, user.FieldUpdatedAt:
+		case user.FieldCreatedAt, user.FieldUpdatedAt, user.FieldDeactivatedAt:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -89,11 +91,18 @@ func (_m *User) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.DisplayName = value.String
 			}
-		case user.FieldDeactivated:
-			if value, ok := values[i].(*sql.NullBool); !ok {
-				return fmt.Errorf("unexpected type %T for field deactivated", values[i])
+		case user.FieldDeactivatedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field deactivated_at", values[i])
 			} else if value.Valid {
-				_m.Deactivated = value.Bool
+				_m.DeactivatedAt = new(time.Time)
+				*_m.DeactivatedAt = value.Time
+			}
+		case user.FieldVersion:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field version", values[i])
+			} else if value.Valid {
+				_m.Version = value.Int64
 			}
 		case user.FieldRequestKey:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -150,8 +159,13 @@ func (_m *User) String() string {
 	builder.WriteString("display_name=")
 	builder.WriteString(_m.DisplayName)
 	builder.WriteString(", ")
-	builder.WriteString("deactivated=")
-	builder.WriteString(fmt.Sprintf("%v", _m.Deactivated))
+	if v := _m.DeactivatedAt; v != nil {
+		builder.WriteString("deactivated_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("version=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Version))
 	builder.WriteString(", ")
 	if v := _m.RequestKey; v != nil {
 		builder.WriteString("request_key=")

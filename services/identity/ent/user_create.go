@@ -63,16 +63,30 @@ func (_c *UserCreate) SetDisplayName(v string) *UserCreate {
 	return _c
 }
 
-// SetDeactivated sets the "deactivated" field.
-func (_c *UserCreate) SetDeactivated(v bool) *UserCreate {
-	_c.mutation.SetDeactivated(v)
+// SetDeactivatedAt sets the "deactivated_at" field.
+func (_c *UserCreate) SetDeactivatedAt(v time.Time) *UserCreate {
+	_c.mutation.SetDeactivatedAt(v)
 	return _c
 }
 
-// SetNillableDeactivated sets the "deactivated" field if the given value is not nil.
-func (_c *UserCreate) SetNillableDeactivated(v *bool) *UserCreate {
+// SetNillableDeactivatedAt sets the "deactivated_at" field if the given value is not nil.
+func (_c *UserCreate) SetNillableDeactivatedAt(v *time.Time) *UserCreate {
 	if v != nil {
-		_c.SetDeactivated(*v)
+		_c.SetDeactivatedAt(*v)
+	}
+	return _c
+}
+
+// SetVersion sets the "version" field.
+func (_c *UserCreate) SetVersion(v int64) *UserCreate {
+	_c.mutation.SetVersion(v)
+	return _c
+}
+
+// SetNillableVersion sets the "version" field if the given value is not nil.
+func (_c *UserCreate) SetNillableVersion(v *int64) *UserCreate {
+	if v != nil {
+		_c.SetVersion(*v)
 	}
 	return _c
 }
@@ -140,9 +154,9 @@ func (_c *UserCreate) defaults() {
 		v := user.DefaultUpdatedAt()
 		_c.mutation.SetUpdatedAt(v)
 	}
-	if _, ok := _c.mutation.Deactivated(); !ok {
-		v := user.DefaultDeactivated
-		_c.mutation.SetDeactivated(v)
+	if _, ok := _c.mutation.Version(); !ok {
+		v := user.DefaultVersion
+		_c.mutation.SetVersion(v)
 	}
 }
 
@@ -170,8 +184,8 @@ func (_c *UserCreate) check() error {
 			return &ValidationError{Name: "display_name", err: fmt.Errorf(`ent: validator failed for field "User.display_name": %w`, err)}
 		}
 	}
-	if _, ok := _c.mutation.Deactivated(); !ok {
-		return &ValidationError{Name: "deactivated", err: errors.New(`ent: missing required field "User.deactivated"`)}
+	if _, ok := _c.mutation.Version(); !ok {
+		return &ValidationError{Name: "version", err: errors.New(`ent: missing required field "User.version"`)}
 	}
 	if v, ok := _c.mutation.RequestKey(); ok {
 		if err := user.RequestKeyValidator(v); err != nil {
@@ -235,9 +249,13 @@ func (_c *UserCreate) createSpec() (*User, *sqlgraph.CreateSpec) {
 		_spec.SetField(user.FieldDisplayName, field.TypeString, value)
 		_node.DisplayName = value
 	}
-	if value, ok := _c.mutation.Deactivated(); ok {
-		_spec.SetField(user.FieldDeactivated, field.TypeBool, value)
-		_node.Deactivated = value
+	if value, ok := _c.mutation.DeactivatedAt(); ok {
+		_spec.SetField(user.FieldDeactivatedAt, field.TypeTime, value)
+		_node.DeactivatedAt = &value
+	}
+	if value, ok := _c.mutation.Version(); ok {
+		_spec.SetField(user.FieldVersion, field.TypeInt64, value)
+		_node.Version = value
 	}
 	if value, ok := _c.mutation.RequestKey(); ok {
 		_spec.SetField(user.FieldRequestKey, field.TypeString, value)
@@ -331,15 +349,39 @@ func (u *UserUpsert) UpdateDisplayName() *UserUpsert {
 	return u
 }
 
-// SetDeactivated sets the "deactivated" field.
-func (u *UserUpsert) SetDeactivated(v bool) *UserUpsert {
-	u.Set(user.FieldDeactivated, v)
+// SetDeactivatedAt sets the "deactivated_at" field.
+func (u *UserUpsert) SetDeactivatedAt(v time.Time) *UserUpsert {
+	u.Set(user.FieldDeactivatedAt, v)
 	return u
 }
 
-// UpdateDeactivated sets the "deactivated" field to the value that was provided on create.
-func (u *UserUpsert) UpdateDeactivated() *UserUpsert {
-	u.SetExcluded(user.FieldDeactivated)
+// UpdateDeactivatedAt sets the "deactivated_at" field to the value that was provided on create.
+func (u *UserUpsert) UpdateDeactivatedAt() *UserUpsert {
+	u.SetExcluded(user.FieldDeactivatedAt)
+	return u
+}
+
+// ClearDeactivatedAt clears the value of the "deactivated_at" field.
+func (u *UserUpsert) ClearDeactivatedAt() *UserUpsert {
+	u.SetNull(user.FieldDeactivatedAt)
+	return u
+}
+
+// SetVersion sets the "version" field.
+func (u *UserUpsert) SetVersion(v int64) *UserUpsert {
+	u.Set(user.FieldVersion, v)
+	return u
+}
+
+// UpdateVersion sets the "version" field to the value that was provided on create.
+func (u *UserUpsert) UpdateVersion() *UserUpsert {
+	u.SetExcluded(user.FieldVersion)
+	return u
+}
+
+// AddVersion adds v to the "version" field.
+func (u *UserUpsert) AddVersion(v int64) *UserUpsert {
+	u.Add(user.FieldVersion, v)
 	return u
 }
 
@@ -439,17 +481,45 @@ func (u *UserUpsertOne) UpdateDisplayName() *UserUpsertOne {
 	})
 }
 
-// SetDeactivated sets the "deactivated" field.
-func (u *UserUpsertOne) SetDeactivated(v bool) *UserUpsertOne {
+// SetDeactivatedAt sets the "deactivated_at" field.
+func (u *UserUpsertOne) SetDeactivatedAt(v time.Time) *UserUpsertOne {
 	return u.Update(func(s *UserUpsert) {
-		s.SetDeactivated(v)
+		s.SetDeactivatedAt(v)
 	})
 }
 
-// UpdateDeactivated sets the "deactivated" field to the value that was provided on create.
-func (u *UserUpsertOne) UpdateDeactivated() *UserUpsertOne {
+// UpdateDeactivatedAt sets the "deactivated_at" field to the value that was provided on create.
+func (u *UserUpsertOne) UpdateDeactivatedAt() *UserUpsertOne {
 	return u.Update(func(s *UserUpsert) {
-		s.UpdateDeactivated()
+		s.UpdateDeactivatedAt()
+	})
+}
+
+// ClearDeactivatedAt clears the value of the "deactivated_at" field.
+func (u *UserUpsertOne) ClearDeactivatedAt() *UserUpsertOne {
+	return u.Update(func(s *UserUpsert) {
+		s.ClearDeactivatedAt()
+	})
+}
+
+// SetVersion sets the "version" field.
+func (u *UserUpsertOne) SetVersion(v int64) *UserUpsertOne {
+	return u.Update(func(s *UserUpsert) {
+		s.SetVersion(v)
+	})
+}
+
+// AddVersion adds v to the "version" field.
+func (u *UserUpsertOne) AddVersion(v int64) *UserUpsertOne {
+	return u.Update(func(s *UserUpsert) {
+		s.AddVersion(v)
+	})
+}
+
+// UpdateVersion sets the "version" field to the value that was provided on create.
+func (u *UserUpsertOne) UpdateVersion() *UserUpsertOne {
+	return u.Update(func(s *UserUpsert) {
+		s.UpdateVersion()
 	})
 }
 
@@ -716,17 +786,45 @@ func (u *UserUpsertBulk) UpdateDisplayName() *UserUpsertBulk {
 	})
 }
 
-// SetDeactivated sets the "deactivated" field.
-func (u *UserUpsertBulk) SetDeactivated(v bool) *UserUpsertBulk {
+// SetDeactivatedAt sets the "deactivated_at" field.
+func (u *UserUpsertBulk) SetDeactivatedAt(v time.Time) *UserUpsertBulk {
 	return u.Update(func(s *UserUpsert) {
-		s.SetDeactivated(v)
+		s.SetDeactivatedAt(v)
 	})
 }
 
-// UpdateDeactivated sets the "deactivated" field to the value that was provided on create.
-func (u *UserUpsertBulk) UpdateDeactivated() *UserUpsertBulk {
+// UpdateDeactivatedAt sets the "deactivated_at" field to the value that was provided on create.
+func (u *UserUpsertBulk) UpdateDeactivatedAt() *UserUpsertBulk {
 	return u.Update(func(s *UserUpsert) {
-		s.UpdateDeactivated()
+		s.UpdateDeactivatedAt()
+	})
+}
+
+// ClearDeactivatedAt clears the value of the "deactivated_at" field.
+func (u *UserUpsertBulk) ClearDeactivatedAt() *UserUpsertBulk {
+	return u.Update(func(s *UserUpsert) {
+		s.ClearDeactivatedAt()
+	})
+}
+
+// SetVersion sets the "version" field.
+func (u *UserUpsertBulk) SetVersion(v int64) *UserUpsertBulk {
+	return u.Update(func(s *UserUpsert) {
+		s.SetVersion(v)
+	})
+}
+
+// AddVersion adds v to the "version" field.
+func (u *UserUpsertBulk) AddVersion(v int64) *UserUpsertBulk {
+	return u.Update(func(s *UserUpsert) {
+		s.AddVersion(v)
+	})
+}
+
+// UpdateVersion sets the "version" field to the value that was provided on create.
+func (u *UserUpsertBulk) UpdateVersion() *UserUpsertBulk {
+	return u.Update(func(s *UserUpsert) {
+		s.UpdateVersion()
 	})
 }
 

@@ -5,5 +5,5 @@ import "embed"
 
 // FS has a folder per dialect.
 //
-//go:embed sqlite/*.sql postgres/*.sql
+//go:embed sqlite postgres
 var FS embed.FS

@@ -1,4 +1,5 @@
 -- +goose Up
+-- ashlar:contract: an instance of the release before cannot append events to a log whose leaves are numbered, and must not
 -- modify "events" table: those that are there already get their places in the order in which they came
 ALTER TABLE "events" ADD COLUMN "leaf_index" bigint NULL;
 UPDATE "events" SET "leaf_index" = "placed"."leaf_index"

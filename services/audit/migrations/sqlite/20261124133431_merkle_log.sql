@@ -1,4 +1,5 @@
 -- +goose Up
+-- ashlar:contract: an instance of the release before cannot append events to a log whose leaves are numbered, and must not
 -- create "new_events" table
 CREATE TABLE `new_events` (
   `sequence` integer NOT NULL PRIMARY KEY AUTOINCREMENT,

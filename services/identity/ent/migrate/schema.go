@@ -47,6 +47,7 @@ var (
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "display_name", Type: field.TypeString, Size: 200},
 		{Name: "deactivated", Type: field.TypeBool, Default: false},
+		{Name: "version", Type: field.TypeInt64, Default: 1},
 		{Name: "request_key", Type: field.TypeString, Unique: true, Nullable: true, Size: 160},
 	}
 	// OrganizationsTable holds the schema information for the "organizations" table.
@@ -87,7 +88,8 @@ var (
 		{Name: "updated_at", Type: field.TypeTime},
 		{Name: "email", Type: field.TypeString, Unique: true, Size: 254},
 		{Name: "display_name", Type: field.TypeString, Size: 200},
-		{Name: "deactivated", Type: field.TypeBool, Default: false},
+		{Name: "deactivated_at", Type: field.TypeTime, Nullable: true},
+		{Name: "version", Type: field.TypeInt64, Default: 1},
 		{Name: "request_key", Type: field.TypeString, Unique: true, Nullable: true, Size: 160},
 	}
 	// UsersTable holds the schema information for the "users" table.

@@ -21,6 +21,8 @@ const (
 	FieldDisplayName = "display_name"
 	// FieldDeactivated holds the string denoting the deactivated field in the database.
 	FieldDeactivated = "deactivated"
+	// FieldVersion holds the string denoting the version field in the database.
+	FieldVersion = "version"
 	// FieldRequestKey holds the string denoting the request_key field in the database.
 	FieldRequestKey = "request_key"
 	// Table holds the table name of the organization in the database.
@@ -34,6 +36,7 @@ var Columns = []string{
 	FieldUpdatedAt,
 	FieldDisplayName,
 	FieldDeactivated,
+	FieldVersion,
 	FieldRequestKey,
 }
 
@@ -58,6 +61,8 @@ var (
 	DisplayNameValidator func(string) error
 	// DefaultDeactivated holds the default value on creation for the "deactivated" field.
 	DefaultDeactivated bool
+	// DefaultVersion holds the default value on creation for the "version" field.
+	DefaultVersion int64
 	// RequestKeyValidator is a validator for the "request_key" field. It is called by the builders before save.
 	RequestKeyValidator func(string) error
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -90,6 +95,11 @@ func ByDisplayName(opts ...sql.OrderTermOption) OrderOption {
 // ByDeactivated orders the results by the deactivated field.
 func ByDeactivated(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldDeactivated, opts...).ToFunc()
+}
+
+// ByVersion orders the results by the version field.
+func ByVersion(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldVersion, opts...).ToFunc()
 }
 
 // ByRequestKey orders the results by the request_key field.

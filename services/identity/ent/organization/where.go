@@ -84,6 +84,11 @@ func Deactivated(v bool) predicate.Organization {
 	return predicate.Organization(sql.FieldEQ(FieldDeactivated, v))
 }
 
+// Version applies equality check predicate on the "version" field. It's identical to VersionEQ.
+func Version(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldVersion, v))
+}
+
 // RequestKey applies equality check predicate on the "request_key" field. It's identical to RequestKeyEQ.
 func RequestKey(v string) predicate.Organization {
 	return predicate.Organization(sql.FieldEQ(FieldRequestKey, v))
@@ -242,6 +247,46 @@ func DeactivatedEQ(v bool) predicate.Organization {
 // DeactivatedNEQ applies the NEQ predicate on the "deactivated" field.
 func DeactivatedNEQ(v bool) predicate.Organization {
 	return predicate.Organization(sql.FieldNEQ(FieldDeactivated, v))
+}
+
+// VersionEQ applies the EQ predicate on the "version" field.
+func VersionEQ(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldVersion, v))
+}
+
+// VersionNEQ applies the NEQ predicate on the "version" field.
+func VersionNEQ(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldVersion, v))
+}
+
+// VersionIn applies the In predicate on the "version" field.
+func VersionIn(vs ...int64) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldVersion, vs...))
+}
+
+// VersionNotIn applies the NotIn predicate on the "version" field.
+func VersionNotIn(vs ...int64) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldVersion, vs...))
+}
+
+// VersionGT applies the GT predicate on the "version" field.
+func VersionGT(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldVersion, v))
+}
+
+// VersionGTE applies the GTE predicate on the "version" field.
+func VersionGTE(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldVersion, v))
+}
+
+// VersionLT applies the LT predicate on the "version" field.
+func VersionLT(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldVersion, v))
+}
+
+// VersionLTE applies the LTE predicate on the "version" field.
+func VersionLTE(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldVersion, v))
 }
 
 // RequestKeyEQ applies the EQ predicate on the "request_key" field.

@@ -18,6 +18,7 @@ func (Organization) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("display_name").MaxRuneLen(200),
 		field.Bool("deactivated").Default(false),
+		field.Int64("version").Default(1).Comment("Grows with each change."),
 		field.String("request_key").MaxLen(160).Optional().Nillable().Unique().Immutable().
 			Comment("Who created it and under which request_id."),
 	}

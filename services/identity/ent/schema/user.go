@@ -19,7 +19,8 @@ func (User) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("email").MaxLen(254).Unique().Comment("In lower case."),
 		field.String("display_name").MaxRuneLen(200),
-		field.Bool("deactivated").Default(false),
+		field.Time("deactivated_at").Optional().Nillable().Comment("Since when; nil where the person is active."),
+		field.Int64("version").Default(1).Comment("Grows with each change."),
 		field.String("request_key").MaxLen(160).Optional().Nillable().Unique().Immutable().
 			Comment("Who created it and under which request_id."),
 	}

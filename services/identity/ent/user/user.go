@@ -21,8 +21,10 @@ const (
 	FieldEmail = "email"
 	// FieldDisplayName holds the string denoting the display_name field in the database.
 	FieldDisplayName = "display_name"
-	// FieldDeactivated holds the string denoting the deactivated field in the database.
-	FieldDeactivated = "deactivated"
+	// FieldDeactivatedAt holds the string denoting the deactivated_at field in the database.
+	FieldDeactivatedAt = "deactivated_at"
+	// FieldVersion holds the string denoting the version field in the database.
+	FieldVersion = "version"
 	// FieldRequestKey holds the string denoting the request_key field in the database.
 	FieldRequestKey = "request_key"
 	// Table holds the table name of the user in the database.
@@ -36,7 +38,8 @@ var Columns = []string{
 	FieldUpdatedAt,
 	FieldEmail,
 	FieldDisplayName,
-	FieldDeactivated,
+	FieldDeactivatedAt,
+	FieldVersion,
 	FieldRequestKey,
 }
 
@@ -61,8 +64,8 @@ var (
 	EmailValidator func(string) error
 	// DisplayNameValidator is a validator for the "display_name" field. It is called by the builders before save.
 	DisplayNameValidator func(string) error
-	// DefaultDeactivated holds the default value on creation for the "deactivated" field.
-	DefaultDeactivated bool
+	// DefaultVersion holds the default value on creation for the "version" field.
+	DefaultVersion int64
 	// RequestKeyValidator is a validator for the "request_key" field. It is called by the builders before save.
 	RequestKeyValidator func(string) error
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -97,9 +100,14 @@ func ByDisplayName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldDisplayName, opts...).ToFunc()
 }
 
-// ByDeactivated orders the results by the deactivated field.
-func ByDeactivated(opts ...sql.OrderTermOption) OrderOption {
-	return sql.OrderByField(FieldDeactivated, opts...).ToFunc()
+// ByDeactivatedAt orders the results by the deactivated_at field.
+func ByDeactivatedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldDeactivatedAt, opts...).ToFunc()
+}
+
+// ByVersion orders the results by the version field.
+func ByVersion(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldVersion, opts...).ToFunc()
 }
 
 // ByRequestKey orders the results by the request_key field.

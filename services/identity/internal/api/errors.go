@@ -17,6 +17,8 @@ const (
 	reasonUserNotFound            = "USER_NOT_FOUND"
 	reasonOrganizationNotFound    = "ORGANIZATION_NOT_FOUND"
 	reasonOrganizationDeactivated = "ORGANIZATION_DEACTIVATED"
+	reasonUserChanged             = "USER_CHANGED"
+	reasonOrganizationChanged     = "ORGANIZATION_CHANGED"
 )
 
 // Reasons that authz gives and identity hands on.
@@ -38,6 +40,12 @@ func answer(err error, notFound string) error {
 	case errors.Is(err, store.ErrOrganizationDeactivated):
 		return rpcerror.New(connect.CodeFailedPrecondition, reasonOrganizationDeactivated,
 			"the organization is deactivated: reactivate it first", rpcerror.Cause(err))
+	case errors.Is(err, store.ErrChanged) && notFound == reasonOrganizationNotFound:
+		return rpcerror.New(connect.CodeAborted, reasonOrganizationChanged,
+			"somebody else has changed the organization: get it and try again", rpcerror.Cause(err))
+	case errors.Is(err, store.ErrChanged):
+		return rpcerror.New(connect.CodeAborted, reasonUserChanged,
+			"somebody else has changed the user: get it and try again", rpcerror.Cause(err))
 	case errors.Is(err, store.ErrNotFound) && notFound == reasonOrganizationNotFound:
 		return rpcerror.New(connect.CodeNotFound, notFound, "no such organization", rpcerror.Cause(err))
 	case errors.Is(err, store.ErrNotFound):

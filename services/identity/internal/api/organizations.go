@@ -93,7 +93,7 @@ func (h *Organizations) UpdateOrganization(
 	if err := onlyDisplayName(req.GetUpdateMask(), "organization", name); err != nil {
 		return nil, err
 	}
-	changed, err := h.store.RenameOrganization(ctx, req.GetOrganization().GetId(), name)
+	changed, err := h.store.RenameOrganization(ctx, req.GetOrganization().GetId(), req.GetOrganization().GetVersion(), name)
 	if err != nil {
 		return nil, answer(err, reasonOrganizationNotFound)
 	}
@@ -128,7 +128,7 @@ func organizationMessage(o *ent.Organization) *identityv1.Organization {
 		state = identityv1.OrganizationState_ORGANIZATION_STATE_DEACTIVATED
 	}
 	return &identityv1.Organization{
-		Id: o.ID, DisplayName: o.DisplayName, State: state,
+		Id: o.ID, DisplayName: o.DisplayName, State: state, Version: o.Version,
 		CreatedAt: timestamppb.New(o.CreatedAt), UpdatedAt: timestamppb.New(o.UpdatedAt),
 	}
 }

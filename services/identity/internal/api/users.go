@@ -63,7 +63,7 @@ func (h *Users) UpdateUser(ctx context.Context, req *identityv1.UpdateUserReques
 	if err := onlyDisplayName(req.GetUpdateMask(), "user", name); err != nil {
 		return nil, err
 	}
-	changed, err := h.store.RenameUser(ctx, req.GetUser().GetId(), name)
+	changed, err := h.store.RenameUser(ctx, req.GetUser().GetId(), req.GetUser().GetVersion(), name)
 	if err != nil {
 		return nil, answer(err, reasonUserNotFound)
 	}
@@ -89,12 +89,12 @@ func (h *Users) ReactivateUser(ctx context.Context, req *identityv1.ReactivateUs
 }
 
 func userMessage(u *ent.User) *identityv1.User {
-	state := identityv1.UserState_USER_STATE_ACTIVE
-	if u.Deactivated {
-		state = identityv1.UserState_USER_STATE_DEACTIVATED
-	}
-	return &identityv1.User{
-		Id: u.ID, Email: u.Email, DisplayName: u.DisplayName, State: state,
+	message := &identityv1.User{
+		Id: u.ID, Email: u.Email, DisplayName: u.DisplayName, State: identityv1.UserState_USER_STATE_ACTIVE, Version: u.Version,
 		CreatedAt: timestamppb.New(u.CreatedAt), UpdatedAt: timestamppb.New(u.UpdatedAt),
 	}
+	if u.DeactivatedAt != nil {
+		message.State, message.DeactivatedAt = identityv1.UserState_USER_STATE_DEACTIVATED, timestamppb.New(*u.DeactivatedAt)
+	}
+	return message
 }

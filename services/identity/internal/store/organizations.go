@@ -94,16 +94,27 @@ func (s *Store) OrganizationsOf(ctx context.Context, userID, after string, limit
 	return joined, nil
 }
 
-// RenameOrganization changes how an organization is called.
-func (s *Store) RenameOrganization(ctx context.Context, organizationID, displayName string) (*ent.Organization, error) {
+// RenameOrganization changes how an organization is called. Where version is not zero and not the present one it fails with
+// ErrChanged.
+func (s *Store) RenameOrganization(ctx context.Context, organizationID string, version int64, displayName string) (*ent.Organization, error) {
 	var changed *ent.Organization
 	err := s.change(ctx, func(tx *ent.Tx) error {
 		if err := open(ctx, tx, organizationID); err != nil {
 			return err
 		}
-		var err error
-		if changed, err = tx.Organization.UpdateOneID(organizationID).SetDisplayName(displayName).Save(ctx); err != nil {
+		update := tx.Organization.Update().Where(organization.ID(organizationID)).SetDisplayName(displayName).AddVersion(1)
+		if version != 0 {
+			update.Where(organization.Version(version))
+		}
+		n, err := update.Save(ctx)
+		if err != nil {
 			return err
+		}
+		if changed, err = tx.Organization.Get(ctx, organizationID); err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrChanged
 		}
 		return s.trail.Append(ctx, tx, audit.Change{
 			Action: "organization.update", Resource: organizationID, Organization: organizationID,
@@ -118,7 +129,8 @@ func (s *Store) SetOrganizationDeactivated(ctx context.Context, organizationID s
 	var changed *ent.Organization
 	err := s.change(ctx, func(tx *ent.Tx) error {
 		n, err := tx.Organization.Update().
-			Where(organization.ID(organizationID), organization.Deactivated(!deactivated)).SetDeactivated(deactivated).Save(ctx)
+			Where(organization.ID(organizationID), organization.Deactivated(!deactivated)).
+			SetDeactivated(deactivated).AddVersion(1).Save(ctx)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,8 @@ var (
 	ErrUserNotFound            = errors.New("no such user")
 	ErrEmailTaken              = errors.New("the email address belongs to somebody")
 	ErrOrganizationDeactivated = errors.New("the organization is deactivated")
+	// ErrChanged says that somebody else has made another version meanwhile.
+	ErrChanged = errors.New("it has another version")
 )
 
 // Store is safe for concurrent use.

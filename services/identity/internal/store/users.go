@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"ashlar.dev/kernel/audit"
 	"ashlar.dev/kernel/authn"
@@ -113,13 +114,24 @@ func (s *Store) Users(ctx context.Context, email, after string, limit int) ([]*e
 	return query.All(ctx)
 }
 
-// RenameUser changes how a person is called.
-func (s *Store) RenameUser(ctx context.Context, userID, displayName string) (*ent.User, error) {
+// RenameUser changes how a person is called. Where version is not zero and not the present one it fails with ErrChanged.
+func (s *Store) RenameUser(ctx context.Context, userID string, version int64, displayName string) (*ent.User, error) {
 	var changed *ent.User
 	err := s.change(ctx, func(tx *ent.Tx) error {
-		var err error
-		if changed, err = tx.User.UpdateOneID(userID).SetDisplayName(displayName).Save(ctx); err != nil {
+		// The version is asked for where it is changed: reading it first would do in serializable transactions only.
+		update := tx.User.Update().Where(user.ID(userID)).SetDisplayName(displayName).AddVersion(1)
+		if version != 0 {
+			update.Where(user.Version(version))
+		}
+		n, err := update.Save(ctx)
+		if err != nil {
 			return err
+		}
+		if changed, err = tx.User.Get(ctx, userID); err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrChanged
 		}
 		return s.trail.Append(ctx, tx, audit.Change{
 			Action: "user.update", Resource: userID, Attributes: map[string]string{"display_name": displayName},
@@ -132,7 +144,13 @@ func (s *Store) RenameUser(ctx context.Context, userID, displayName string) (*en
 func (s *Store) SetUserDeactivated(ctx context.Context, userID string, deactivated bool) (*ent.User, error) {
 	var changed *ent.User
 	err := s.change(ctx, func(tx *ent.Tx) error {
-		n, err := tx.User.Update().Where(user.ID(userID), user.Deactivated(!deactivated)).SetDeactivated(deactivated).Save(ctx)
+		update := tx.User.Update().Where(user.ID(userID)).AddVersion(1)
+		if deactivated {
+			update.Where(user.DeactivatedAtIsNil()).SetDeactivatedAt(time.Now())
+		} else {
+			update.Where(user.DeactivatedAtNotNil()).ClearDeactivatedAt()
+		}
+		n, err := update.Save(ctx)
 		if err != nil {
 			return err
 		}

@@ -384,7 +384,7 @@ func (x *ListUsersResponse) GetNextPageToken() string {
 
 type UpdateUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `user.id` says who.
+	// `user.id` says who. Where `user.version` is set, it must be the present one.
 	User          *User                  `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -657,13 +657,17 @@ func (x *ReactivateUserResponse) GetUser() *User {
 
 // User is a person.
 type User struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Email         string                 `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
-	DisplayName   string                 `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	State         UserState              `protobuf:"varint,4,opt,name=state,proto3,enum=ashlar.identity.v1.UserState" json:"state,omitempty"`
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Id          string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Email       string                 `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	DisplayName string                 `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
+	State       UserState              `protobuf:"varint,4,opt,name=state,proto3,enum=ashlar.identity.v1.UserState" json:"state,omitempty"`
+	CreatedAt   *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	UpdatedAt   *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	// Since when the person is deactivated; not set where the person is active.
+	DeactivatedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deactivated_at,json=deactivatedAt,proto3" json:"deactivated_at,omitempty"`
+	// Begins at 1 and grows with each change.
+	Version       int64 `protobuf:"varint,8,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -740,6 +744,20 @@ func (x *User) GetUpdatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *User) GetDeactivatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.DeactivatedAt
+	}
+	return nil
+}
+
+func (x *User) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 var File_ashlar_identity_v1_user_proto protoreflect.FileDescriptor
 
 const file_ashlar_identity_v1_user_proto_rawDesc = "" +
@@ -779,7 +797,7 @@ const file_ashlar_identity_v1_user_proto_rawDesc = "" +
 	"\x15ReactivateUserRequest\x12,\n" +
 	"\auser_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x06userId\"F\n" +
 	"\x16ReactivateUserResponse\x12,\n" +
-	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\"\xc0\x02\n" +
+	"\x04user\x18\x01 \x01(\v2\x18.ashlar.identity.v1.UserR\x04user\"\xa6\x03\n" +
 	"\x04User\x12!\n" +
 	"\x02id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x02id\x12(\n" +
 	"\x05email\x18\x02 \x01(\tB\x12\xbaH\x0fr\r\x18\xfe\x012\b^[ -~]*$R\x05email\x12@\n" +
@@ -788,7 +806,9 @@ const file_ashlar_identity_v1_user_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
-	"updated_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt*Z\n" +
+	"updated_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12A\n" +
+	"\x0edeactivated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rdeactivatedAt\x12!\n" +
+	"\aversion\x18\b \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion*Z\n" +
 	"\tUserState\x12\x1a\n" +
 	"\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11USER_STATE_ACTIVE\x10\x01\x12\x1a\n" +
@@ -848,23 +868,24 @@ var file_ashlar_identity_v1_user_proto_depIdxs = []int32{
 	0,  // 8: ashlar.identity.v1.User.state:type_name -> ashlar.identity.v1.UserState
 	15, // 9: ashlar.identity.v1.User.created_at:type_name -> google.protobuf.Timestamp
 	15, // 10: ashlar.identity.v1.User.updated_at:type_name -> google.protobuf.Timestamp
-	1,  // 11: ashlar.identity.v1.UserService.CreateUser:input_type -> ashlar.identity.v1.CreateUserRequest
-	3,  // 12: ashlar.identity.v1.UserService.GetUser:input_type -> ashlar.identity.v1.GetUserRequest
-	5,  // 13: ashlar.identity.v1.UserService.ListUsers:input_type -> ashlar.identity.v1.ListUsersRequest
-	7,  // 14: ashlar.identity.v1.UserService.UpdateUser:input_type -> ashlar.identity.v1.UpdateUserRequest
-	9,  // 15: ashlar.identity.v1.UserService.DeactivateUser:input_type -> ashlar.identity.v1.DeactivateUserRequest
-	11, // 16: ashlar.identity.v1.UserService.ReactivateUser:input_type -> ashlar.identity.v1.ReactivateUserRequest
-	2,  // 17: ashlar.identity.v1.UserService.CreateUser:output_type -> ashlar.identity.v1.CreateUserResponse
-	4,  // 18: ashlar.identity.v1.UserService.GetUser:output_type -> ashlar.identity.v1.GetUserResponse
-	6,  // 19: ashlar.identity.v1.UserService.ListUsers:output_type -> ashlar.identity.v1.ListUsersResponse
-	8,  // 20: ashlar.identity.v1.UserService.UpdateUser:output_type -> ashlar.identity.v1.UpdateUserResponse
-	10, // 21: ashlar.identity.v1.UserService.DeactivateUser:output_type -> ashlar.identity.v1.DeactivateUserResponse
-	12, // 22: ashlar.identity.v1.UserService.ReactivateUser:output_type -> ashlar.identity.v1.ReactivateUserResponse
-	17, // [17:23] is the sub-list for method output_type
-	11, // [11:17] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	15, // 11: ashlar.identity.v1.User.deactivated_at:type_name -> google.protobuf.Timestamp
+	1,  // 12: ashlar.identity.v1.UserService.CreateUser:input_type -> ashlar.identity.v1.CreateUserRequest
+	3,  // 13: ashlar.identity.v1.UserService.GetUser:input_type -> ashlar.identity.v1.GetUserRequest
+	5,  // 14: ashlar.identity.v1.UserService.ListUsers:input_type -> ashlar.identity.v1.ListUsersRequest
+	7,  // 15: ashlar.identity.v1.UserService.UpdateUser:input_type -> ashlar.identity.v1.UpdateUserRequest
+	9,  // 16: ashlar.identity.v1.UserService.DeactivateUser:input_type -> ashlar.identity.v1.DeactivateUserRequest
+	11, // 17: ashlar.identity.v1.UserService.ReactivateUser:input_type -> ashlar.identity.v1.ReactivateUserRequest
+	2,  // 18: ashlar.identity.v1.UserService.CreateUser:output_type -> ashlar.identity.v1.CreateUserResponse
+	4,  // 19: ashlar.identity.v1.UserService.GetUser:output_type -> ashlar.identity.v1.GetUserResponse
+	6,  // 20: ashlar.identity.v1.UserService.ListUsers:output_type -> ashlar.identity.v1.ListUsersResponse
+	8,  // 21: ashlar.identity.v1.UserService.UpdateUser:output_type -> ashlar.identity.v1.UpdateUserResponse
+	10, // 22: ashlar.identity.v1.UserService.DeactivateUser:output_type -> ashlar.identity.v1.DeactivateUserResponse
+	12, // 23: ashlar.identity.v1.UserService.ReactivateUser:output_type -> ashlar.identity.v1.ReactivateUserResponse
+	18, // [18:24] is the sub-list for method output_type
+	12, // [12:18] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_ashlar_identity_v1_user_proto_init() }

@@ -129,7 +129,8 @@ type OrganizationServiceClient interface {
 	GetOrganization(context.Context, *v1.GetOrganizationRequest) (*v1.GetOrganizationResponse, error)
 	// ListOrganizations returns the organizations that the caller is a member of, in the order of joining.
 	ListOrganizations(context.Context, *v1.ListOrganizationsRequest) (*v1.ListOrganizationsResponse, error)
-	// UpdateOrganization changes the fields that the mask names: display_name.
+	// UpdateOrganization changes the fields that the mask names: display_name. Where `organization.version` is set and is
+	// not the present one, it changes nothing: aborted (ORGANIZATION_CHANGED).
 	UpdateOrganization(context.Context, *v1.UpdateOrganizationRequest) (*v1.UpdateOrganizationResponse, error)
 	// DeactivateOrganization closes an organization: its data stays, nothing in it can be changed.
 	DeactivateOrganization(context.Context, *v1.DeactivateOrganizationRequest) (*v1.DeactivateOrganizationResponse, error)
@@ -160,7 +161,8 @@ type OrganizationServiceHandler interface {
 	GetOrganization(context.Context, *v1.GetOrganizationRequest) (*v1.GetOrganizationResponse, error)
 	// ListOrganizations returns the organizations that the caller is a member of, in the order of joining.
 	ListOrganizations(context.Context, *v1.ListOrganizationsRequest) (*v1.ListOrganizationsResponse, error)
-	// UpdateOrganization changes the fields that the mask names: display_name.
+	// UpdateOrganization changes the fields that the mask names: display_name. Where `organization.version` is set and is
+	// not the present one, it changes nothing: aborted (ORGANIZATION_CHANGED).
 	UpdateOrganization(context.Context, *v1.UpdateOrganizationRequest) (*v1.UpdateOrganizationResponse, error)
 	// DeactivateOrganization closes an organization: its data stays, nothing in it can be changed.
 	DeactivateOrganization(context.Context, *v1.DeactivateOrganizationRequest) (*v1.DeactivateOrganizationResponse, error)

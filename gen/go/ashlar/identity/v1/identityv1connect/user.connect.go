@@ -92,7 +92,8 @@ type UserServiceClient interface {
 	GetUser(context.Context, *v1.GetUserRequest) (*v1.GetUserResponse, error)
 	// ListUsers returns people in the order in which they were created.
 	ListUsers(context.Context, *v1.ListUsersRequest) (*v1.ListUsersResponse, error)
-	// UpdateUser changes the fields that the mask names: display_name.
+	// UpdateUser changes the fields that the mask names: display_name. Where `user.version` is set and is not the present
+	// one, it changes nothing: aborted (USER_CHANGED).
 	UpdateUser(context.Context, *v1.UpdateUserRequest) (*v1.UpdateUserResponse, error)
 	// DeactivateUser keeps a person from signing in and from refreshing tokens. Doing it again changes nothing.
 	DeactivateUser(context.Context, *v1.DeactivateUserRequest) (*v1.DeactivateUserResponse, error)
@@ -113,7 +114,8 @@ type UserServiceHandler interface {
 	GetUser(context.Context, *v1.GetUserRequest) (*v1.GetUserResponse, error)
 	// ListUsers returns people in the order in which they were created.
 	ListUsers(context.Context, *v1.ListUsersRequest) (*v1.ListUsersResponse, error)
-	// UpdateUser changes the fields that the mask names: display_name.
+	// UpdateUser changes the fields that the mask names: display_name. Where `user.version` is set and is not the present
+	// one, it changes nothing: aborted (USER_CHANGED).
 	UpdateUser(context.Context, *v1.UpdateUserRequest) (*v1.UpdateUserResponse, error)
 	// DeactivateUser keeps a person from signing in and from refreshing tokens. Doing it again changes nothing.
 	DeactivateUser(context.Context, *v1.DeactivateUserRequest) (*v1.DeactivateUserResponse, error)
