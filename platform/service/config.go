@@ -20,6 +20,7 @@ type Config struct {
 	AdvertiseAddr     string        `help:"Host under which other machines reach this one; where not set, the host of the listen address." placeholder:"HOST"`
 	OpsAddr           string        `help:"Address of /healthz, /readyz and /metrics; empty turns them off." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
 	DatabaseURL       config.Secret `help:"sqlite:///absolute/path.db or postgres://…" env:"ASHLAR_DATABASE_URL" placeholder:"URL"`
+	SlowQuery         time.Duration `help:"How long a statement on the database may take before it is logged as slow; 0 logs none." default:"200ms"`
 	ClusterKeyFile    string        `help:"File with the key by which services know each other: 32 bytes in base64, mode 0600." placeholder:"FILE"`
 	ConsulAddr        string        `help:"Address of the Consul agent." env:"ASHLAR_CONSUL_ADDR,CONSUL_HTTP_ADDR" default:"127.0.0.1:8500" placeholder:"HOST:PORT"`
 	ConsulToken       config.Secret `help:"ACL token for Consul; set it by environment or file." env:"ASHLAR_CONSUL_TOKEN,CONSUL_HTTP_TOKEN" placeholder:"TOKEN"`
