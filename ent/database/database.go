@@ -27,7 +27,7 @@ type Database struct {
 
 	name     string
 	source   source
-	observer *observer // nil: nobody is told of statements
+	observer *observer     // nil: nobody is told of statements
 	writer   chan struct{} // holds one token per writer that may begin; nil: any number
 
 	mu      sync.Mutex

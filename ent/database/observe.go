@@ -111,7 +111,7 @@ func (o *observer) begin(ctx context.Context, text string, args func() []any) (c
 	s := statement{observer: o, text: text, began: time.Now()}
 	if o.Traces {
 		if parent := trace.SpanFromContext(ctx); parent.IsRecording() {
-			ctx, s.span = parent.TracerProvider().Tracer(tracer).Start(ctx, operation(text), trace.WithSpanKind(trace.SpanKindClient))
+			ctx, s.span = parent.TracerProvider().Tracer(tracer).Start(ctx, operation(text), trace.WithSpanKind(trace.SpanKindClient)) //nolint:spancheck // end ends it
 			s.span.SetAttributes(attribute.String("db.query.text", printable(text)))
 		}
 	}

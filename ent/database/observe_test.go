@@ -96,8 +96,9 @@ func TestSlowStatementsAreLogged(t *testing.T) {
 					if err != nil {
 						return err
 					}
+					defer func() { assert.NoError(t, prepared.Close()) }()
 					var n int
-					return assertErrors(prepared.QueryRowContext(ctx, "hunter2").Scan(&n), prepared.Close())
+					return prepared.QueryRowContext(ctx, "hunter2").Scan(&n)
 				},
 				"SELECT count(*) FROM notes WHERE title = $1",
 			},

@@ -149,8 +149,18 @@ const lifeEnds = "ashlar.dev/ent/database: end of life"
 func prepareConnection(ctx context.Context, conn *pgx.Conn) error {
 	earlier := rand.N(postgresLifetime / 5) //nolint:gosec // spreads load; nobody gains by guessing it
 	conn.PgConn().CustomData()[lifeEnds] = time.Now().Add(postgresLifetime - earlier)
-	return timesInUTC(ctx, conn)
+	if err := timesInUTC(ctx, conn); err != nil {
+		return err
+	}
+	_, err := conn.Exec(ctx, planEachTime)
+	return err
 }
+
+// planEachTime has each statement planned for its own values. PostgreSQL would
+// come to plan it once for any: but an organization can have ten rows or a
+// million, and what is right for most reads all of a large one. Where a server
+// has no such setting, nothing happens.
+const planEachTime = "SELECT set_config(name, 'force_custom_plan', false) FROM pg_settings WHERE name = 'plan_cache_mode'"
 
 // endOfLife has a connection replaced that is old enough, when it is taken from
 // the pool.

@@ -14,7 +14,7 @@ type underWay struct{}
 
 // TraceQueryStart implements pgx.QueryTracer.
 func (t pgxTracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	ctx, s := t.begin(ctx, data.SQL, func() []any { return data.Args })
+	ctx, s := t.begin(ctx, data.SQL, func() []any { return arguments(data.Args) })
 	return context.WithValue(ctx, underWay{}, s)
 }
 
@@ -23,4 +23,17 @@ func (pgxTracer) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQ
 	if s, ok := ctx.Value(underWay{}).(statement); ok {
 		s.end(ctx, data.Err)
 	}
+}
+
+// arguments leaves out what is for pgx itself, which comes first.
+func arguments(args []any) []any {
+	for len(args) > 0 {
+		switch args[0].(type) {
+		case pgx.QueryResultFormats, pgx.QueryResultFormatsByOID, pgx.QueryExecMode:
+			args = args[1:]
+		default:
+			return args
+		}
+	}
+	return args
 }
