@@ -28,9 +28,10 @@ type Database struct {
 	// Dialect is dialect.SQLite or dialect.Postgres of entgo.io/ent/dialect.
 	Dialect string
 
-	name   string
-	source source
-	writer chan struct{} // holds one token per writer that may begin; nil: any number
+	name     string
+	source   source
+	observer *observer     // nil: nobody is told of statements
+	writer   chan struct{} // holds one token per writer that may begin; nil: any number
 
 	mu      sync.Mutex
 	commits []func()
@@ -38,8 +39,9 @@ type Database struct {
 
 // source is how connections to one kind of database are made.
 type source interface {
-	// open makes the pool that the service uses.
-	open() *sql.DB
+	// open makes the pool that the service uses, and tells the observer, unless it
+	// is nil, of its statements.
+	open(observer *observer) *sql.DB
 	// openForMigration makes a pool without the limits and checks that stand in
 	// the way of a migration. It is nil where the database cannot be opened twice.
 	openForMigration() *sql.DB
@@ -51,8 +53,8 @@ type source interface {
 }
 
 // Open is New and Check in one.
-func Open(ctx context.Context, address config.Secret) (*Database, error) {
-	d, err := New(address)
+func Open(ctx context.Context, address config.Secret, options ...Option) (*Database, error) {
+	d, err := New(address, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +75,7 @@ func Open(ctx context.Context, address config.Secret) (*Database, error) {
 // given), and statement_timeout, lock_timeout and other settings of the server
 // can be given like in libpq; see postgres.go for what they are otherwise.
 // No error or value of this package shows the password.
-func New(address config.Secret) (*Database, error) {
+func New(address config.Secret, options ...Option) (*Database, error) {
 	if address == "" {
 		return nil, errors.New("no database is configured: " + mend)
 	}
@@ -100,7 +102,11 @@ func New(address config.Secret) (*Database, error) {
 	default:
 		return nil, fmt.Errorf("no database is known for addresses that start with %q: %s", u.Scheme, mend)
 	}
-	d.DB = d.source.open()
+	for _, option := range options {
+		option(d)
+	}
+	d.DB = d.source.open(d.observer)
+	d.observer.pool(d)
 	return d, nil
 }
 

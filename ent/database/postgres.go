@@ -3,8 +3,10 @@ package database
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/stdlib"
 )
@@ -22,9 +25,13 @@ const (
 	// pool_max_conns.
 	postgresConnections = 16
 	// postgresLifetime ends connections now and then, so that they spread over
-	// servers again after one was away.
+	// servers again after one was away. Each ends up to a fifth earlier, so that
+	// those that began together do not end together.
 	postgresLifetime = 30 * time.Minute
 	postgresIdleTime = 5 * time.Minute
+	// postgresCancelTime is how long a statement that nobody waits for any more is
+	// given to end after the server was asked to end it; then its connection goes.
+	postgresCancelTime = 2 * time.Second
 	// postgresConnectTimeout bounds one attempt to connect, unless the address
 	// has connect_timeout.
 	postgresConnectTimeout = 5 * time.Second
@@ -35,7 +42,8 @@ const (
 var postgresSettings = map[string]string{
 	"application_name": "ashlar",
 	"TimeZone":         "UTC",
-	// Longer than any deadline of a request: it stops what nobody waits for.
+	// For what has no deadline, or a very long one: a request has one, mostly of
+	// seconds, and at its end the statement is cancelled.
 	"statement_timeout": "30000",
 	// A request does better to fail than to queue behind a lock.
 	"lock_timeout":                        "5000",
@@ -103,8 +111,13 @@ func (s postgresServer) name() string {
 	return fmt.Sprintf("%s at %s as %s", s.config.Database, net.JoinHostPort(s.config.Host, strconv.Itoa(int(s.config.Port))), s.config.User)
 }
 
-func (s postgresServer) open() *sql.DB {
-	db := stdlib.OpenDB(*s.config, stdlib.OptionAfterConnect(timesInUTC))
+func (s postgresServer) open(observer *observer) *sql.DB {
+	config := s.config.Copy()
+	if observer.perStatement() {
+		config.Tracer = pgxTracer{observer}
+	}
+	config.BuildContextWatcherHandler = cancelOnServer
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(prepareConnection), stdlib.OptionResetSession(endOfLife))
 	db.SetMaxOpenConns(s.connections)
 	db.SetMaxIdleConns(s.connections)
 	db.SetConnMaxLifetime(postgresLifetime)
@@ -121,6 +134,41 @@ func (s postgresServer) openForMigration() *sql.DB {
 	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(timesInUTC))
 	db.SetMaxOpenConns(2) // one holds the lock of the migration
 	return db
+}
+
+// cancelOnServer ends a statement on the server when its caller has left, and
+// keeps the connection: callers who leave again and again must not cost a new
+// connection each time.
+func cancelOnServer(conn *pgconn.PgConn) ctxwatch.Handler {
+	return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: postgresCancelTime}
+}
+
+// lifeEnds is where a connection has the moment at which it ends.
+const lifeEnds = "ashlar.dev/ent/database: end of life"
+
+func prepareConnection(ctx context.Context, conn *pgx.Conn) error {
+	earlier := rand.N(postgresLifetime / 5) //nolint:gosec // spreads load; nobody gains by guessing it
+	conn.PgConn().CustomData()[lifeEnds] = time.Now().Add(postgresLifetime - earlier)
+	if err := timesInUTC(ctx, conn); err != nil {
+		return err
+	}
+	_, err := conn.Exec(ctx, planEachTime)
+	return err
+}
+
+// planEachTime has each statement planned for its own values. PostgreSQL would
+// come to plan it once for any: but an organization can have ten rows or a
+// million, and what is right for most reads all of a large one. Where a server
+// has no such setting, nothing happens.
+const planEachTime = "SELECT set_config(name, 'force_custom_plan', false) FROM pg_settings WHERE name = 'plan_cache_mode'"
+
+// endOfLife has a connection replaced that is old enough, when it is taken from
+// the pool.
+func endOfLife(_ context.Context, conn *pgx.Conn) error {
+	if ends, ok := conn.PgConn().CustomData()[lifeEnds].(time.Time); ok && time.Now().After(ends) {
+		return driver.ErrBadConn
+	}
+	return nil
 }
 
 // timesInUTC makes times read in UTC, as from SQLite, and not in the time zone of

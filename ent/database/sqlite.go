@@ -87,8 +87,8 @@ func (f sqliteFile) create() error {
 	return file.Close()
 }
 
-func (f sqliteFile) open() *sql.DB {
-	db := f.pool(true)
+func (f sqliteFile) open(observer *observer) *sql.DB {
+	db := f.pool(true, observer)
 	if f.memory() {
 		// Each connection would see a database of its own.
 		db.SetMaxOpenConns(1)
@@ -104,13 +104,13 @@ func (f sqliteFile) openForMigration() *sql.DB {
 	if f.memory() {
 		return nil
 	}
-	db := f.pool(false)
+	db := f.pool(false, nil)
 	db.SetMaxOpenConns(1)
 	return db
 }
 
 // pool opens the file with the settings that every connection needs.
-func (f sqliteFile) pool(foreignKeys bool) *sql.DB {
+func (f sqliteFile) pool(foreignKeys bool, observer *observer) *sql.DB {
 	settings := url.Values{
 		"_busy_timeout": {fmt.Sprint(sqliteBusyTimeout.Milliseconds())},
 		"_journal_mode": {"WAL"},
@@ -132,12 +132,15 @@ func (f sqliteFile) pool(foreignKeys bool) *sql.DB {
 	if f.memory() {
 		name.Path, name.Opaque = "", inMemory
 	}
-	db, err := sql.Open("sqlite", name.String())
+	connector, err := sqlite.NewConnector(name.String())
 	if err != nil {
-		// sql.Open fails for an unknown driver only, and this package imports it.
+		// It fails where the settings cannot be parsed, and they are ours.
 		panic(err)
 	}
-	return db
+	if observer.perStatement() {
+		connector = observed{connector, observer}
+	}
+	return sql.OpenDB(connector)
 }
 
 // probe writes the file's header as it is: reading would not show a full disk

@@ -64,7 +64,8 @@ func mapError(ctx context.Context, err error, unavailable func(error) bool) erro
 		return withReason(e)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return rpcerror.New(connect.CodeDeadlineExceeded, rpcerror.ReasonDeadlineExceeded, "the deadline has passed", rpcerror.Cause(err))
-	case errors.Is(err, context.Canceled):
+	// What a database says to a statement that was cancelled does not mention the context.
+	case errors.Is(err, context.Canceled), errors.Is(ctx.Err(), context.Canceled):
 		return connect.NewError(connect.CodeCanceled, "the call was canceled").WithCause(err)
 	case unavailable != nil && unavailable(err):
 		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable, "this cannot be done at the moment: try again", rpcerror.Cause(err))

@@ -42,6 +42,7 @@ type Telemetry struct {
 	Metrics *prometheus.Registry
 	Traces  *sdktrace.TracerProvider
 
+	exporting  bool
 	meters     *sdkmetric.MeterProvider
 	propagator propagation.TextMapPropagator
 }
@@ -70,6 +71,7 @@ func New(ctx context.Context, cfg Config, process Process, out io.Writer) (*Tele
 			return nil, fmt.Errorf("telemetry: traces: %w", err)
 		}
 		options = append(options, sdktrace.WithBatcher(exporter))
+		t.exporting = true
 	}
 	t.Traces = sdktrace.NewTracerProvider(options...)
 	return t, nil
@@ -91,6 +93,9 @@ func (t *Telemetry) options() []otelconnect.Option {
 		otelconnect.WithTracerProvider(t.Traces), otelconnect.WithMeterProvider(t.meters), otelconnect.WithPropagator(t.propagator),
 	}
 }
+
+// Exporting tells whether traces are sent anywhere, for those whose spans would be many.
+func (t *Telemetry) Exporting() bool { return t.exporting }
 
 // Propagator carries trace context over requests that are not RPC calls of ours.
 func (t *Telemetry) Propagator() propagation.TextMapPropagator { return t.propagator }

@@ -23,6 +23,7 @@ type Config struct {
 	OpsAddr           string        `help:"Address of /healthz, /readyz and /metrics; empty turns them off." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
 	DatabaseURL       config.Secret `help:"sqlite:///absolute/path.db or postgres://…" env:"ASHLAR_DATABASE_URL" placeholder:"URL"`
 	DatabaseURLFile   string        `name:"database-url-file" env:"ASHLAR_DATABASE_URL_FILE" help:"File with that address, mode 0600, instead." placeholder:"FILE"`
+	SlowQuery         time.Duration `help:"How long a statement on the database may take before it is logged as slow; 0 logs none." default:"200ms"`
 	ClusterKeyFile    string        `help:"File with the key by which services know each other: 32 bytes in base64, mode 0600." placeholder:"FILE"`
 	ConsulAddr        string        `help:"Address of the Consul agent." env:"ASHLAR_CONSUL_ADDR,CONSUL_HTTP_ADDR" default:"127.0.0.1:8500" placeholder:"HOST:PORT"`
 	ConsulToken       config.Secret `help:"ACL token for Consul; set it by environment or file." env:"ASHLAR_CONSUL_TOKEN,CONSUL_HTTP_TOKEN" placeholder:"TOKEN"`

@@ -88,7 +88,9 @@ func (s *Service) build(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.db, err = database.New(address)
+	s.db, err = database.New(address, database.Observe(database.Observation{
+		Log: s.log, SlowQuery: s.cfg.SlowQuery, Metrics: s.telemetry.Metrics, Traces: s.telemetry.Exporting(),
+	}))
 	if err != nil {
 		return err
 	}

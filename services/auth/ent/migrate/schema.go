@@ -91,6 +91,14 @@ var (
 				Columns: []*schema.Column{SessionsColumns[1], SessionsColumns[0]},
 			},
 			{
+				Name:    "session_live_user_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{SessionsColumns[1], SessionsColumns[0]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "revoked_at IS NULL",
+				},
+			},
+			{
 				Name:    "session_expires_at",
 				Unique:  false,
 				Columns: []*schema.Column{SessionsColumns[5]},

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 
@@ -37,8 +38,9 @@ func (Session) Fields() []ent.Field {
 // Indexes implements ent.Interface.
 func (Session) Indexes() []ent.Index {
 	return []ent.Index{
-		// For the list of a person's sessions.
 		index.Fields("user_id", "id"),
+		// For the list of a person's sessions that are not over: most of them may have been ended.
+		index.Fields("user_id", "id").StorageKey("session_live_user_id_id").Annotations(entsql.IndexWhere("revoked_at IS NULL")),
 		// For the search of those that are over.
 		index.Fields("expires_at"),
 	}

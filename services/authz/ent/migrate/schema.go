@@ -43,6 +43,11 @@ var (
 				Columns: []*schema.Column{GrantsColumns[4], GrantsColumns[0]},
 			},
 			{
+				Name:    "grant_organization_id_user_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{GrantsColumns[4], GrantsColumns[3], GrantsColumns[0]},
+			},
+			{
 				Name:    "grant_role_id",
 				Unique:  false,
 				Columns: []*schema.Column{GrantsColumns[5]},
@@ -122,6 +127,11 @@ var (
 				Name:    "role_name_organization_id",
 				Unique:  true,
 				Columns: []*schema.Column{RolesColumns[4], RolesColumns[3]},
+			},
+			{
+				Name:    "role_organization_id_name",
+				Unique:  false,
+				Columns: []*schema.Column{RolesColumns[3], RolesColumns[4]},
 			},
 			{
 				Name:    "role_module",

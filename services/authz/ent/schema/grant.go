@@ -36,7 +36,9 @@ func (Grant) Indexes() []ent.Index {
 	return []ent.Index{
 		// Decisions ask by person and organization.
 		index.Fields("user_id", "organization_id", "role_id").Unique(),
+		// One for each way to list them.
 		index.Fields("organization_id", "id"),
+		index.Fields("organization_id", "user_id", "id"),
 		index.Fields("role_id"),
 	}
 }

@@ -38,5 +38,10 @@ func (Role) Edges() []ent.Edge {
 
 // Indexes implements ent.Interface.
 func (Role) Indexes() []ent.Index {
-	return []ent.Index{index.Fields("name", "organization_id").Unique(), index.Fields("module")}
+	return []ent.Index{
+		index.Fields("name", "organization_id").Unique(),
+		// For the list of an organization's roles.
+		index.Fields("organization_id", "name"),
+		index.Fields("module"),
+	}
 }

@@ -64,12 +64,28 @@ func findRole(ctx context.Context, roles *ent.RoleClient, organization, name str
 
 // Roles returns up to limit roles that can be granted in an organization and whose RoleKey comes after the given one.
 func (s *Store) Roles(ctx context.Context, organization, after string, limit int) ([]*ent.Role, error) {
-	query := s.client.Role.Query().Where(role.OrganizationIDIn(places(organization)...)).
-		Order(role.ByName(), role.ByOrganizationID()).Limit(limit)
-	if name, owner, ok := strings.Cut(after, "/"); ok {
-		query.Where(role.Or(role.NameGT(name), role.And(role.Name(name), role.OrganizationIDGT(owner))))
+	name, owner, later := strings.Cut(after, "/")
+	var ids []string
+	// One query for each place: an index has the order of the answer within a place only.
+	for _, place := range places(organization) {
+		query := s.client.Role.Query().Where(role.OrganizationID(place)).Order(role.ByName()).Limit(limit)
+		switch {
+		case later && place > owner:
+			query.Where(role.NameGTE(name))
+		case later:
+			query.Where(role.NameGT(name))
+		}
+		found, err := query.IDs(ctx)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, found...)
 	}
-	return query.All(ctx)
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	// Which of them come first the database has to say: it may sort names otherwise than we would.
+	return s.client.Role.Query().Where(role.IDIn(ids...)).Order(role.ByName(), role.ByOrganizationID()).Limit(limit).All(ctx)
 }
 
 // RoleKey is the place of a role in the order of Roles.

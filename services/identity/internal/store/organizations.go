@@ -72,7 +72,7 @@ type Joined struct {
 func (s *Store) OrganizationsOf(ctx context.Context, userID, after string, limit int) ([]Joined, error) {
 	memberships, err := s.client.Membership.Query().
 		Where(membership.UserID(userID), membership.IDGT(after)).Order(membership.ByID()).Limit(limit).All(ctx)
-	if err != nil {
+	if err != nil || len(memberships) == 0 {
 		return nil, err
 	}
 	ids := make([]string, len(memberships))

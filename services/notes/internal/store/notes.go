@@ -7,6 +7,7 @@ import (
 	"ashlar.dev/kernel/id"
 	"ashlar.dev/services/notes/ent"
 	"ashlar.dev/services/notes/ent/note"
+	"ashlar.dev/services/notes/ent/predicate"
 )
 
 const noteKind id.Kind = "note"
@@ -66,11 +67,11 @@ func (s *Store) Note(ctx context.Context, v Viewer, noteID string) (*ent.Note, e
 // Notes returns up to limit notes that the viewer sees and whose ids come after the given one, in the order of creation;
 // with an owner, only those of this person.
 func (s *Store) Notes(ctx context.Context, v Viewer, ownerID, after string, limit int) ([]*ent.Note, error) {
-	query := s.client.Note.Query().Where(v.sees(), note.IDGT(after)).Order(note.ByID()).Limit(limit)
+	narrow := []predicate.Note{note.IDGT(after)}
 	if ownerID != "" {
-		query.Where(note.OwnerID(ownerID))
+		narrow = append(narrow, note.OwnerID(ownerID))
 	}
-	return query.All(ctx)
+	return s.list(ctx, v, ascending, limit, narrow...)
 }
 
 // NoteChanges are the fields that an update sets; those that are nil stay as they are.

@@ -9,16 +9,17 @@ import (
 
 	"ashlar.dev/services/notes/ent"
 	"ashlar.dev/services/notes/ent/note"
+	"ashlar.dev/services/notes/ent/predicate"
 )
 
 // Search returns up to limit notes that the viewer sees and that have all words, each as the beginning of a word; the
 // newest first, and only older ones than before, if it is not empty. Words consist of letters, digits and marks.
 func (s *Store) Search(ctx context.Context, v Viewer, words []string, before string, limit int) ([]*ent.Note, error) {
-	query := s.client.Note.Query().Where(v.sees(), s.has(v.OrganizationID, words)).Order(note.ByID(sql.OrderDesc())).Limit(limit)
+	narrow := []predicate.Note{s.has(v.OrganizationID, words)}
 	if before != "" {
-		query.Where(note.IDLT(before))
+		narrow = append(narrow, note.IDLT(before))
 	}
-	return query.All(ctx)
+	return s.list(ctx, v, descending, limit, narrow...)
 }
 
 // has finds notes by the indexes that migrations/*/*_search.sql make.
@@ -27,7 +28,7 @@ func (s *Store) has(organizationID string, words []string) func(*sql.Selector) {
 		if s.db.Dialect == dialect.Postgres {
 			selector.Where(sql.P(func(b *sql.Builder) {
 				// The same expression as that of the index.
-				b.WriteString(`to_tsvector('simple', regexp_replace("title" || ' ' || "body", '[!-/:-@[-` + "`" + `{-~]+', ' ', 'g'))`)
+				b.WriteString(`to_tsvector('simple', regexp_replace("notes"."title" || ' ' || "notes"."body", '[!-/:-@[-` + "`" + `{-~]+', ' ', 'g'))`)
 				b.WriteString(` @@ to_tsquery('simple', `).Arg("'" + strings.Join(words, "':* & '") + "':*").WriteString(")")
 			}))
 			return

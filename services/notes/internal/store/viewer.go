@@ -18,8 +18,8 @@ type Viewer struct {
 	All bool
 }
 
-// sees is the one place that says which notes a person sees: those of the organization that are the person's own, or
-// shared with the person.
+// sees says which notes a person sees: those of the organization that are the person's own, or shared with the person. It
+// is for notes whose ids are known; list says the same for many.
 func (v Viewer) sees() predicate.Note {
 	here := note.OrganizationID(v.OrganizationID)
 	if v.All {

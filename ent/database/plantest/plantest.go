@@ -1,0 +1,171 @@
+package plantest
+
+import (
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"entgo.io/ent/dialect"
+
+	"ashlar.dev/ent/database"
+	"ashlar.dev/ent/database/dbtest"
+	"ashlar.dev/ent/migrate"
+	"ashlar.dev/kernel/config"
+)
+
+// fewRows is how many rows there are in an ordinary run of the tests, which is
+// on SQLite only: it plans without looking at sizes as much as PostgreSQL.
+const fewRows = 2000
+
+// rows is how many rows large tables get: ASHLAR_TEST_ROWS, or few.
+func rows(t testing.TB) int {
+	t.Helper()
+	text := os.Getenv("ASHLAR_TEST_ROWS")
+	if text == "" {
+		return fewRows
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < fewRows {
+		t.Fatalf("ASHLAR_TEST_ROWS=%q: write a number from %d on", text, fewRows)
+	}
+	return n
+}
+
+// Plans looks at statements.
+type Plans struct {
+	DB *database.Database
+	// Rows is how many there are in large tables.
+	Rows int
+
+	recorder *recorder
+	open     explainer
+}
+
+// Run fills a database of each dialect with what fill's statements insert, and
+// calls check with it.
+func Run(t *testing.T, migrations fs.FS, fill func(SQL) []string, check func(*testing.T, *Plans)) {
+	t.Helper()
+	n := rows(t)
+	run := func(t *testing.T, url config.Secret) {
+		recorder := &recorder{}
+		db, err := database.Open(t.Context(), url, database.Observe(database.Observation{Statement: recorder.record}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		if err := migrate.Apply(t.Context(), db, migrations, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		Fill(t, db, fill(SQL{Dialect: db.Dialect, Rows: n}))
+		check(t, &Plans{DB: db, Rows: n, recorder: recorder, open: newExplainer(t, db)})
+	}
+	t.Run("sqlite", func(t *testing.T) { run(t, dbtest.SQLiteURL(t)) })
+	t.Run("postgres", func(t *testing.T) {
+		if n == fewRows {
+			t.Skip("PostgreSQL reads small tables from end to end, rightly: ./taskw test:plans looks at large ones")
+		}
+		run(t, dbtest.PostgresURL(t))
+	})
+}
+
+// Page looks at a call that reads a page, or less: it must read not much more
+// than it answers, however large the tables are.
+func (p *Plans) Page(t *testing.T, name string, call func() error) {
+	t.Helper()
+	p.look(t, name, call, page)
+}
+
+// Allow is how much the statements of a call may read.
+type Allow struct {
+	// Pages of the database that may be read.
+	Pages int
+	// Rows that may be read and thrown away, or sorted.
+	Rows int
+}
+
+// page is what a page of 200 rows at most may take: each row can be on a page of
+// its own, and be found in an index, and be looked for in a second table.
+var page = Allow{Pages: 1500, Rows: 500}
+
+// Larger is Page for a call that has a reason to read more.
+func (p *Plans) Larger(t *testing.T, name string, allow Allow, call func() error) {
+	t.Helper()
+	p.look(t, name, call, allow)
+}
+
+func (p *Plans) look(t *testing.T, name string, call func() error, allow Allow) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		statements, err := p.recorder.during(call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(statements) == 0 {
+			t.Fatal("no statement was sent")
+		}
+		for _, s := range statements {
+			for _, complaint := range p.open.explain(t, s, allow) {
+				t.Errorf("%s\n%s\narguments: %v", complaint, s.text, s.args)
+			}
+		}
+	})
+}
+
+// sent is a statement as the driver got it.
+type sent struct {
+	text string
+	args []any
+}
+
+// recorder keeps what is sent while it is on.
+type recorder struct {
+	mu   sync.Mutex
+	on   bool
+	kept []sent
+}
+
+func (r *recorder) record(text string, args []any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.on {
+		r.kept = append(r.kept, sent{text, slices.Clone(args)})
+	}
+}
+
+// during returns what call sends that has a plan.
+func (r *recorder) during(call func() error) ([]sent, error) {
+	r.mu.Lock()
+	r.on, r.kept = true, nil
+	r.mu.Unlock()
+	err := call()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.on = false
+	return slices.DeleteFunc(r.kept, func(s sent) bool { return !planned(s.text) }), err
+}
+
+func planned(text string) bool {
+	first, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+	return slices.Contains([]string{"SELECT", "UPDATE", "DELETE", "WITH"}, strings.ToUpper(first)) &&
+		// Reads no table.
+		strings.Contains(strings.ToUpper(text), "FROM") || strings.EqualFold(first, "UPDATE")
+}
+
+// explainer finds out how a statement is answered.
+type explainer interface {
+	// explain returns what is wrong with it.
+	explain(t *testing.T, s sent, allow Allow) []string
+}
+
+func newExplainer(t *testing.T, db *database.Database) explainer {
+	t.Helper()
+	if db.Dialect == dialect.Postgres {
+		return &postgres{db.DB}
+	}
+	return newSQLite(t, db.File())
+}

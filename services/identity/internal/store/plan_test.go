@@ -1,0 +1,54 @@
+package store_test
+
+import (
+	"fmt"
+	"testing"
+
+	"ashlar.dev/ent/database/plantest"
+	"ashlar.dev/services/identity/internal/store"
+	"ashlar.dev/services/identity/migrations"
+)
+
+// organizations is how many there are beside the big one.
+const organizations = 20_000
+
+func fill(sql plantest.SQL) []string {
+	member := func(organization, user, from string) string {
+		return fmt.Sprintf("INSERT INTO memberships (id, created_at, updated_at, organization_id, user_id) SELECT %s, %s, %[2]s, %s, %s FROM %s",
+			sql.Text("mem_", from), sql.At("i"), organization, user, sql.Series(sql.Rows))
+	}
+	return []string{
+		fmt.Sprintf("INSERT INTO users (id, created_at, updated_at, email, display_name, deactivated, request_key) SELECT %s, %s, %[2]s, 'p' || i || '@example.com', 'Person ' || i, false, 'r' || i FROM %s",
+			sql.Text("usr_", "i"), sql.At("i"), sql.Series(sql.Rows)),
+		fmt.Sprintf("INSERT INTO organizations (id, created_at, updated_at, display_name, deactivated, request_key) SELECT %s, %s, %[2]s, 'Organization ' || i, false, 'r' || i FROM %s",
+			sql.Text("org_", "i"), sql.At("i"), sql.Series(sql.Rows)),
+		// One organization has half of all people, and one person is in every organization.
+		member(sql.Spread("org_", organizations), sql.Text("usr_", "i"), "i * 2"),
+		member(sql.Text("org_", "i"), "'usr_"+plantest.Big+"'", "i * 2 + 1"),
+	}
+}
+
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	plantest.Run(t, migrations.FS, fill, func(t *testing.T, p *plantest.Plans) {
+		ctx, s := t.Context(), store.New(p.DB, nil)
+		const limit = 51
+		for page, at := range map[string]int{"first": 0, "middle": p.Rows / 2, "last": p.Rows - 100} {
+			p.Page(t, "Users/"+page, func() error { _, err := s.Users(ctx, "", plantest.Name("usr_", at), limit); return err })
+			p.Page(t, "Users/email/"+page, func() error { _, err := s.Users(ctx, "p77@example.com", plantest.Name("usr_", at), limit); return err })
+			for _, organization := range []string{"org_" + plantest.Big, plantest.Name("org_", 77)} {
+				p.Page(t, "Members/"+organization+"/"+page, func() error { _, err := s.Members(ctx, organization, plantest.Name("mem_", 2*at), limit); return err })
+			}
+			for _, user := range []string{"usr_" + plantest.Big, plantest.Name("usr_", 77)} {
+				p.Page(t, "OrganizationsOf/"+user+"/"+page, func() error {
+					_, err := s.OrganizationsOf(ctx, user, plantest.Name("mem_", 2*at), limit)
+					return err
+				})
+			}
+		}
+		p.Page(t, "User", func() error { _, err := s.User(ctx, plantest.Name("usr_", 77)); return err })
+		p.Page(t, "UserByEmail", func() error { _, err := s.UserByEmail(ctx, "p77@example.com"); return err })
+		p.Page(t, "Organization", func() error { _, err := s.Organization(ctx, plantest.Name("org_", 77)); return err })
+		p.Page(t, "OrganizationByRequest", func() error { _, err := s.OrganizationByRequest(ctx, "r77"); return err })
+	})
+}
