@@ -71,7 +71,7 @@ const countAtMost = 10_000
 // last; some are missing, of transactions that were rolled back.
 var (
 	readOldest = "SELECT created_at FROM " + mixin.OutboxTable + " ORDER BY id LIMIT 1"
-	countSome  = fmt.Sprintf("SELECT COUNT(*) FROM (SELECT id FROM %s ORDER BY id LIMIT %d) AS some", mixin.OutboxTable, countAtMost+1)
+	countSome  = fmt.Sprintf("SELECT COUNT(*) FROM (SELECT id FROM %s ORDER BY id LIMIT %d) AS head", mixin.OutboxTable, countAtMost+1)
 	countKeys  = fmt.Sprintf("SELECT COALESCE((SELECT MAX(id) FROM %[1]s) - (SELECT MIN(id) FROM %[1]s) + 1, 0)", mixin.OutboxTable)
 )
 
@@ -106,7 +106,7 @@ func (o *Outbox) measure(ctx context.Context) error {
 func (o *Outbox) watch(ctx context.Context, interval time.Duration) {
 	for {
 		if err := o.measure(ctx); err != nil && ctx.Err() == nil {
-			o.log.DebugContext(ctx, "the outbox could not be measured", "error", err)
+			o.log.WarnContext(ctx, "the outbox could not be measured", "error", err)
 		}
 		timer := time.NewTimer(spread(interval))
 		select {

@@ -365,8 +365,12 @@ func TestDepthAndAge(t *testing.T) {
 		delivering, done := make(chan struct{}), make(chan struct{})
 		start(t, b.Outbox, func(context.Context, [][]byte) error {
 			close(delivering)
-			<-done
-			return nil
+			select {
+			case <-done:
+				return nil
+			case <-t.Context().Done(): // the test has failed
+				return context.Canceled
+			}
 		}, swift)
 		<-delivering
 		start(t, other.Outbox, func(context.Context, [][]byte) error {
