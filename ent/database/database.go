@@ -110,11 +110,6 @@ func New(address config.Secret, options ...Option) (*Database, error) {
 	return d, nil
 }
 
-// Check connects to the database, makes its file if it is missing, and tries
-// that it can be written, so that a wrong address, password or permission shows
-// now and not at the first request.
-func (d *Database) Check(ctx context.Context) error { return d.source.probe(ctx, d.DB) }
-
 // Driver is what an ent client is made from: ent.NewClient(ent.Driver(db.Driver())).
 // Closing that client closes the database.
 func (d *Database) Driver() *entsql.Driver { return entsql.OpenDB(d.Dialect, d.DB) }

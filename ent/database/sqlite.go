@@ -209,10 +209,13 @@ func (f sqliteFile) failure(err error, format string, args ...any) error {
 
 // isSQLite says whether err is of SQLite and has the primary result code.
 func isSQLite(err error, code int) bool {
-	var failure *sqlite.Error
-	if !errors.As(err, &failure) {
-		return false
-	}
+	failure, ok := errors.AsType[*sqlite.Error](err)
 	// The low byte of an extended code is the primary one.
-	return failure.Code()&0xff == code
+	return ok && failure.Code()&0xff == code
+}
+
+// isSQLiteError says whether err is of SQLite.
+func isSQLiteError(err error) bool {
+	_, ok := errors.AsType[*sqlite.Error](err)
+	return ok
 }

@@ -30,9 +30,12 @@ type Tx interface {
 //	})
 //
 // When another transaction was in the way (serialization failure, deadlock,
-// SQLite busy) it is run again, up to five times, after a short pause: so run
-// must do nothing that cannot be done twice but through its transaction, and
-// set what it returns by closure anew each time. The error of run comes back as
+// SQLite busy), or the connection was lost before anything could be committed, it
+// is run again, up to five times, after a short pause: so run must do nothing
+// that cannot be done twice but through its transaction, and set what it returns
+// by closure anew each time. A server that cannot be reached is not tried again.
+// Where the connection is lost during the commit, the error is
+// [ErrOutcomeUnknown], and nothing is run again. The error of run comes back as
 // it is. On SQLite transactions of this process take turns, so run must not call
 // InTx: it would wait for itself.
 func InTx[T Tx](ctx context.Context, db *Database, begin func(context.Context) (T, error), run func(T) error) error {
@@ -42,11 +45,12 @@ func InTx[T Tx](ctx context.Context, db *Database, begin func(context.Context) (
 	pause.Reset()
 	for attempt := 1; ; attempt++ {
 		err := inTx(ctx, db, begin, run)
-		if err == nil {
+		if err == nil || IsOutcomeUnknown(err) {
+			// Also where it may have been: who looks finds out.
 			db.committed()
-			return nil
+			return err
 		}
-		if attempt == maxAttempts || !isConflict(err) {
+		if attempt == maxAttempts || !isConflict(err) && !isLost(err) {
 			return err
 		}
 		wait := time.NewTimer(pause.NextBackOff())
@@ -89,8 +93,19 @@ func inTx[T Tx](ctx context.Context, db *Database, begin func(context.Context) (
 		return err
 	}
 	done = true
-	if err := tx.Commit(); err != nil {
+	return Commit(tx)
+}
+
+// Commit commits a transaction for who does not use [InTx], which is to be
+// preferred. The error is [ErrOutcomeUnknown] where it is not known whether it
+// was committed.
+func Commit(tx Tx) error {
+	err := tx.Commit()
+	switch {
+	case err == nil:
+		return nil
+	case isDecided(err):
 		return fmt.Errorf("commit: %w", err)
 	}
-	return nil
+	return fmt.Errorf("commit: %w: %w", ErrOutcomeUnknown, err)
 }

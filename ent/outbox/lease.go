@@ -9,22 +9,21 @@ import (
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
 
-	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/mixin"
 )
 
-// lease is the right of one relay of several to deliver: a row that names the
-// holder and when it ends, by the clock of the database, so that the clocks of
-// the holders need not agree. The holder itself counts from before it asked, on
-// its own monotonic clock, and so always believes the lease to end earlier than
-// the others do.
+// lease is how relays take turns on SQLite, where a lock that lasts would keep
+// everybody from writing: a row that names the holder and when it ends, by the
+// clock of the database. The holder itself counts from before it asked, on its own
+// monotonic clock, and so always believes the lease to end earlier than the
+// others do.
 //
 // It is held while there is something to deliver and given back after. Only who
 // dies in the middle of a delivery leaves it behind, for at most its duration.
-// Where the database's clock jumps ahead, two may deliver at once for a moment:
-// receivers remove duplicates anyhow.
+// Where the clock jumps ahead, two may deliver at once for a moment: receivers
+// remove duplicates anyhow.
 type lease struct {
-	db       *database.Database
+	outbox   *Outbox
 	name     string
 	holder   string
 	duration time.Duration
@@ -32,26 +31,69 @@ type lease struct {
 }
 
 // now is the clock of the database in milliseconds since 1970.
-func (l *lease) now() string {
-	if l.db.Dialect == dialect.Postgres {
-		return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+const now = "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+
+func (l *lease) take(ctx context.Context) (turn, error) {
+	if l.fresh() {
+		return l, nil
 	}
-	return "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+	var held bool
+	err := l.outbox.write(ctx, func(ctx context.Context, tx Execer) (err error) {
+		held, err = l.extend(ctx, tx)
+		return err
+	})
+	if err != nil || !held {
+		return nil, err
+	}
+	return l, nil
 }
 
 // fresh says whether so much is left of the lease that a delivery can begin.
 func (l *lease) fresh() bool { return time.Until(l.ends) > l.duration*3/4 }
 
-// take takes or extends the lease, in tx. It says whether we have it then.
-func (l *lease) take(ctx context.Context, tx Execer) (bool, error) {
+func (l *lease) until() time.Time { return l.ends.Add(-l.duration / 4) }
+
+func (l *lease) head(ctx context.Context, limit int) (batch, error) {
+	return head(ctx, l.outbox.db.DB, limit)
+}
+
+// settle extends the lease, or gives it back where the batch was the last.
+func (l *lease) settle(ctx context.Context, b batch) error {
+	ctx, cancel := settling(ctx)
+	defer cancel()
+	return l.outbox.write(ctx, func(ctx context.Context, tx Execer) error {
+		keys := make([]any, len(b.keys))
+		for i, key := range b.keys {
+			keys[i] = key
+		}
+		query, args := entsql.Dialect(dialect.SQLite).Delete(mixin.OutboxTable).Where(entsql.In("id", keys...)).Query()
+		if _, err := tx.ExecContext(ctx, query, args...); err != nil {
+			return fmt.Errorf("delete delivered events: %w", err)
+		}
+		if b.all {
+			return l.giveBack(ctx, tx)
+		}
+		_, err := l.extend(ctx, tx)
+		return err
+	})
+}
+
+func (l *lease) abandon(ctx context.Context) error {
+	ctx, cancel := settling(ctx)
+	defer cancel()
+	return l.outbox.write(ctx, l.giveBack)
+}
+
+// extend takes or extends the lease, in tx. It says whether we have it then.
+func (l *lease) extend(ctx context.Context, tx Execer) (bool, error) {
 	asked := time.Now()
-	table := entsql.Dialect(l.db.Dialect).Table(mixin.OutboxLeaseTable)
+	table := entsql.Dialect(dialect.SQLite).Table(mixin.OutboxLeaseTable)
 	free := entsql.P(func(b *entsql.Builder) {
 		b.WriteString(table.C("holder")).WriteString(" = ").Arg(l.holder)
-		b.WriteString(" OR ").WriteString(table.C("expires_at")).WriteString(" <= " + l.now())
+		b.WriteString(" OR ").WriteString(table.C("expires_at")).WriteString(" <= " + now)
 	})
-	expires := fmt.Sprintf("%s + %d", l.now(), l.duration.Milliseconds())
-	query, args := entsql.Dialect(l.db.Dialect).Insert(mixin.OutboxLeaseTable).
+	expires := fmt.Sprintf("%s + %d", now, l.duration.Milliseconds())
+	query, args := entsql.Dialect(dialect.SQLite).Insert(mixin.OutboxLeaseTable).
 		Columns("id", "holder", "expires_at").
 		Values(l.name, l.holder, entsql.Raw(expires)).
 		OnConflict(entsql.ConflictColumns("id"), entsql.ResolveWithNewValues(), entsql.UpdateWhere(free)).
@@ -70,7 +112,7 @@ func (l *lease) take(ctx context.Context, tx Execer) (bool, error) {
 
 // giveBack lets another relay begin at once.
 func (l *lease) giveBack(ctx context.Context, tx Execer) error {
-	query, args := entsql.Dialect(l.db.Dialect).Delete(mixin.OutboxLeaseTable).
+	query, args := entsql.Dialect(dialect.SQLite).Delete(mixin.OutboxLeaseTable).
 		Where(entsql.And(entsql.EQ("id", l.name), entsql.EQ("holder", l.holder))).
 		Query()
 	if _, err := tx.ExecContext(ctx, query, args...); err != nil {

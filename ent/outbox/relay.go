@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"entgo.io/ent/dialect"
 	"github.com/cenkalti/backoff/v5"
 )
 
@@ -30,16 +31,17 @@ type Config struct {
 	// other processes, and of transactions not made with [database.InTx].
 	// Default 1 s.
 	Poll time.Duration
-	// Lease is how long others wait for a relay that died while it delivered. The
-	// sink gets between half and three quarters of it for one batch. Default 10 s.
+	// Lease is how long others wait at most for a relay that vanished while it
+	// delivered; on PostgreSQL not at all for one whose process died. The sink gets
+	// between half and three quarters of it for one batch. Default 10 s.
 	Lease time.Duration
 	// MinBackoff and MaxBackoff bound the pause after a failure. Defaults 100 ms
 	// and 30 s.
 	MinBackoff, MaxBackoff time.Duration
+	// Measure is how often depth and age are measured, for the metrics, whether this
+	// relay delivers or not. Default 5 s.
+	Measure time.Duration
 }
-
-// measureInterval is how often at most the queue is counted while it is not empty.
-const measureInterval = 5 * time.Second
 
 // Relay drains an outbox into a sink. Any number may run on one database, in one
 // process or many: one of them works at a time.
@@ -47,9 +49,8 @@ type Relay struct {
 	outbox   *Outbox
 	sink     Sink
 	config   Config
-	lease    lease
+	turns    turns
 	pause    *backoff.ExponentialBackOff
-	measured time.Time
 	attempts int // failures in a row
 
 	mu       sync.Mutex
@@ -69,6 +70,7 @@ func NewRelay(o *Outbox, sink Sink, config Config) *Relay {
 	fallback(&config.Lease, 10*time.Second)
 	fallback(&config.MinBackoff, 100*time.Millisecond)
 	fallback(&config.MaxBackoff, 30*time.Second)
+	fallback(&config.Measure, 5*time.Second)
 	if config.Batch <= 0 {
 		config.Batch = 100
 	}
@@ -79,11 +81,18 @@ func NewRelay(o *Outbox, sink Sink, config Config) *Relay {
 		outbox: o,
 		sink:   sink,
 		config: config,
-		lease:  lease{db: o.db, name: config.Name, holder: cryptorand.Text(), duration: config.Lease},
+		turns:  newTurns(o, config),
 		pause: &backoff.ExponentialBackOff{
 			InitialInterval: config.MinBackoff, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: config.MaxBackoff,
 		},
 	}
+}
+
+func newTurns(o *Outbox, config Config) turns {
+	if o.db.Dialect == dialect.Postgres {
+		return &rowLock{outbox: o, name: config.Name, duration: config.Lease}
+	}
+	return &lease{outbox: o, name: config.Name, holder: cryptorand.Text(), duration: config.Lease}
 }
 
 // Start begins to deliver, on a goroutine of its own, until Stop. The end of ctx
@@ -125,6 +134,11 @@ func (r *Relay) Stop(ctx context.Context) error {
 // run is the life of the relay.
 func (r *Relay) run(ctx context.Context) {
 	defer close(r.done)
+	watching, stopWatching := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { r.outbox.watch(watching, r.config.Measure) })
+	defer watch.Wait()
+	defer stopWatching()
 	for {
 		stopped := false
 		select {
@@ -132,16 +146,19 @@ func (r *Relay) run(ctx context.Context) {
 			stopped = true
 		default:
 		}
-		err := r.drain(ctx)
+		busy, err := r.drain(ctx)
 		wait, wake := r.config.Poll, r.outbox.wake
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case err != nil && ctx.Err() == nil:
 			// Only the pause ends the pause: a new event does not make the sink well.
 			wait, wake = r.failed(ctx, err), nil
-		} else if err == nil {
+		case err == nil && busy:
+			// The other delivers what is written meanwhile, too; if it has just ended, this one takes over soon.
+			wait, wake = spread(r.config.Poll/10), nil
+		case err == nil:
 			r.pause.Reset()
 			r.attempts = 0
-			// Not all instances at the same moment.
-			wait = wait*3/4 + rand.N(wait/2+1) //nolint:gosec // spreads load; nobody gains by guessing it
+			wait = spread(wait)
 		}
 		if stopped || ctx.Err() != nil {
 			return
@@ -156,6 +173,12 @@ func (r *Relay) run(ctx context.Context) {
 	}
 }
 
+// spread is about so long, so that not all instances do something at the same
+// moment.
+func spread(d time.Duration) time.Duration {
+	return d*3/4 + rand.N(d/2+1) //nolint:gosec // spreads load; nobody gains by guessing it
+}
+
 // failed records a failure and returns how long to wait after it.
 func (r *Relay) failed(ctx context.Context, err error) time.Duration {
 	r.attempts++
@@ -166,78 +189,51 @@ func (r *Relay) failed(ctx context.Context, err error) time.Duration {
 	return wait
 }
 
-// drain delivers until the outbox is empty or another relay is at work.
-func (r *Relay) drain(ctx context.Context) error {
+// drain delivers until the outbox is empty. It says whether another relay is at
+// work instead.
+func (r *Relay) drain(ctx context.Context) (busy bool, err error) {
 	for {
 		empty, err := r.outbox.empty(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if empty {
-			r.outbox.metrics.depth.Set(0)
-			r.outbox.metrics.oldest.Set(0)
-			return nil
+			r.outbox.metrics.none()
+			return false, nil
 		}
-		if time.Since(r.measured) > measureInterval {
-			if err := r.outbox.measure(ctx); err != nil {
-				return err
-			}
-			r.measured = time.Now()
-		}
-		held, err := r.turn(ctx)
-		if err != nil || !held {
-			return err
-		}
-	}
-}
-
-// turn delivers batches while it has the lease, until none is left. It says
-// whether it had the lease at all.
-func (r *Relay) turn(ctx context.Context) (bool, error) {
-	held, err := r.take(ctx)
-	if err != nil || !held {
-		return false, err
-	}
-	for held {
-		if !r.lease.fresh() {
-			if held, err = r.take(ctx); err != nil || !held {
-				return held, err
+		for more := true; more; {
+			if more, busy, err = r.next(ctx); err != nil || busy {
+				return busy, err
 			}
 		}
-		b, err := r.outbox.head(ctx, r.config.Batch)
-		if err == nil && len(b.rows) > 0 {
-			err = r.deliver(ctx, b)
-		}
-		if err != nil {
-			// Another instance may do better, and need not wait for us to fail again.
-			return true, errors.Join(err, r.giveBack(ctx))
-		}
-		if len(b.rows) == 0 {
-			return true, r.giveBack(ctx)
-		}
-		if held, err = r.outbox.remove(ctx, b, &r.lease); err != nil {
-			return true, err
-		}
-		r.outbox.metrics.delivered.Add(float64(len(b.rows)))
 	}
-	return true, nil
 }
 
-func (r *Relay) take(ctx context.Context) (held bool, err error) {
-	err = r.outbox.write(ctx, func(ctx context.Context, tx Execer) error {
-		held, err = r.lease.take(ctx, tx)
-		return err
-	})
-	return held, err
-}
-
-func (r *Relay) giveBack(ctx context.Context) error {
-	return r.outbox.settle(ctx, r.lease.giveBack)
+// next delivers one batch. It says whether there may be more, or whether another
+// relay is at work instead.
+func (r *Relay) next(ctx context.Context) (more, busy bool, err error) {
+	t, err := r.turns.take(ctx)
+	if err != nil || t == nil {
+		return false, err == nil, err
+	}
+	b, err := t.head(ctx, r.config.Batch)
+	if err == nil && len(b.keys) > 0 {
+		err = r.deliver(ctx, t, b)
+	}
+	if err != nil || len(b.keys) == 0 {
+		// Another instance may do better, and need not wait for us to fail again.
+		return false, false, errors.Join(err, t.abandon(ctx))
+	}
+	if err := t.settle(ctx, b); err != nil {
+		return false, false, err
+	}
+	r.outbox.metrics.delivered.Add(float64(len(b.keys)))
+	return !b.all, false, nil
 }
 
 // deliver hands a batch to the sink, for as long as nobody else may.
-func (r *Relay) deliver(ctx context.Context, b batch) error {
-	ctx, cancel := context.WithDeadline(ctx, r.lease.ends.Add(-r.lease.duration/4))
+func (r *Relay) deliver(ctx context.Context, t turn, b batch) error {
+	ctx, cancel := context.WithDeadline(ctx, t.until())
 	defer cancel()
 	if err := r.sink(ctx, b.payloads); err != nil {
 		return fmt.Errorf("deliver %d events from %s on: %w", len(b.payloads), b.first, err)

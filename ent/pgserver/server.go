@@ -22,16 +22,29 @@ const superuser = "ashlar"
 const startTimeout = 60 * time.Second
 
 // watch runs the server until our end of the pipe to its standard input is
-// closed, by Stop or because our process is gone, and leaves nothing behind.
+// closed, by Stop or because our process is gone, and leaves nothing behind. A
+// line with the name of a signal ends the server, the line start starts it again.
 // A server that ends by itself leaves its exit code in the file exit.
 const watch = `
-postgres=$1 home=$2
-("$postgres" -D "$home/data" -k "$home" -c listen_addresses= -c fsync=off -c full_page_writes=off \
-	-c max_connections=200 -c shared_buffers=16MB -c log_min_messages=fatal >"$home/log" 2>&1
-	echo "$?" >"$home/exit") &
-cat >/dev/null
-read -r pid <"$home/data/postmaster.pid" && kill -INT "$pid"
-wait
+postgres=$1 home=$2 sync=$3
+begin() {
+	rm -f "$home/exit"
+	("$postgres" -D "$home/data" -k "$home" -c listen_addresses= -c fsync="$sync" -c full_page_writes="$sync" \
+		-c max_connections=200 -c shared_buffers=16MB -c log_min_messages=fatal >>"$home/log" 2>&1
+		echo "$?" >"$home/exit") &
+}
+end() {
+	read -r pid <"$home/data/postmaster.pid" && kill -"$1" "$pid"
+	wait
+}
+begin
+while read -r command; do
+	case $command in
+	start) begin ;;
+	*) end "$command" ;;
+	esac
+done
+end INT
 rm -rf "$home"
 `
 
@@ -39,13 +52,24 @@ rm -rf "$home"
 type Server struct {
 	home     string
 	password string
-	alive    io.Closer
+	durable  bool
+	alive    io.WriteCloser
 	watch    *exec.Cmd
+}
+
+// Options say how a server runs. The zero value is what Start does.
+type Options struct {
+	// Durable has it wait for the disk with every commit, as in production: for
+	// measuring.
+	Durable bool
 }
 
 // Start makes a database cluster in a new temporary folder and starts a server
 // on it. The error is [ErrNotFound] where PostgreSQL is not installed.
-func Start(ctx context.Context) (*Server, error) {
+func Start(ctx context.Context) (*Server, error) { return StartWith(ctx, Options{}) }
+
+// StartWith is Start with options.
+func StartWith(ctx context.Context, options Options) (*Server, error) {
 	postgres, initdb, err := binaries()
 	if err != nil {
 		return nil, err
@@ -59,7 +83,7 @@ func Start(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{home: home, password: rand.Text()}
+	s := &Server{home: home, password: rand.Text(), durable: options.Durable}
 	if err := s.create(ctx, initdb, runAs); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(home))
 	}
@@ -114,7 +138,11 @@ func (s *Server) create(ctx context.Context, initdb string, runAs *account) erro
 
 // start runs the server under its watch.
 func (s *Server) start(postgres string, runAs *account) error {
-	cmd := exec.Command("/bin/sh", "-c", watch, "sh", postgres, s.home)
+	sync := "off"
+	if s.durable {
+		sync = "on"
+	}
+	cmd := exec.Command("/bin/sh", "-c", watch, "sh", postgres, s.home, sync)
 	cmd.Dir = "/"
 	runAs.run(cmd)
 	alive, err := cmd.StdinPipe()

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -58,6 +59,37 @@ func TestStop(t *testing.T) {
 	require.NoError(t, server.Stop())
 	assert.NoDirExists(t, folder)
 	require.NoError(t, server.Stop())
+}
+
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	server, err := pgserver.Start(t.Context())
+	skipWithout(t, err)
+	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
+	connect := func() (*pgx.Conn, error) { return pgx.Connect(t.Context(), server.URL("postgres")) }
+	conn, err := connect()
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "CREATE TABLE kept (n int)")
+	require.NoError(t, err)
+	for i, mode := range []pgserver.Mode{pgserver.Fast, pgserver.Immediate} {
+		_, err = conn.Exec(t.Context(), "INSERT INTO kept VALUES (1)")
+		require.NoError(t, err)
+		require.NoError(t, server.Halt(t.Context(), mode))
+		require.Error(t, conn.Ping(t.Context()), mode)
+		_, err = connect()
+		require.Error(t, err, mode)
+		require.NoError(t, server.Resume(t.Context()))
+		conn, err = connect()
+		require.NoError(t, err, mode)
+		var n int
+		require.NoError(t, conn.QueryRow(t.Context(), "SELECT count(*) FROM kept").Scan(&n))
+		assert.Equal(t, i+1, n, mode)
+	}
+	require.NoError(t, server.Restart(t.Context(), pgserver.Fast))
+	require.NoError(t, server.Halt(t.Context(), pgserver.Fast))
+	folder := home(t, server.URL("postgres"))
+	require.NoError(t, server.Stop(), "also one that is halted")
+	assert.NoDirExists(t, folder)
 }
 
 func TestEndsWithTheProcessThatStartedIt(t *testing.T) {

@@ -30,16 +30,16 @@ func recoverPanics(log *slog.Logger) connect.ServerInterceptor {
 }
 
 // mapErrors makes sure that every answer carries a code and a reason that are meant for the caller: errors that nobody
-// meant for the wire become internal and are logged, with their cause. Errors for which unavailable is true become
-// unavailable: they are about what the service stands on, and may be over soon.
-func mapErrors(log *slog.Logger, unavailable func(error) bool) connect.ServerInterceptor {
+// meant for the wire become internal and are logged, with their cause. Errors that are about what the service stands on, and
+// may be over soon, become unavailable.
+func mapErrors(log *slog.Logger, guards Guards) connect.ServerInterceptor {
 	return func(next connect.ServerFunc) connect.ServerFunc {
 		return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 			err := next(ctx, spec, stream)
 			if err == nil {
 				return nil
 			}
-			mapped := mapError(ctx, err, unavailable)
+			mapped := mapError(ctx, err, guards)
 			switch connect.CodeOf(mapped) {
 			case connect.CodeInternal, connect.CodeUnknown, connect.CodeDataLoss:
 				log.ErrorContext(ctx, "call failed", "procedure", spec.Procedure, "error", err, "cause", cause(err))
@@ -53,7 +53,7 @@ func mapErrors(log *slog.Logger, unavailable func(error) bool) connect.ServerInt
 	}
 }
 
-func mapError(ctx context.Context, err error, unavailable func(error) bool) error {
+func mapError(ctx context.Context, err error, guards Guards) error {
 	var e *connect.Error
 	switch {
 	case errors.As(err, &e) && !e.IsRemote():
@@ -62,16 +62,34 @@ func mapError(ctx context.Context, err error, unavailable func(error) bool) erro
 		}
 		// Errors of the RPC library itself, such as a body that is no JSON, and of validation.
 		return withReason(e)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return rpcerror.New(connect.CodeDeadlineExceeded, rpcerror.ReasonDeadlineExceeded, "the deadline has passed", rpcerror.Cause(err))
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return deadlineExceeded(err)
 	// What a database says to a statement that was cancelled does not mention the context.
-	case errors.Is(err, context.Canceled), errors.Is(ctx.Err(), context.Canceled):
-		return connect.NewError(connect.CodeCanceled, "the call was canceled").WithCause(err)
-	case unavailable != nil && unavailable(err):
+	case errors.Is(ctx.Err(), context.Canceled):
+		return canceled(err)
+	case is(guards.OutcomeUnknown, err):
+		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonOutcomeUnknown,
+			"it is not known whether this was done: look, or send it again with the same request_id", rpcerror.Cause(err))
+	case is(guards.Unavailable, err):
+		// Before deadlines that are not the caller's, such as that of an attempt to connect.
 		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable, "this cannot be done at the moment: try again", rpcerror.Cause(err))
+	case errors.Is(err, context.DeadlineExceeded):
+		return deadlineExceeded(err)
+	case errors.Is(err, context.Canceled):
+		return canceled(err)
 	default:
 		return internalError(err)
 	}
+}
+
+func is(question func(error) bool, err error) bool { return question != nil && question(err) }
+
+func deadlineExceeded(err error) error {
+	return rpcerror.New(connect.CodeDeadlineExceeded, rpcerror.ReasonDeadlineExceeded, "the deadline has passed", rpcerror.Cause(err))
+}
+
+func canceled(err error) error {
+	return connect.NewError(connect.CodeCanceled, "the call was canceled").WithCause(err)
 }
 
 // withReason adds an ErrorInfo to an error that has none and keeps its other details.

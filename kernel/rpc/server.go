@@ -47,6 +47,8 @@ type Guards struct {
 	// Unavailable tells which errors of handlers are about what the service stands on, such as a database that cannot
 	// be reached; nil: none.
 	Unavailable func(error) bool
+	// OutcomeUnknown tells which errors of handlers leave open whether what was asked for is done; nil: none.
+	OutcomeUnknown func(error) bool
 }
 
 // Server serves RPCs. Handlers are registered on RPC before Seal, Seal comes before Listen or Use, these before Serve.
@@ -76,7 +78,7 @@ func NewServer(log *slog.Logger, t *telemetry.Telemetry, guards Guards, foreign 
 	s := &Server{
 		rules: rules, log: log, drain: ending,
 		RPC: connect.NewServer(
-			recoverPanics(log), traced, mapErrors(log, guards.Unavailable), ending.intercept,
+			recoverPanics(log), traced, mapErrors(log, guards), ending.intercept,
 			access.Authenticate(rules, guards.Tokens, guards.Workloads),
 			access.Authorize(rules, guards.Decider, guards.Denied),
 			validate.NewServerInterceptor(),

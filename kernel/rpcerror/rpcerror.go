@@ -31,6 +31,7 @@ const (
 	ReasonMessageTooLarge       = "MESSAGE_TOO_LARGE"
 	ReasonUnknownProcedure      = "UNKNOWN_PROCEDURE"
 	ReasonServiceUnavailable    = "SERVICE_UNAVAILABLE"
+	ReasonOutcomeUnknown        = "OUTCOME_UNKNOWN"
 	ReasonDeadlineExceeded      = "DEADLINE_EXCEEDED"
 	ReasonRateLimited           = "RATE_LIMITED"
 	ReasonInternal              = "INTERNAL"

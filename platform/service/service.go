@@ -109,7 +109,7 @@ func (s *Service) build(context.Context) error {
 	guards := rpc.Guards{
 		Tokens: authn.NewVerifier(s.keys(clients)), Workloads: workload.NewTokens(name, s.env.Key),
 		Decider: s.decider(), Denied: record.Denied, Unrecorded: record.Unrecorded,
-		Unavailable: database.IsUnavailable,
+		Unavailable: database.IsUnavailable, OutcomeUnknown: database.IsOutcomeUnknown,
 	}
 	s.server, err = rpc.NewServer(s.log, s.telemetry, guards, health.Rules())
 	if err != nil {

@@ -2432,6 +2432,8 @@ type RoleMutation struct {
 	appendpermissions []string
 	module            *string
 	removed           *bool
+	version           *int64
+	addversion        *int64
 	clearedFields     map[string]struct{}
 	grants            map[string]struct{}
 	removedgrants     map[string]struct{}
@@ -2848,6 +2850,62 @@ func (m *RoleMutation) ResetRemoved() {
 	m.removed = nil
 }
 
+// SetVersion sets the "version" field.
+func (m *RoleMutation) SetVersion(i int64) {
+	m.version = &i
+	m.addversion = nil
+}
+
+// Version returns the value of the "version" field in the mutation.
+func (m *RoleMutation) Version() (r int64, exists bool) {
+	v := m.version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVersion returns the old "version" field's value of the Role entity.
+// If the Role object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RoleMutation) OldVersion(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVersion: %w", err)
+	}
+	return oldValue.Version, nil
+}
+
+// AddVersion adds i to the "version" field.
+func (m *RoleMutation) AddVersion(i int64) {
+	if m.addversion != nil {
+		*m.addversion += i
+	} else {
+		m.addversion = &i
+	}
+}
+
+// AddedVersion returns the value that was added to the "version" field in this mutation.
+func (m *RoleMutation) AddedVersion() (r int64, exists bool) {
+	v := m.addversion
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetVersion resets all changes to the "version" field.
+func (m *RoleMutation) ResetVersion() {
+	m.version = nil
+	m.addversion = nil
+}
+
 // AddGrantIDs adds the "grants" edge to the Grant entity by ids.
 func (m *RoleMutation) AddGrantIDs(ids ...string) {
 	if m.grants == nil {
@@ -2936,7 +2994,7 @@ func (m *RoleMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RoleMutation) Fields() []string {
-	fields := make([]string, 0, 8)
+	fields := make([]string, 0, 9)
 	if m.created_at != nil {
 		fields = append(fields, role.FieldCreatedAt)
 	}
@@ -2960,6 +3018,9 @@ func (m *RoleMutation) Fields() []string {
 	}
 	if m.removed != nil {
 		fields = append(fields, role.FieldRemoved)
+	}
+	if m.version != nil {
+		fields = append(fields, role.FieldVersion)
 	}
 	return fields
 }
@@ -2985,6 +3046,8 @@ func (m *RoleMutation) Field(name string) (ent.Value, bool) {
 		return m.Module()
 	case role.FieldRemoved:
 		return m.Removed()
+	case role.FieldVersion:
+		return m.Version()
 	}
 	return nil, false
 }
@@ -3010,6 +3073,8 @@ func (m *RoleMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldModule(ctx)
 	case role.FieldRemoved:
 		return m.OldRemoved(ctx)
+	case role.FieldVersion:
+		return m.OldVersion(ctx)
 	}
 	return nil, fmt.Errorf("unknown Role field %s", name)
 }
@@ -3075,6 +3140,13 @@ func (m *RoleMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRemoved(v)
 		return nil
+	case role.FieldVersion:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVersion(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Role field %s", name)
 }
@@ -3082,13 +3154,21 @@ func (m *RoleMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *RoleMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addversion != nil {
+		fields = append(fields, role.FieldVersion)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *RoleMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case role.FieldVersion:
+		return m.AddedVersion()
+	}
 	return nil, false
 }
 
@@ -3097,6 +3177,13 @@ func (m *RoleMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *RoleMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case role.FieldVersion:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddVersion(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Role numeric field %s", name)
 }
@@ -3147,6 +3234,9 @@ func (m *RoleMutation) ResetField(name string) error {
 		return nil
 	case role.FieldRemoved:
 		m.ResetRemoved()
+		return nil
+	case role.FieldVersion:
+		m.ResetVersion()
 		return nil
 	}
 	return fmt.Errorf("unknown Role field %s", name)

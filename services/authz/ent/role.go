@@ -35,6 +35,8 @@ type Role struct {
 	Module string `json:"module,omitempty"`
 	// The module does not bring it any more.
 	Removed bool `json:"removed,omitempty"`
+	// Grows with each change.
+	Version int64 `json:"version,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the RoleQuery when eager-loading is set.
 	Edges        RoleEdges `json:"edges"`
@@ -68,6 +70,8 @@ func (*Role) scanValues(columns []string) ([]any, error) {
 			values[i] = new([]byte)
 		case role.FieldRemoved:
 			values[i] = new(sql.NullBool)
+		case role.FieldVersion:
+			values[i] = new(sql.NullInt64)
 		case role.FieldID, role.FieldOrganizationID, role.FieldName, role.FieldDescription, role.FieldModule:
 			values[i] = new(sql.NullString)
 		case role.FieldCreatedAt, role.FieldUpdatedAt:
@@ -143,6 +147,12 @@ func (_m *Role) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Removed = value.Bool
 			}
+		case role.FieldVersion:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field version", values[i])
+			} else if value.Valid {
+				_m.Version = value.Int64
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -207,6 +217,9 @@ func (_m *Role) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("removed=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Removed))
+	builder.WriteString(", ")
+	builder.WriteString("version=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Version))
 	builder.WriteByte(')')
 	return builder.String()
 }

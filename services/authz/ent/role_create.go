@@ -120,6 +120,20 @@ func (_c *RoleCreate) SetNillableRemoved(v *bool) *RoleCreate {
 	return _c
 }
 
+// SetVersion sets the "version" field.
+func (_c *RoleCreate) SetVersion(v int64) *RoleCreate {
+	_c.mutation.SetVersion(v)
+	return _c
+}
+
+// SetNillableVersion sets the "version" field if the given value is not nil.
+func (_c *RoleCreate) SetNillableVersion(v *int64) *RoleCreate {
+	if v != nil {
+		_c.SetVersion(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *RoleCreate) SetID(v string) *RoleCreate {
 	_c.mutation.SetID(v)
@@ -200,6 +214,10 @@ func (_c *RoleCreate) defaults() {
 		v := role.DefaultRemoved
 		_c.mutation.SetRemoved(v)
 	}
+	if _, ok := _c.mutation.Version(); !ok {
+		v := role.DefaultVersion
+		_c.mutation.SetVersion(v)
+	}
 }
 
 // check runs all checks and user-defined validators on the builder.
@@ -247,6 +265,9 @@ func (_c *RoleCreate) check() error {
 	}
 	if _, ok := _c.mutation.Removed(); !ok {
 		return &ValidationError{Name: "removed", err: errors.New(`ent: missing required field "Role.removed"`)}
+	}
+	if _, ok := _c.mutation.Version(); !ok {
+		return &ValidationError{Name: "version", err: errors.New(`ent: missing required field "Role.version"`)}
 	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := role.IDValidator(v); err != nil {
@@ -320,6 +341,10 @@ func (_c *RoleCreate) createSpec() (*Role, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Removed(); ok {
 		_spec.SetField(role.FieldRemoved, field.TypeBool, value)
 		_node.Removed = value
+	}
+	if value, ok := _c.mutation.Version(); ok {
+		_spec.SetField(role.FieldVersion, field.TypeInt64, value)
+		_node.Version = value
 	}
 	if nodes := _c.mutation.GrantsIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{
@@ -437,6 +462,24 @@ func (u *RoleUpsert) UpdateRemoved() *RoleUpsert {
 	return u
 }
 
+// SetVersion sets the "version" field.
+func (u *RoleUpsert) SetVersion(v int64) *RoleUpsert {
+	u.Set(role.FieldVersion, v)
+	return u
+}
+
+// UpdateVersion sets the "version" field to the value that was provided on create.
+func (u *RoleUpsert) UpdateVersion() *RoleUpsert {
+	u.SetExcluded(role.FieldVersion)
+	return u
+}
+
+// AddVersion adds v to the "version" field.
+func (u *RoleUpsert) AddVersion(v int64) *RoleUpsert {
+	u.Add(role.FieldVersion, v)
+	return u
+}
+
 // UpdateNewValues updates the mutable fields using the new values that were set on create except the ID field.
 // Using this option is equivalent to using:
 //
@@ -550,6 +593,27 @@ func (u *RoleUpsertOne) SetRemoved(v bool) *RoleUpsertOne {
 func (u *RoleUpsertOne) UpdateRemoved() *RoleUpsertOne {
 	return u.Update(func(s *RoleUpsert) {
 		s.UpdateRemoved()
+	})
+}
+
+// SetVersion sets the "version" field.
+func (u *RoleUpsertOne) SetVersion(v int64) *RoleUpsertOne {
+	return u.Update(func(s *RoleUpsert) {
+		s.SetVersion(v)
+	})
+}
+
+// AddVersion adds v to the "version" field.
+func (u *RoleUpsertOne) AddVersion(v int64) *RoleUpsertOne {
+	return u.Update(func(s *RoleUpsert) {
+		s.AddVersion(v)
+	})
+}
+
+// UpdateVersion sets the "version" field to the value that was provided on create.
+func (u *RoleUpsertOne) UpdateVersion() *RoleUpsertOne {
+	return u.Update(func(s *RoleUpsert) {
+		s.UpdateVersion()
 	})
 }
 
@@ -833,6 +897,27 @@ func (u *RoleUpsertBulk) SetRemoved(v bool) *RoleUpsertBulk {
 func (u *RoleUpsertBulk) UpdateRemoved() *RoleUpsertBulk {
 	return u.Update(func(s *RoleUpsert) {
 		s.UpdateRemoved()
+	})
+}
+
+// SetVersion sets the "version" field.
+func (u *RoleUpsertBulk) SetVersion(v int64) *RoleUpsertBulk {
+	return u.Update(func(s *RoleUpsert) {
+		s.SetVersion(v)
+	})
+}
+
+// AddVersion adds v to the "version" field.
+func (u *RoleUpsertBulk) AddVersion(v int64) *RoleUpsertBulk {
+	return u.Update(func(s *RoleUpsert) {
+		s.AddVersion(v)
+	})
+}
+
+// UpdateVersion sets the "version" field to the value that was provided on create.
+func (u *RoleUpsertBulk) UpdateVersion() *RoleUpsertBulk {
+	return u.Update(func(s *RoleUpsert) {
+		s.UpdateVersion()
 	})
 }
 

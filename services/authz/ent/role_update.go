@@ -76,6 +76,27 @@ func (_u *RoleUpdate) SetNillableRemoved(v *bool) *RoleUpdate {
 	return _u
 }
 
+// SetVersion sets the "version" field.
+func (_u *RoleUpdate) SetVersion(v int64) *RoleUpdate {
+	_u.mutation.ResetVersion()
+	_u.mutation.SetVersion(v)
+	return _u
+}
+
+// SetNillableVersion sets the "version" field if the given value is not nil.
+func (_u *RoleUpdate) SetNillableVersion(v *int64) *RoleUpdate {
+	if v != nil {
+		_u.SetVersion(*v)
+	}
+	return _u
+}
+
+// AddVersion adds value to the "version" field.
+func (_u *RoleUpdate) AddVersion(v int64) *RoleUpdate {
+	_u.mutation.AddVersion(v)
+	return _u
+}
+
 // AddGrantIDs adds the "grants" edge to the Grant entity by IDs.
 func (_u *RoleUpdate) AddGrantIDs(ids ...string) *RoleUpdate {
 	_u.mutation.AddGrantIDs(ids...)
@@ -192,6 +213,12 @@ func (_u *RoleUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Removed(); ok {
 		_spec.SetField(role.FieldRemoved, field.TypeBool, value)
 	}
+	if value, ok := _u.mutation.Version(); ok {
+		_spec.SetField(role.FieldVersion, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedVersion(); ok {
+		_spec.AddField(role.FieldVersion, field.TypeInt64, value)
+	}
 	if _u.mutation.GrantsCleared() {
 		edge := &sqlgraph.EdgeSpec{
 			Rel:     sqlgraph.O2M,
@@ -300,6 +327,27 @@ func (_u *RoleUpdateOne) SetNillableRemoved(v *bool) *RoleUpdateOne {
 	if v != nil {
 		_u.SetRemoved(*v)
 	}
+	return _u
+}
+
+// SetVersion sets the "version" field.
+func (_u *RoleUpdateOne) SetVersion(v int64) *RoleUpdateOne {
+	_u.mutation.ResetVersion()
+	_u.mutation.SetVersion(v)
+	return _u
+}
+
+// SetNillableVersion sets the "version" field if the given value is not nil.
+func (_u *RoleUpdateOne) SetNillableVersion(v *int64) *RoleUpdateOne {
+	if v != nil {
+		_u.SetVersion(*v)
+	}
+	return _u
+}
+
+// AddVersion adds value to the "version" field.
+func (_u *RoleUpdateOne) AddVersion(v int64) *RoleUpdateOne {
+	_u.mutation.AddVersion(v)
 	return _u
 }
 
@@ -448,6 +496,12 @@ func (_u *RoleUpdateOne) sqlSave(ctx context.Context) (_node *Role, err error) {
 	}
 	if value, ok := _u.mutation.Removed(); ok {
 		_spec.SetField(role.FieldRemoved, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.Version(); ok {
+		_spec.SetField(role.FieldVersion, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedVersion(); ok {
+		_spec.AddField(role.FieldVersion, field.TypeInt64, value)
 	}
 	if _u.mutation.GrantsCleared() {
 		edge := &sqlgraph.EdgeSpec{

@@ -245,6 +245,10 @@ func init() {
 	roleDescRemoved := roleFields[5].Descriptor()
 	// role.DefaultRemoved holds the default value on creation for the removed field.
 	role.DefaultRemoved = roleDescRemoved.Default.(bool)
+	// roleDescVersion is the schema descriptor for version field.
+	roleDescVersion := roleFields[6].Descriptor()
+	// role.DefaultVersion holds the default value on creation for the version field.
+	role.DefaultVersion = roleDescVersion.Default.(int64)
 	// roleDescID is the schema descriptor for id field.
 	roleDescID := roleMixinFields0[0].Descriptor()
 	// role.IDValidator is a validator for the "id" field. It is called by the builders before save.

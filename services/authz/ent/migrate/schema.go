@@ -116,6 +116,7 @@ var (
 		{Name: "permissions", Type: field.TypeJSON},
 		{Name: "module", Type: field.TypeString, Size: 64, Default: ""},
 		{Name: "removed", Type: field.TypeBool, Default: false},
+		{Name: "version", Type: field.TypeInt64, Default: 1},
 	}
 	// RolesTable holds the schema information for the "roles" table.
 	RolesTable = &schema.Table{

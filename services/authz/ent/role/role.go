@@ -30,6 +30,8 @@ const (
 	FieldModule = "module"
 	// FieldRemoved holds the string denoting the removed field in the database.
 	FieldRemoved = "removed"
+	// FieldVersion holds the string denoting the version field in the database.
+	FieldVersion = "version"
 	// EdgeGrants holds the string denoting the grants edge name in mutations.
 	EdgeGrants = "grants"
 	// Table holds the table name of the role in the database.
@@ -54,6 +56,7 @@ var Columns = []string{
 	FieldPermissions,
 	FieldModule,
 	FieldRemoved,
+	FieldVersion,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -89,6 +92,8 @@ var (
 	ModuleValidator func(string) error
 	// DefaultRemoved holds the default value on creation for the "removed" field.
 	DefaultRemoved bool
+	// DefaultVersion holds the default value on creation for the "version" field.
+	DefaultVersion int64
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
 	IDValidator func(string) error
 )
@@ -134,6 +139,11 @@ func ByModule(opts ...sql.OrderTermOption) OrderOption {
 // ByRemoved orders the results by the removed field.
 func ByRemoved(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRemoved, opts...).ToFunc()
+}
+
+// ByVersion orders the results by the version field.
+func ByVersion(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldVersion, opts...).ToFunc()
 }
 
 // ByGrantsCount orders the results by grants count.

@@ -100,6 +100,11 @@ func Removed(v bool) predicate.Role {
 	return predicate.Role(sql.FieldEQ(FieldRemoved, v))
 }
 
+// Version applies equality check predicate on the "version" field. It's identical to VersionEQ.
+func Version(v int64) predicate.Role {
+	return predicate.Role(sql.FieldEQ(FieldVersion, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Role {
 	return predicate.Role(sql.FieldEQ(FieldCreatedAt, v))
@@ -448,6 +453,46 @@ func RemovedEQ(v bool) predicate.Role {
 // RemovedNEQ applies the NEQ predicate on the "removed" field.
 func RemovedNEQ(v bool) predicate.Role {
 	return predicate.Role(sql.FieldNEQ(FieldRemoved, v))
+}
+
+// VersionEQ applies the EQ predicate on the "version" field.
+func VersionEQ(v int64) predicate.Role {
+	return predicate.Role(sql.FieldEQ(FieldVersion, v))
+}
+
+// VersionNEQ applies the NEQ predicate on the "version" field.
+func VersionNEQ(v int64) predicate.Role {
+	return predicate.Role(sql.FieldNEQ(FieldVersion, v))
+}
+
+// VersionIn applies the In predicate on the "version" field.
+func VersionIn(vs ...int64) predicate.Role {
+	return predicate.Role(sql.FieldIn(FieldVersion, vs...))
+}
+
+// VersionNotIn applies the NotIn predicate on the "version" field.
+func VersionNotIn(vs ...int64) predicate.Role {
+	return predicate.Role(sql.FieldNotIn(FieldVersion, vs...))
+}
+
+// VersionGT applies the GT predicate on the "version" field.
+func VersionGT(v int64) predicate.Role {
+	return predicate.Role(sql.FieldGT(FieldVersion, v))
+}
+
+// VersionGTE applies the GTE predicate on the "version" field.
+func VersionGTE(v int64) predicate.Role {
+	return predicate.Role(sql.FieldGTE(FieldVersion, v))
+}
+
+// VersionLT applies the LT predicate on the "version" field.
+func VersionLT(v int64) predicate.Role {
+	return predicate.Role(sql.FieldLT(FieldVersion, v))
+}
+
+// VersionLTE applies the LTE predicate on the "version" field.
+func VersionLTE(v int64) predicate.Role {
+	return predicate.Role(sql.FieldLTE(FieldVersion, v))
 }
 
 // HasGrants applies the HasEdge predicate on the "grants" edge.

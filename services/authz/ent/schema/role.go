@@ -26,6 +26,7 @@ func (Role) Fields() []ent.Field {
 		field.Strings("permissions").Comment("Permissions and patterns."),
 		field.String("module").MaxLen(64).Default("").Immutable().Comment("Who brings it; empty: people made it."),
 		field.Bool("removed").Default(false).Comment("The module does not bring it any more."),
+		field.Int64("version").Default(1).Comment("Grows with each change."),
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 	reasonRoleExists        = "ROLE_EXISTS"
 	reasonRoleOfModule      = "ROLE_OF_MODULE"
 	reasonRoleRemoved       = "ROLE_REMOVED"
+	reasonRoleChanged       = "ROLE_CHANGED"
 	reasonRoleExceedsCaller = "ROLE_EXCEEDS_CALLER"
 	reasonUnknownPermission = "UNKNOWN_PERMISSION"
 	reasonRoleInUse         = "ROLE_IN_USE"
@@ -42,6 +43,9 @@ func answer(err error) error {
 	case errors.Is(err, store.ErrRoleRemoved):
 		return rpcerror.New(connect.CodeFailedPrecondition, reasonRoleRemoved,
 			"the module does not bring this role any more: grant another", rpcerror.Cause(err))
+	case errors.Is(err, store.ErrRoleChanged):
+		return rpcerror.New(connect.CodeAborted, reasonRoleChanged,
+			"somebody else has changed the role: get it and try again", rpcerror.Cause(err))
 	case errors.Is(err, store.ErrRoleInUse):
 		return rpcerror.New(connect.CodeFailedPrecondition, reasonRoleInUse,
 			"more than 1,000 people hold the role: revoke it from some first", rpcerror.Cause(err))

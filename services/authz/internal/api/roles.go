@@ -82,7 +82,7 @@ func (h *Roles) UpdateRole(ctx context.Context, req *authzv1.UpdateRoleRequest) 
 	if err := allow(update.Permissions); err != nil {
 		return nil, err
 	}
-	changed, err := h.store.UpdateRole(ctx, role.GetOrganizationId(), role.GetName(), update, allow)
+	changed, err := h.store.UpdateRole(ctx, role.GetOrganizationId(), role.GetName(), role.GetVersion(), update, allow)
 	if err != nil {
 		return nil, answer(err)
 	}
@@ -123,7 +123,7 @@ func (h *Roles) DeleteRole(ctx context.Context, req *authzv1.DeleteRoleRequest) 
 	if err != nil {
 		return nil, err
 	}
-	if err := h.store.DeleteRole(ctx, req.GetOrganizationId(), req.GetName(), allow); err != nil {
+	if err := h.store.DeleteRole(ctx, req.GetOrganizationId(), req.GetName(), req.GetVersion(), allow); err != nil {
 		return nil, answer(err)
 	}
 	return &authzv1.DeleteRoleResponse{}, nil
@@ -133,5 +133,6 @@ func roleMessage(r *ent.Role) *authzv1.Role {
 	return &authzv1.Role{
 		OrganizationId: r.OrganizationID, Name: r.Name, Description: r.Description, Permissions: r.Permissions, Module: r.Module,
 		CreatedAt: timestamppb.New(r.CreatedAt), UpdatedAt: timestamppb.New(r.UpdatedAt), Removed: r.Removed,
+		Version: r.Version,
 	}
 }

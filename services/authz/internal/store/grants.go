@@ -77,8 +77,12 @@ func (s *Store) RevokeAll(ctx context.Context, userID, organization, kept string
 			}
 		}
 		for _, g := range held {
-			if err := tx.Grant.DeleteOne(g).Exec(ctx); err != nil {
+			n, err := tx.Grant.Delete().Where(grant.ID(g.ID)).Exec(ctx)
+			if err != nil {
 				return err
+			}
+			if n == 0 {
+				continue // somebody else has just taken it
 			}
 			if err := s.trail.Append(ctx, tx, grantChange("grant.delete", userID, g.Edges.Role.Name, organization)); err != nil {
 				return err

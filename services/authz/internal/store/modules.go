@@ -173,7 +173,8 @@ func registerRoles(ctx context.Context, tx *ent.Tx, registration Registration, l
 		case late:
 			continue
 		case was.Removed || was.Description != r.GetDescription() || !slices.Equal(was.Permissions, r.GetPermissions()):
-			err = tx.Role.UpdateOne(was).SetDescription(r.GetDescription()).SetPermissions(r.GetPermissions()).SetRemoved(false).Exec(ctx)
+			err = tx.Role.UpdateOne(was).SetDescription(r.GetDescription()).SetPermissions(r.GetPermissions()).SetRemoved(false).
+				AddVersion(1).Exec(ctx)
 		default:
 			continue
 		}
@@ -185,7 +186,7 @@ func registerRoles(ctx context.Context, tx *ent.Tx, registration Registration, l
 		if late || r.Removed {
 			continue
 		}
-		if err := tx.Role.UpdateOne(r).SetRemoved(true).Exec(ctx); err != nil {
+		if err := tx.Role.UpdateOne(r).SetRemoved(true).AddVersion(1).Exec(ctx); err != nil {
 			return false, err
 		}
 		changed = true

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"entgo.io/ent/dialect"
+
 	"ashlar.dev/kernel/audit"
 	"ashlar.dev/kernel/id"
 	"ashlar.dev/services/authz/ent"
@@ -97,25 +99,30 @@ type RoleUpdate struct {
 	Permissions []string
 }
 
-// UpdateRole changes a role that people made, if what it permits so far may be changed.
-func (s *Store) UpdateRole(ctx context.Context, organization, name string, update RoleUpdate, allow Allow) (*ent.Role, error) {
+// UpdateRole changes a role that people made, if what it permits so far may be changed. Where version is not zero and not the
+// present one it fails with ErrRoleChanged.
+func (s *Store) UpdateRole(ctx context.Context, organization, name string, version int64, update RoleUpdate, allow Allow) (*ent.Role, error) {
 	var changed *ent.Role
 	err := s.change(ctx, func(tx *ent.Tx) error {
-		found, err := own(ctx, tx, organization, name)
+		found, err := s.own(ctx, tx, organization, name, version)
 		if err != nil {
 			return err
 		}
 		if err := allow(found.Permissions); err != nil {
 			return err
 		}
-		change := tx.Role.UpdateOne(found).SetNillableDescription(update.Description)
+		change := tx.Role.UpdateOne(found).Where(role.Version(found.Version)).AddVersion(1).SetNillableDescription(update.Description)
 		if update.Permissions != nil {
 			if err := known(ctx, tx, update.Permissions); err != nil {
 				return err
 			}
 			change.SetPermissions(update.Permissions)
 		}
-		if changed, err = change.Save(ctx); err != nil {
+		changed, err = change.Save(ctx)
+		if ent.IsNotFound(err) {
+			return ErrRoleChanged
+		}
+		if err != nil {
 			return err
 		}
 		return s.trail.Append(ctx, tx, roleChange("role.update", changed))
@@ -127,10 +134,10 @@ func (s *Store) UpdateRole(ctx context.Context, organization, name string, updat
 const maxGrantsOfDeleted = 1000
 
 // DeleteRole deletes a role that people made and that may be taken, and all grants of it: up to 1,000, otherwise it fails
-// with ErrRoleInUse.
-func (s *Store) DeleteRole(ctx context.Context, organization, name string, allow Allow) error {
+// with ErrRoleInUse. Where version is not zero and not the present one it fails with ErrRoleChanged.
+func (s *Store) DeleteRole(ctx context.Context, organization, name string, version int64, allow Allow) error {
 	return s.change(ctx, func(tx *ent.Tx) error {
-		found, err := own(ctx, tx, organization, name)
+		found, err := s.own(ctx, tx, organization, name, version)
 		if err != nil {
 			return err
 		}
@@ -147,12 +154,9 @@ func (s *Store) DeleteRole(ctx context.Context, organization, name string, allow
 	})
 }
 
-// recordGrantsOf records that all who hold a role lose it.
+// recordGrantsOf records that all who hold a role lose it. The role must be locked: nobody may be granted it in between,
+// and lose it unseen.
 func (s *Store) recordGrantsOf(ctx context.Context, tx *ent.Tx, r *ent.Role) error {
-	// Nobody may be granted it in between, and lose it unseen.
-	if err := s.lock(ctx, tx, lockRole, r.ID); err != nil {
-		return err
-	}
 	grants, err := tx.Grant.Query().Where(grant.RoleID(r.ID)).Limit(maxGrantsOfDeleted + 1).All(ctx)
 	if err != nil {
 		return err
@@ -168,9 +172,16 @@ func (s *Store) recordGrantsOf(ctx context.Context, tx *ent.Tx, r *ent.Role) err
 	return nil
 }
 
-// own returns a role that belongs to exactly this organization and that people made.
-func own(ctx context.Context, tx *ent.Tx, organization, name string) (*ent.Role, error) {
-	found, err := tx.Role.Query().Where(role.Name(name), role.OrganizationID(organization)).Only(ctx)
+// own returns a role that belongs to exactly this organization and that people made, and keeps others from changing it, and
+// from granting it, until the transaction ends. Where version is not zero and not the present one it fails with
+// ErrRoleChanged.
+func (s *Store) own(ctx context.Context, tx *ent.Tx, organization, name string, version int64) (*ent.Role, error) {
+	query := tx.Role.Query().Where(role.Name(name), role.OrganizationID(organization))
+	if s.db.Dialect == dialect.Postgres {
+		// On SQLite transactions take turns anyway.
+		query.ForUpdate()
+	}
+	found, err := query.Only(ctx)
 	switch {
 	case ent.IsNotFound(err):
 		return nil, ErrRoleNotFound
@@ -178,6 +189,8 @@ func own(ctx context.Context, tx *ent.Tx, organization, name string) (*ent.Role,
 		return nil, err
 	case found.Module != "":
 		return nil, ErrRoleOfModule
+	case version != 0 && version != found.Version:
+		return nil, ErrRoleChanged
 	}
 	return found, nil
 }

@@ -20,6 +20,7 @@ var (
 	ErrRoleExists        = errors.New("a role of this name exists")
 	ErrRoleOfModule      = errors.New("the role belongs to a module")
 	ErrRoleRemoved       = errors.New("the module does not bring the role any more")
+	ErrRoleChanged       = errors.New("the role has changed meanwhile")
 	ErrRoleInUse         = errors.New("too many people hold the role")
 	ErrLastHolder        = errors.New("nobody else holds the role there")
 	ErrUnknownPermission = errors.New("no such permission")

@@ -352,7 +352,7 @@ func (x *ListRolesResponse) GetNextPageToken() string {
 
 type UpdateRoleRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `role.organization_id` and `role.name` say which.
+	// `role.organization_id` and `role.name` say which. Where `role.version` is set, it must be the present one.
 	Role          *Role                  `protobuf:"bytes,1,opt,name=role,proto3" json:"role,omitempty"`
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -451,8 +451,10 @@ type DeleteRoleRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	OrganizationId string                 `protobuf:"bytes,1,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
 	Name           string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The version that the caller has seen; 0 deletes whatever is there.
+	Version       int64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeleteRoleRequest) Reset() {
@@ -497,6 +499,13 @@ func (x *DeleteRoleRequest) GetName() string {
 		return x.Name
 	}
 	return ""
+}
+
+func (x *DeleteRoleRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 type DeleteRoleResponse struct {
@@ -547,7 +556,9 @@ type Role struct {
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	UpdatedAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
 	// The module does not bring it any more. Who holds it still does; nobody new can be granted it.
-	Removed       bool `protobuf:"varint,8,opt,name=removed,proto3" json:"removed,omitempty"`
+	Removed bool `protobuf:"varint,8,opt,name=removed,proto3" json:"removed,omitempty"`
+	// Begins at 1 and grows with each change.
+	Version       int64 `protobuf:"varint,9,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -638,6 +649,13 @@ func (x *Role) GetRemoved() bool {
 	return false
 }
 
+func (x *Role) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 var File_ashlar_authz_v1_role_proto protoreflect.FileDescriptor
 
 const file_ashlar_authz_v1_role_proto_rawDesc = "" +
@@ -670,11 +688,12 @@ const file_ashlar_authz_v1_role_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01R\n" +
 	"updateMask\"?\n" +
 	"\x12UpdateRoleResponse\x12)\n" +
-	"\x04role\x18\x01 \x01(\v2\x15.ashlar.authz.v1.RoleR\x04role\"y\n" +
+	"\x04role\x18\x01 \x01(\v2\x15.ashlar.authz.v1.RoleR\x04role\"\x9c\x01\n" +
 	"\x11DeleteRoleRequest\x12:\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\x12(\n" +
-	"\x04name\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x80\x012\b^[ -~]*$R\x04name\"\x14\n" +
-	"\x12DeleteRoleResponse\"\x80\x03\n" +
+	"\x04name\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x80\x012\b^[ -~]*$R\x04name\x12!\n" +
+	"\aversion\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion\"\x14\n" +
+	"\x12DeleteRoleResponse\"\xa3\x03\n" +
 	"\x04Role\x12:\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\x12&\n" +
 	"\x04name\x18\x02 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x012\b^[ -~]*$R\x04name\x126\n" +
@@ -686,7 +705,8 @@ const file_ashlar_authz_v1_role_proto_rawDesc = "" +
 	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
 	"updated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n" +
-	"\aremoved\x18\b \x01(\bR\aremoved2\x8e\x05\n" +
+	"\aremoved\x18\b \x01(\bR\aremoved\x12!\n" +
+	"\aversion\x18\t \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion2\x8e\x05\n" +
 	"\vRoleService\x12\x7f\n" +
 	"\n" +
 	"CreateRole\x12\".ashlar.authz.v1.CreateRoleRequest\x1a#.ashlar.authz.v1.CreateRoleResponse\"(\xea\xe0\x18$*\x0forganization_id\x1a\x11authz.role.create\x12w\n" +

@@ -85,11 +85,13 @@ type RoleServiceClient interface {
 	// ListRoles returns the roles that can be granted in an organization: its own, and those for everywhere. By name.
 	ListRoles(context.Context, *v1.ListRolesRequest) (*v1.ListRolesResponse, error)
 	// UpdateRole changes the fields that the mask names: description, permissions. The caller must hold what the role
-	// permits before and after the change: otherwise permission_denied (ROLE_EXCEEDS_CALLER).
+	// permits before and after the change: otherwise permission_denied (ROLE_EXCEEDS_CALLER). Where the role is not of the
+	// version that the caller names: aborted (ROLE_CHANGED).
 	UpdateRole(context.Context, *v1.UpdateRoleRequest) (*v1.UpdateRoleResponse, error)
 	// DeleteRole deletes a role and every grant of it. A role that a module brings cannot be deleted. The caller must hold
 	// what the role permits: otherwise permission_denied (ROLE_EXCEEDS_CALLER). A role with more than 1,000 grants is not
-	// deleted: failed_precondition (ROLE_IN_USE).
+	// deleted: failed_precondition (ROLE_IN_USE). Where the role is not of the version that the caller names: aborted
+	// (ROLE_CHANGED).
 	DeleteRole(context.Context, *v1.DeleteRoleRequest) (*v1.DeleteRoleResponse, error)
 }
 
@@ -108,11 +110,13 @@ type RoleServiceHandler interface {
 	// ListRoles returns the roles that can be granted in an organization: its own, and those for everywhere. By name.
 	ListRoles(context.Context, *v1.ListRolesRequest) (*v1.ListRolesResponse, error)
 	// UpdateRole changes the fields that the mask names: description, permissions. The caller must hold what the role
-	// permits before and after the change: otherwise permission_denied (ROLE_EXCEEDS_CALLER).
+	// permits before and after the change: otherwise permission_denied (ROLE_EXCEEDS_CALLER). Where the role is not of the
+	// version that the caller names: aborted (ROLE_CHANGED).
 	UpdateRole(context.Context, *v1.UpdateRoleRequest) (*v1.UpdateRoleResponse, error)
 	// DeleteRole deletes a role and every grant of it. A role that a module brings cannot be deleted. The caller must hold
 	// what the role permits: otherwise permission_denied (ROLE_EXCEEDS_CALLER). A role with more than 1,000 grants is not
-	// deleted: failed_precondition (ROLE_IN_USE).
+	// deleted: failed_precondition (ROLE_IN_USE). Where the role is not of the version that the caller names: aborted
+	// (ROLE_CHANGED).
 	DeleteRole(context.Context, *v1.DeleteRoleRequest) (*v1.DeleteRoleResponse, error)
 }
 

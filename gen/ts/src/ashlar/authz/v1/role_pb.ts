@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ashlar/authz/v1/role.proto.
  */
 export const file_ashlar_authz_v1_role: GenFile = /*@__PURE__*/
-  fileDesc("Chphc2hsYXIvYXV0aHovdjEvcm9sZS5wcm90bxIPYXNobGFyLmF1dGh6LnYxIsIBChFDcmVhdGVSb2xlUmVxdWVzdBIqCg9vcmdhbml6YXRpb25faWQYASABKAlCEbpIDnIMGEAyCF5bIC1+XSokEisKBG5hbWUYAiABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kEikKC2Rlc2NyaXB0aW9uGAMgASgJQhS6SBFyDxj0AzIKXlteXHgwMF0qJBIpCgtwZXJtaXNzaW9ucxgEIAMoCUIUukgRkgEOCAEQyAEiB3IFEAEYyAEiOQoSQ3JlYXRlUm9sZVJlc3BvbnNlEiMKBHJvbGUYASABKAsyFS5hc2hsYXIuYXV0aHoudjEuUm9sZSJgCg5HZXRSb2xlUmVxdWVzdBIqCg9vcmdhbml6YXRpb25faWQYASABKAlCEbpIDnIMGEAyCF5bIC1+XSokEiIKBG5hbWUYAiABKAlCFLpIEXIPEAEYgAEyCF5bIC1+XSokIjYKD0dldFJvbGVSZXNwb25zZRIjCgRyb2xlGAEgASgLMhUuYXNobGFyLmF1dGh6LnYxLlJvbGUiewoQTGlzdFJvbGVzUmVxdWVzdBIqCg9vcmdhbml6YXRpb25faWQYASABKAlCEbpIDnIMGEAyCF5bIC1+XSokEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUYyAEoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxiABCJSChFMaXN0Um9sZXNSZXNwb25zZRIkCgVyb2xlcxgBIAMoCzIVLmFzaGxhci5hdXRoei52MS5Sb2xlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ5ChFVcGRhdGVSb2xlUmVxdWVzdBIrCgRyb2xlGAEgASgLMhUuYXNobGFyLmF1dGh6LnYxLlJvbGVCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBASI5ChJVcGRhdGVSb2xlUmVzcG9uc2USIwoEcm9sZRgBIAEoCzIVLmFzaGxhci5hdXRoei52MS5Sb2xlImMKEURlbGV0ZVJvbGVSZXF1ZXN0EioKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUIRukgOcgwYQDIIXlsgLX5dKiQSIgoEbmFtZRgCIAEoCUIUukgRcg8QARiAATIIXlsgLX5dKiQiFAoSRGVsZXRlUm9sZVJlc3BvbnNlIqkCCgRSb2xlEioKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUIRukgOcgwYQDIIXlsgLX5dKiQSIAoEbmFtZRgCIAEoCUISukgPcg0YgAEyCF5bIC1+XSokEikKC2Rlc2NyaXB0aW9uGAMgASgJQhS6SBFyDxj0AzIKXlteXHgwMF0qJBInCgtwZXJtaXNzaW9ucxgEIAMoCUISukgPkgEMEMgBIgdyBRABGMgBEg4KBm1vZHVsZRgFIAEoCRIuCgpjcmVhdGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdyZW1vdmVkGAggASgIMo4FCgtSb2xlU2VydmljZRJ/CgpDcmVhdGVSb2xlEiIuYXNobGFyLmF1dGh6LnYxLkNyZWF0ZVJvbGVSZXF1ZXN0GiMuYXNobGFyLmF1dGh6LnYxLkNyZWF0ZVJvbGVSZXNwb25zZSIo6uAYJCoPb3JnYW5pemF0aW9uX2lkGhFhdXRoei5yb2xlLmNyZWF0ZRJ3CgdHZXRSb2xlEh8uYXNobGFyLmF1dGh6LnYxLkdldFJvbGVSZXF1ZXN0GiAuYXNobGFyLmF1dGh6LnYxLkdldFJvbGVSZXNwb25zZSIpkAIB6uAYIioPb3JnYW5pemF0aW9uX2lkGg9hdXRoei5yb2xlLnJlYWQSfQoJTGlzdFJvbGVzEiEuYXNobGFyLmF1dGh6LnYxLkxpc3RSb2xlc1JlcXVlc3QaIi5hc2hsYXIuYXV0aHoudjEuTGlzdFJvbGVzUmVzcG9uc2UiKZACAergGCIqD29yZ2FuaXphdGlvbl9pZBoPYXV0aHoucm9sZS5yZWFkEoQBCgpVcGRhdGVSb2xlEiIuYXNobGFyLmF1dGh6LnYxLlVwZGF0ZVJvbGVSZXF1ZXN0GiMuYXNobGFyLmF1dGh6LnYxLlVwZGF0ZVJvbGVSZXNwb25zZSIt6uAYKSoUcm9sZS5vcmdhbml6YXRpb25faWQaEWF1dGh6LnJvbGUudXBkYXRlEn8KCkRlbGV0ZVJvbGUSIi5hc2hsYXIuYXV0aHoudjEuRGVsZXRlUm9sZVJlcXVlc3QaIy5hc2hsYXIuYXV0aHoudjEuRGVsZXRlUm9sZVJlc3BvbnNlIijq4BgkKg9vcmdhbml6YXRpb25faWQaEWF1dGh6LnJvbGUuZGVsZXRlQqkBChNjb20uYXNobGFyLmF1dGh6LnYxQglSb2xlUHJvdG9QAVopYXNobGFyLmRldi9nZW4vZ28vYXNobGFyL2F1dGh6L3YxO2F1dGh6djGiAgNBQViqAg9Bc2hsYXIuQXV0aHouVjHKAg9Bc2hsYXJcQXV0aHpcVjHiAhtBc2hsYXJcQXV0aHpcVjFcR1BCTWV0YWRhdGHqAhFBc2hsYXI6OkF1dGh6OjpWMWIGcHJvdG8z", [file_ashlar_options_v1_access, file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("Chphc2hsYXIvYXV0aHovdjEvcm9sZS5wcm90bxIPYXNobGFyLmF1dGh6LnYxIsIBChFDcmVhdGVSb2xlUmVxdWVzdBIqCg9vcmdhbml6YXRpb25faWQYASABKAlCEbpIDnIMGEAyCF5bIC1+XSokEisKBG5hbWUYAiABKAlCHbpIGnIYMhZeW2Etel1bYS16MC05LV17MCw2Mn0kEikKC2Rlc2NyaXB0aW9uGAMgASgJQhS6SBFyDxj0AzIKXlteXHgwMF0qJBIpCgtwZXJtaXNzaW9ucxgEIAMoCUIUukgRkgEOCAEQyAEiB3IFEAEYyAEiOQoSQ3JlYXRlUm9sZVJlc3BvbnNlEiMKBHJvbGUYASABKAsyFS5hc2hsYXIuYXV0aHoudjEuUm9sZSJgCg5HZXRSb2xlUmVxdWVzdBIqCg9vcmdhbml6YXRpb25faWQYASABKAlCEbpIDnIMGEAyCF5bIC1+XSokEiIKBG5hbWUYAiABKAlCFLpIEXIPEAEYgAEyCF5bIC1+XSokIjYKD0dldFJvbGVSZXNwb25zZRIjCgRyb2xlGAEgASgLMhUuYXNobGFyLmF1dGh6LnYxLlJvbGUiewoQTGlzdFJvbGVzUmVxdWVzdBIqCg9vcmdhbml6YXRpb25faWQYASABKAlCEbpIDnIMGEAyCF5bIC1+XSokEh0KCXBhZ2Vfc2l6ZRgCIAEoBUIKukgHGgUYyAEoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxiABCJSChFMaXN0Um9sZXNSZXNwb25zZRIkCgVyb2xlcxgBIAMoCzIVLmFzaGxhci5hdXRoei52MS5Sb2xlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ5ChFVcGRhdGVSb2xlUmVxdWVzdBIrCgRyb2xlGAEgASgLMhUuYXNobGFyLmF1dGh6LnYxLlJvbGVCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBASI5ChJVcGRhdGVSb2xlUmVzcG9uc2USIwoEcm9sZRgBIAEoCzIVLmFzaGxhci5hdXRoei52MS5Sb2xlIn0KEURlbGV0ZVJvbGVSZXF1ZXN0EioKD29yZ2FuaXphdGlvbl9pZBgBIAEoCUIRukgOcgwYQDIIXlsgLX5dKiQSIgoEbmFtZRgCIAEoCUIUukgRcg8QARiAATIIXlsgLX5dKiQSGAoHdmVyc2lvbhgDIAEoA0IHukgEIgIoACIUChJEZWxldGVSb2xlUmVzcG9uc2UiwwIKBFJvbGUSKgoPb3JnYW5pemF0aW9uX2lkGAEgASgJQhG6SA5yDBhAMgheWyAtfl0qJBIgCgRuYW1lGAIgASgJQhK6SA9yDRiAATIIXlsgLX5dKiQSKQoLZGVzY3JpcHRpb24YAyABKAlCFLpIEXIPGPQDMgpeW15ceDAwXSokEicKC3Blcm1pc3Npb25zGAQgAygJQhK6SA+SAQwQyAEiB3IFEAEYyAESDgoGbW9kdWxlGAUgASgJEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3JlbW92ZWQYCCABKAgSGAoHdmVyc2lvbhgJIAEoA0IHukgEIgIoADKOBQoLUm9sZVNlcnZpY2USfwoKQ3JlYXRlUm9sZRIiLmFzaGxhci5hdXRoei52MS5DcmVhdGVSb2xlUmVxdWVzdBojLmFzaGxhci5hdXRoei52MS5DcmVhdGVSb2xlUmVzcG9uc2UiKOrgGCQqD29yZ2FuaXphdGlvbl9pZBoRYXV0aHoucm9sZS5jcmVhdGUSdwoHR2V0Um9sZRIfLmFzaGxhci5hdXRoei52MS5HZXRSb2xlUmVxdWVzdBogLmFzaGxhci5hdXRoei52MS5HZXRSb2xlUmVzcG9uc2UiKZACAergGCIqD29yZ2FuaXphdGlvbl9pZBoPYXV0aHoucm9sZS5yZWFkEn0KCUxpc3RSb2xlcxIhLmFzaGxhci5hdXRoei52MS5MaXN0Um9sZXNSZXF1ZXN0GiIuYXNobGFyLmF1dGh6LnYxLkxpc3RSb2xlc1Jlc3BvbnNlIimQAgHq4BgiKg9vcmdhbml6YXRpb25faWQaD2F1dGh6LnJvbGUucmVhZBKEAQoKVXBkYXRlUm9sZRIiLmFzaGxhci5hdXRoei52MS5VcGRhdGVSb2xlUmVxdWVzdBojLmFzaGxhci5hdXRoei52MS5VcGRhdGVSb2xlUmVzcG9uc2UiLergGCkqFHJvbGUub3JnYW5pemF0aW9uX2lkGhFhdXRoei5yb2xlLnVwZGF0ZRJ/CgpEZWxldGVSb2xlEiIuYXNobGFyLmF1dGh6LnYxLkRlbGV0ZVJvbGVSZXF1ZXN0GiMuYXNobGFyLmF1dGh6LnYxLkRlbGV0ZVJvbGVSZXNwb25zZSIo6uAYJCoPb3JnYW5pemF0aW9uX2lkGhFhdXRoei5yb2xlLmRlbGV0ZUKpAQoTY29tLmFzaGxhci5hdXRoei52MUIJUm9sZVByb3RvUAFaKWFzaGxhci5kZXYvZ2VuL2dvL2FzaGxhci9hdXRoei92MTthdXRoenYxogIDQUFYqgIPQXNobGFyLkF1dGh6LlYxygIPQXNobGFyXEF1dGh6XFYx4gIbQXNobGFyXEF1dGh6XFYxXEdQQk1ldGFkYXRh6gIRQXNobGFyOjpBdXRoejo6VjFiBnByb3RvMw", [file_ashlar_options_v1_access, file_buf_validate_validate, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message ashlar.authz.v1.CreateRoleRequest
@@ -168,7 +168,7 @@ export const ListRolesResponseSchema: GenMessage<ListRolesResponse> = /*@__PURE_
  */
 export type UpdateRoleRequest = Message<"ashlar.authz.v1.UpdateRoleRequest"> & {
   /**
-   * `role.organization_id` and `role.name` say which.
+   * `role.organization_id` and `role.name` say which. Where `role.version` is set, it must be the present one.
    *
    * @generated from field: ashlar.authz.v1.Role role = 1;
    */
@@ -217,6 +217,13 @@ export type DeleteRoleRequest = Message<"ashlar.authz.v1.DeleteRoleRequest"> & {
    * @generated from field: string name = 2;
    */
   name: string;
+
+  /**
+   * The version that the caller has seen; 0 deletes whatever is there.
+   *
+   * @generated from field: int64 version = 3;
+   */
+  version: bigint;
 };
 
 /**
@@ -288,6 +295,13 @@ export type Role = Message<"ashlar.authz.v1.Role"> & {
    * @generated from field: bool removed = 8;
    */
   removed: boolean;
+
+  /**
+   * Begins at 1 and grows with each change.
+   *
+   * @generated from field: int64 version = 9;
+   */
+  version: bigint;
 };
 
 /**
@@ -334,7 +348,8 @@ export const RoleService: GenService<{
   },
   /**
    * UpdateRole changes the fields that the mask names: description, permissions. The caller must hold what the role
-   * permits before and after the change: otherwise permission_denied (ROLE_EXCEEDS_CALLER).
+   * permits before and after the change: otherwise permission_denied (ROLE_EXCEEDS_CALLER). Where the role is not of the
+   * version that the caller names: aborted (ROLE_CHANGED).
    *
    * @generated from rpc ashlar.authz.v1.RoleService.UpdateRole
    */
@@ -346,7 +361,8 @@ export const RoleService: GenService<{
   /**
    * DeleteRole deletes a role and every grant of it. A role that a module brings cannot be deleted. The caller must hold
    * what the role permits: otherwise permission_denied (ROLE_EXCEEDS_CALLER). A role with more than 1,000 grants is not
-   * deleted: failed_precondition (ROLE_IN_USE).
+   * deleted: failed_precondition (ROLE_IN_USE). Where the role is not of the version that the caller names: aborted
+   * (ROLE_CHANGED).
    *
    * @generated from rpc ashlar.authz.v1.RoleService.DeleteRole
    */

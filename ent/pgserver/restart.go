@@ -1,0 +1,69 @@
+package pgserver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Mode is how a server is made to end (PostgreSQL's manual, "Shutting Down the
+// Server").
+type Mode string
+
+const (
+	// Fast rolls back what is open, ends connections and writes everything to disk.
+	Fast Mode = "INT"
+	// Immediate ends like a crash: the next start recovers from the log.
+	Immediate Mode = "QUIT"
+)
+
+// Halt ends the server and keeps its data, for Resume. Of Halt, Resume and Stop
+// one may run at a time.
+func (s *Server) Halt(ctx context.Context, mode Mode) error {
+	if _, err := io.WriteString(s.alive, string(mode)+"\n"); err != nil {
+		return fmt.Errorf("halt PostgreSQL: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		// Written last. What is not written to the end yet is read again.
+		if code, err := os.ReadFile(filepath.Join(s.home, "exit")); err == nil && bytes.HasSuffix(code, []byte("\n")) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("halt PostgreSQL: %w", ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// Resume starts a server that was halted, on its data, and returns when it takes
+// connections.
+func (s *Server) Resume(ctx context.Context) error {
+	// What the last one left must not be taken for what the next one says.
+	for _, name := range []string{"exit", "data/postmaster.pid"} {
+		if err := os.Remove(filepath.Join(s.home, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("resume PostgreSQL: %w", err)
+		}
+	}
+	if _, err := io.WriteString(s.alive, "start\n"); err != nil {
+		return fmt.Errorf("resume PostgreSQL: %w", err)
+	}
+	return s.ready(ctx)
+}
+
+// Restart halts the server and resumes it.
+func (s *Server) Restart(ctx context.Context, mode Mode) error {
+	if err := s.Halt(ctx, mode); err != nil {
+		return err
+	}
+	return s.Resume(ctx)
+}

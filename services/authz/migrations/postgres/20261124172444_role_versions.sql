@@ -1,0 +1,3 @@
+-- +goose Up
+-- modify "roles" table
+ALTER TABLE "roles" ADD COLUMN "version" bigint NOT NULL DEFAULT 1;
