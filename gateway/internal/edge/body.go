@@ -15,12 +15,18 @@ type requestBody struct {
 
 	tooLarge atomic.Bool
 	broken   atomic.Bool
+	// whole says that the caller has sent all.
+	whole atomic.Bool
 }
 
 // Read implements io.Reader.
 func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF):
+		b.whole.Store(true)
+	default:
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			b.tooLarge.Store(true)
 		} else {

@@ -74,6 +74,15 @@ func (p *peer) wake() {
 	}
 }
 
+// release ends reading from a caller from whom nothing more is wanted.
+func (p *peer) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		_ = p.deadlines.SetReadDeadline(time.Now())
+	}
+}
+
 // finish is called when the handler is about to return: net/http still writes what it has, and reads the rest.
 func (p *peer) finish() {
 	p.mu.Lock()
