@@ -36,6 +36,17 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// hasBody tells whether a GET brings a body, which no service takes. Over HTTP/2 the end of a request may come in a frame
+// of its own, so that only reading tells; whoever does not send it is taken for one who still sends.
+func (c *call) hasBody() bool {
+	if c.r.ContentLength >= 0 || c.r.ProtoMajor < 2 {
+		return c.r.ContentLength != 0
+	}
+	c.w.wake()
+	_, err := io.ReadFull(c.r.Body, make([]byte, 1))
+	return !errors.Is(err, io.EOF)
+}
+
 // limitBody bounds a request that consists of one message. The messages of a stream are bounded by the service, one by one.
 func (c *call) limitBody() error {
 	if c.r.Method == http.MethodGet {

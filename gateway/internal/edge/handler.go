@@ -178,7 +178,7 @@ func (c *call) acceptable() bool {
 			allow = "GET, POST"
 		}
 		c.refuseHTTP(http.StatusMethodNotAllowed, "Allow", allow)
-	case r.Method == http.MethodGet && r.ContentLength != 0:
+	case r.Method == http.MethodGet && c.hasBody():
 		c.refuseHTTP(http.StatusUnsupportedMediaType, "", "")
 	case c.protocol == wire.None:
 		c.refuseHTTP(http.StatusUnsupportedMediaType, "Accept-Post",
