@@ -1,8 +1,14 @@
 package gateway_test
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
@@ -32,6 +38,31 @@ func TestServiceEndsAStreamWhoseCallerStillSends(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What comes after the answer on such a connection is the rest of the request, and must not be taken for another one.
+func TestRestOfAStreamIsNoRequest(t *testing.T) {
+	w := newWorld(t, nil)
+	w.add(echoOffer(t, newEcho()))
+	w.routable(look, true)
+	conn, err := net.Dial("tcp", w.gateway.Address())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(within)))
+	message := "\x00\x00\x00\x00\x0d" + `{"do":"fail"}`
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/connect+json\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n",
+		collect, len(message), message)
+	require.NoError(t, err)
+	reader := bufio.NewReader(conn)
+	response, err := http.ReadResponse(reader, nil)
+	require.NoError(t, err)
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	assert.Contains(t, string(body), "as you wish")
+
+	_, _ = fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	more, _ := io.ReadAll(reader) // the end of the connection, or its reset
+	assert.Empty(t, string(more))
 }
 
 func TestTheGatewaysOwnPatienceIsNotForwarded(t *testing.T) {

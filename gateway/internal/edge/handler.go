@@ -211,9 +211,8 @@ func (c *call) serve() {
 		c.refuse(err)
 		return
 	}
-	if !c.route.Unary() && c.r.ProtoMajor < 2 {
-		// A service may answer while the caller still sends; not every ResponseWriter can, and then it waits.
-		_ = http.NewResponseController(c.w).EnableFullDuplex()
+	if !c.route.Unary() {
+		c.w.fullDuplex(c.request.whole.Load)
 	}
 	if c.route.Service == "" {
 		c.code = wire.Unread

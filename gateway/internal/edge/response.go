@@ -65,7 +65,7 @@ func (b *responseBody) Read(p []byte) (int, error) {
 // answered is called when no more comes from the service. What the caller of a stream still sends nobody wants then, and
 // waiting for it would keep the end of the answer from him, for as long as he waits for that end himself.
 func (c *call) answered() {
-	if !c.route.OneRequest() && !c.request.whole.Load() {
+	if !c.route.Unary() && !c.request.whole.Load() {
 		c.w.release()
 	}
 }
