@@ -12,9 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	"google.golang.org/protobuf/types/descriptorpb"
-
 	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	"ashlar.dev/conformance/internal/suite"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
