@@ -102,7 +102,9 @@ func (s *Server) stop(ctx context.Context) error {
 }
 
 // manifest is what the service says about itself.
-type manifest struct{ descriptors *descriptorpb.FileDescriptorSet }
+type manifest struct {
+	descriptors *descriptorpb.FileDescriptorSet
+}
 
 // GetManifest implements ashlar.kernel.v1.ManifestService.
 func (m manifest) GetManifest(context.Context, *kernelv1.GetManifestRequest) (*kernelv1.GetManifestResponse, error) {
