@@ -38,6 +38,11 @@ var targets = []target{
 		"google.golang.org/protobuf/cmd/protoc-gen-go",
 	),
 	tool("protoexport", "."),
+	tool(
+		"conformance",
+		"connectrpc.com/conformance/cmd/connectconformance",
+		"connectrpc.com/conformance/cmd/referenceserver",
+	).lasting(time.Minute),
 	{
 		name: "bufplugin", module: "tools/bufplugin", sources: []string{"tools/bufplugin", "kernel", "gen/go", "gen/go.mod", "gen/go.sum"},
 		packages: []string{"."}, output: "buf-plugin-ashlar",

@@ -15,12 +15,18 @@ type requestBody struct {
 
 	tooLarge atomic.Bool
 	broken   atomic.Bool
+	// whole says that the caller has sent all.
+	whole atomic.Bool
 }
 
 // Read implements io.Reader.
 func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF):
+		b.whole.Store(true)
+	default:
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			b.tooLarge.Store(true)
 		} else {
@@ -28,6 +34,17 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// hasBody tells whether a GET brings a body, which no service takes. Over HTTP/2 the end of a request may come in a frame
+// of its own, so that only reading tells; whoever does not send it is taken for one who still sends.
+func (c *call) hasBody() bool {
+	if c.r.ContentLength >= 0 || c.r.ProtoMajor < 2 {
+		return c.r.ContentLength != 0
+	}
+	c.w.wake()
+	_, err := io.ReadFull(c.r.Body, make([]byte, 1))
+	return !errors.Is(err, io.EOF)
 }
 
 // limitBody bounds a request that consists of one message. The messages of a stream are bounded by the service, one by one.

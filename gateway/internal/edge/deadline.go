@@ -40,6 +40,10 @@ func (t *timer) answered() {
 	}
 }
 
+// tells says whether the service is told how long it has: where the caller or the service's own manifest sets a bound.
+// The gateway's own patience is nobody's promise; when it ends, the call is cancelled.
+func (c *call) tells() bool { return c.route.Timeout > 0 || wire.HasTimeout(c.protocol, c.r.Header) }
+
 // forward tells the service how long it has.
 func (t *timer) forward(protocol wire.Protocol, header http.Header) {
 	if t.timer == nil {

@@ -178,7 +178,7 @@ func (c *call) acceptable() bool {
 			allow = "GET, POST"
 		}
 		c.refuseHTTP(http.StatusMethodNotAllowed, "Allow", allow)
-	case r.Method == http.MethodGet && r.ContentLength != 0:
+	case r.Method == http.MethodGet && c.hasBody():
 		c.refuseHTTP(http.StatusUnsupportedMediaType, "", "")
 	case c.protocol == wire.None:
 		c.refuseHTTP(http.StatusUnsupportedMediaType, "Accept-Post",
@@ -211,9 +211,8 @@ func (c *call) serve() {
 		c.refuse(err)
 		return
 	}
-	if !c.route.Unary() && c.r.ProtoMajor < 2 {
-		// A service may answer while the caller still sends; not every ResponseWriter can, and then it waits.
-		_ = http.NewResponseController(c.w).EnableFullDuplex()
+	if !c.route.Unary() {
+		c.w.fullDuplex(c.request.whole.Load)
 	}
 	if c.route.Service == "" {
 		c.code = wire.Unread

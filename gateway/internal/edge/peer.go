@@ -26,6 +26,10 @@ type peer struct {
 	// stall bounds each write of a stream; 0 where the whole call has a deadline.
 	stall time.Duration
 
+	// whole tells whether the request has been read to its end; nil where net/http sees to that itself.
+	whole func() bool
+	wrote bool
+
 	mu sync.Mutex
 	// over says that the handler has returned: after that, deadlines must not be touched.
 	over bool
@@ -74,6 +78,21 @@ func (p *peer) wake() {
 	}
 }
 
+// release ends reading from a caller from whom nothing more is wanted. Over HTTP/1.1 one who is sending has time to see
+// the answer: his connection would break under him.
+func (p *peer) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return
+	}
+	deadline := time.Now()
+	if p.h1 {
+		deadline = deadline.Add(unreadTime)
+	}
+	_ = p.deadlines.SetReadDeadline(deadline)
+}
+
 // finish is called when the handler is about to return: net/http still writes what it has, and reads the rest.
 func (p *peer) finish() {
 	p.mu.Lock()
@@ -88,8 +107,30 @@ func (p *peer) finish() {
 	}
 }
 
+// fullDuplex lets a service answer while the caller still sends. net/http does not look any more whether the request has
+// been read to its end then, and would take what is left of it for the next one; so whole has to tell.
+func (p *peer) fullDuplex(whole func() bool) {
+	if p.h1 && p.deadlines.EnableFullDuplex() == nil { // not every ResponseWriter can, and then the service waits
+		p.whole = whole
+	}
+}
+
+// WriteHeader implements http.ResponseWriter. Where the request is not whole, the connection will not be used again.
+func (p *peer) WriteHeader(status int) {
+	if p.whole != nil && !p.wrote && status >= http.StatusOK {
+		p.wrote = true
+		if !p.whole() {
+			p.Header().Set("Connection", "close")
+		}
+	}
+	p.ResponseWriter.WriteHeader(status)
+}
+
 // Write implements http.ResponseWriter.
 func (p *peer) Write(b []byte) (int, error) {
+	if p.whole != nil && !p.wrote {
+		p.WriteHeader(http.StatusOK)
+	}
 	p.begin()
 	n, err := p.ResponseWriter.Write(b)
 	p.done()

@@ -38,7 +38,9 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 	p.Out.Host = "" // the service's name
 	p.Out.Trailer = nil
 	p.SetXForwarded()
-	c.timer.forward(c.protocol, p.Out.Header)
+	if c.tells() {
+		c.timer.forward(c.protocol, p.Out.Header)
+	}
 	if c.protocol == wire.GRPC {
 		p.Out.Header.Set("Te", "trailers") // the protocol asks for it; the caller's belonged to his connection
 	}

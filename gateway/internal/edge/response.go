@@ -48,16 +48,26 @@ func (b *responseBody) Read(p []byte) (int, error) {
 	case err == nil:
 		return n, nil
 	case errors.Is(err, io.EOF):
+		b.call.answered()
 		b.call.code = b.outcome()
 		return n, err
 	}
 	failure := b.call.failure(err)
+	b.call.answered()
 	b.call.code, b.call.cause = codeOf(failure), err
 	if !b.rescue(failure) {
 		return n, err // the connection or the stream is cut off, so that nobody takes this for the whole answer
 	}
 	b.ending = true
 	return n, nil
+}
+
+// answered is called when no more comes from the service. What the caller of a stream still sends nobody wants then, and
+// waiting for it would keep the end of the answer from him, for as long as he waits for that end himself.
+func (c *call) answered() {
+	if !c.route.Unary() && !c.request.whole.Load() {
+		c.w.release()
+	}
 }
 
 func (b *responseBody) readLast(p []byte) (int, error) {

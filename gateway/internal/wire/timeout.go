@@ -32,6 +32,14 @@ func Timeout(p Protocol, header http.Header) (d time.Duration, ok bool, err erro
 	return parseConnectTimeout(header.Get(connectTimeout))
 }
 
+// HasTimeout tells whether a caller says how long he is willing to wait.
+func HasTimeout(p Protocol, header http.Header) bool {
+	if p == GRPC || p == GRPCWeb {
+		return header.Get(grpcTimeout) != ""
+	}
+	return header.Get(connectTimeout) != ""
+}
+
 // SetTimeout replaces all that a request says about its deadline.
 func SetTimeout(p Protocol, header http.Header, d time.Duration) {
 	ClearTimeout(header)

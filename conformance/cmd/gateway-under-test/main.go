@@ -1,0 +1,105 @@
+// Command gateway-under-test is what the runner of the official conformance suite takes for a server: it is a gateway,
+// with the suite's reference server behind it. The runner starts one for each kind of server that it wants to test,
+// says on standard input which, and reads on standard output where it is.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"ashlar.dev/conformance/internal/suite"
+	"ashlar.dev/conformance/internal/upstream"
+	"ashlar.dev/gateway"
+	"ashlar.dev/kernel/lifecycle"
+	"ashlar.dev/kernel/telemetry"
+	"ashlar.dev/kernel/workload"
+	"ashlar.dev/platform/service"
+)
+
+func main() {
+	reference := flag.String("reference", "", "the suite's reference server: a `program`")
+	schemas := flag.String("proto", "", "the `folder` of the suite's .proto files")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, *reference, *schemas, os.Stdin, os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "gateway-under-test: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// run serves what the runner asks for until ctx ends.
+func run(ctx context.Context, reference, schemas string, in io.Reader, out io.Writer) error {
+	if reference == "" || schemas == "" {
+		return errors.New("-reference and -proto are needed")
+	}
+	schema, err := suite.Compile(ctx, schemas)
+	if err != nil {
+		return err
+	}
+	request, err := schema.ReadRequest(in)
+	if err != nil {
+		return err
+	}
+	group, front, err := build(ctx, reference, schema, request)
+	if err != nil {
+		return err
+	}
+	if err := group.Start(ctx); err != nil {
+		return errors.Join(err, group.Stop(context.WithoutCancel(ctx)))
+	}
+	response, err := where(front.Address())
+	if err == nil {
+		err = schema.WriteResponse(out, response)
+	}
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case <-group.Failed():
+			err = group.Failure()
+		}
+	}
+	return errors.Join(err, group.Stop(context.WithoutCancel(ctx)))
+}
+
+// build puts the gateway and what is behind it together.
+func build(ctx context.Context, reference string, schema *suite.Schema, request suite.Request) (*lifecycle.Group, *gateway.Gateway, error) {
+	// The runner calls from one address, as often as it can: no limit is under test but those of the protocols.
+	cfg := gateway.Config{Addr: "127.0.0.1:0"}
+	t, err := telemetry.New(ctx, cfg.Config.Config, telemetry.Process{Service: gateway.Name, Version: gateway.Version}, io.Discard)
+	if err != nil {
+		return nil, nil, err
+	}
+	env := service.NewLocalEnvironment(workload.NewClusterKey())
+	behind := upstream.New(reference, schema, request.Behind(), env)
+	// The gateway's first look must find it.
+	env.Components = append(env.Components, behind.Component())
+	var group *lifecycle.Group
+	front, err := gateway.New(cfg, env, t, func(component string, err error) { group.Fail(component, err) })
+	if err != nil {
+		return nil, nil, err
+	}
+	group, err = lifecycle.NewGroup(t.Log, append(env.Components, front.Components()...)...)
+	return group, front, err
+}
+
+func where(address string) (suite.Response, error) {
+	host, portText, err := net.SplitHostPort(address)
+	if err != nil {
+		return suite.Response{}, err
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return suite.Response{}, err
+	}
+	return suite.Response{Host: host, Port: uint32(port)}, nil
+}
