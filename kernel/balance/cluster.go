@@ -17,6 +17,8 @@ type cluster struct {
 	service string
 	watch   *discovery.Watch[[]discovery.Instance]
 	latest  atomic.Pointer[view]
+	gone    func(address string)
+	budget  budget
 	mu      sync.Mutex // one rebuild at a time
 }
 
@@ -27,8 +29,8 @@ type view struct {
 	endpoints []*endpoint
 }
 
-func newCluster(service string, watch *discovery.Watch[[]discovery.Instance]) *cluster {
-	return &cluster{service: service, watch: watch}
+func newCluster(service string, watch *discovery.Watch[[]discovery.Instance], gone func(address string)) *cluster {
+	return &cluster{service: service, watch: watch, gone: gone}
 }
 
 // view returns what discovery shows now. The first time it waits for that, up to limit.
@@ -74,9 +76,15 @@ func (c *cluster) current() *view {
 		if e == nil {
 			e = &endpoint{id: i.ID, address: i.Address}
 		}
+		delete(kept, key{i.ID, i.Address})
 		next.endpoints = append(next.endpoints, e)
 	}
 	c.latest.Store(next)
+	if c.gone != nil {
+		for _, e := range kept {
+			c.gone(e.address)
+		}
+	}
 	return next
 }
 

@@ -21,6 +21,8 @@ type Transport struct {
 	firstView time.Duration
 	started   time.Time // probation is counted from here, so a clock that is set does not matter
 
+	gone func(address string) // nil: nobody asks
+
 	clusters sync.Map // name of a service → *cluster
 }
 
@@ -31,6 +33,12 @@ type Option func(*Transport)
 // before. The default is 2 s; the request's own context may end earlier.
 func WithFirstView(d time.Duration) Option {
 	return func(t *Transport) { t.firstView = d }
+}
+
+// WithGone sets what is told the address of an instance that discovery does not show any more: it gets no new request. It
+// is told when the next request to the service is made, and must not block.
+func WithGone(gone func(address string)) Option {
+	return func(t *Transport) { t.gone = gone }
 }
 
 // New returns a transport that finds instances in directory and sends through base, usually DefaultBase. base must report a
@@ -113,7 +121,7 @@ func (t *Transport) CloseIdleConnections() {
 func (t *Transport) cluster(service string) *cluster {
 	known, found := t.clusters.Load(service)
 	if !found {
-		known, _ = t.clusters.LoadOrStore(service, newCluster(service, t.directory.Instances(service)))
+		known, _ = t.clusters.LoadOrStore(service, newCluster(service, t.directory.Instances(service), t.gone))
 	}
 	c, _ := known.(*cluster) // nothing else is stored
 	return c

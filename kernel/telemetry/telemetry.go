@@ -44,6 +44,7 @@ type Telemetry struct {
 
 	meters     *sdkmetric.MeterProvider
 	propagator propagation.TextMapPropagator
+	exports    bool
 }
 
 // New returns the telemetry of a process. Logs go to out.
@@ -70,6 +71,7 @@ func New(ctx context.Context, cfg Config, process Process, out io.Writer) (*Tele
 			return nil, fmt.Errorf("telemetry: traces: %w", err)
 		}
 		options = append(options, sdktrace.WithBatcher(exporter))
+		t.exports = true
 	}
 	t.Traces = sdktrace.NewTracerProvider(options...)
 	return t, nil
@@ -91,6 +93,9 @@ func (t *Telemetry) options() []otelconnect.Option {
 		otelconnect.WithTracerProvider(t.Traces), otelconnect.WithMeterProvider(t.meters), otelconnect.WithPropagator(t.propagator),
 	}
 }
+
+// Exports tells whether spans are sent anywhere.
+func (t *Telemetry) Exports() bool { return t.exports }
 
 // Propagator carries trace context over requests that are not RPC calls of ours.
 func (t *Telemetry) Propagator() propagation.TextMapPropagator { return t.propagator }
