@@ -75,7 +75,7 @@ func (h *Head) parse(block string) error {
 		}
 		switch name {
 		case "Content-Length":
-			if length != "" {
+			if length != "" || value == "" {
 				return errLength
 			}
 			length = value
