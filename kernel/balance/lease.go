@@ -66,10 +66,13 @@ func (l Lease) Done(outcome Outcome, tries *Tries, cause error) {
 	l.endpoint.outstanding.Add(-1)
 	switch outcome {
 	case Answered:
-		l.endpoint.reached(l.began)
-	case Unreachable, Broken:
+		l.endpoint.reached(l.began, l.transport.now())
+	case Unreachable:
 		tries.tried.cause = cause
 		l.endpoint.failed(l.began, l.transport.now())
+	case Broken:
+		tries.tried.cause = cause
+		l.cluster.broke(l.endpoint, l.began)
 	case Abandoned:
 	}
 }
