@@ -40,8 +40,8 @@ const backendFile = "backend.json"
 
 // backendState is where the backend is, and a token that the gateway takes.
 type backendState struct {
-	Address string
-	Token   string
+	Address string `json:"address"`
+	Token   string `json:"token"`
 }
 
 // backendCommand is the service behind the proxies: handlers that do as little as can be, and what the gateway asks of a

@@ -98,8 +98,8 @@ type lean struct {
 	request    []byte
 }
 
-func newLean(address, token string) (worker, error) {
-	connection, err := net.DialTimeout("tcp", address, 5*time.Second)
+func newLean(ctx context.Context, address, token string) (worker, error) {
+	connection, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,7 +29,7 @@ func targetsFor(peers []peer, want func(peer) bool) []target {
 }
 
 // startPeers starts those that are installed. They check nothing.
-func (w *world) startPeers() error {
+func (w *world) startPeers(ctx context.Context) error {
 	for _, p := range []struct {
 		name, program, configuration string
 		arguments                    func(file string) []string
@@ -43,7 +44,7 @@ func (w *world) startPeers() error {
 		if err != nil {
 			continue
 		}
-		address, err := freeAddress()
+		address, err := freeAddress(ctx)
 		if err != nil {
 			return err
 		}

@@ -112,7 +112,7 @@ func (w *world) start(ctx context.Context) error {
 		arguments []string
 	}{{&w.bare, "ReverseProxy", nil}, {&w.bareH2, "ReverseProxy h2c", []string{"--h2"}}} {
 		b.target.name = b.name
-		if b.target.address, err = freeAddress(); err != nil {
+		if b.target.address, err = freeAddress(ctx); err != nil {
 			return err
 		}
 		b.target.process, err = w.launch(b.name, nil, self, append([]string{"bare", b.target.address, w.backend.address}, b.arguments...)...)
@@ -121,13 +121,13 @@ func (w *world) start(ctx context.Context) error {
 		}
 	}
 	w.gateway.name = "gateway"
-	if w.gateway.address, err = freeAddress(); err != nil {
+	if w.gateway.address, err = freeAddress(ctx); err != nil {
 		return err
 	}
 	if w.gateway.process, err = w.launch("gateway", gatewayEnvironment(w.gateway.address, keyFile, consul), w.command.Gateway); err != nil {
 		return err
 	}
-	if err := w.startPeers(); err != nil {
+	if err := w.startPeers(ctx); err != nil {
 		return err
 	}
 	for _, t := range append([]target{w.gateway, w.bare, w.bareH2}, targetsOf(w.others)...) {
@@ -145,7 +145,7 @@ func (w *world) try(ctx context.Context, t target) error {
 	if over2.call(ctx) == nil {
 		return nil
 	}
-	over1, err := newLean(t.address, w.token)
+	over1, err := newLean(ctx, t.address, w.token)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (w *world) startConsul(ctx context.Context) (string, error) {
 	var ports [3]string
 	var address string
 	for i := range ports {
-		free, err := freeAddress()
+		free, err := freeAddress(ctx)
 		if err != nil {
 			return "", err
 		}

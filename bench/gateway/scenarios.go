@@ -18,15 +18,15 @@ type scenario struct {
 	name    string
 	about   string
 	targets []target
-	workers func(t target) ([]worker, error)
+	workers func(ctx context.Context, t target) ([]worker, error)
 }
 
 func (w *world) scenarios() []scenario {
-	posts := func(connections int) func(target) ([]worker, error) {
-		return func(t target) ([]worker, error) {
+	posts := func(connections int) func(context.Context, target) ([]worker, error) {
+		return func(ctx context.Context, t target) ([]worker, error) {
 			var out []worker
 			for range connections {
-				one, err := newLean(t.address, w.token)
+				one, err := newLean(ctx, t.address, w.token)
 				if err != nil {
 					return out, err
 				}
@@ -40,10 +40,10 @@ func (w *world) scenarios() []scenario {
 	return []scenario{
 		{"post-32", "POST of 100 bytes of JSON, HTTP/1.1, 32 connections", append(h1, w.backend), posts(32)},
 		{"post-256", "POST of 100 bytes of JSON, HTTP/1.1, 256 connections", append(h1, w.backend), posts(256)},
-		{"grpc", "gRPC over h2c, 32 connections of 8 streams", append(h2, w.backend), func(t target) ([]worker, error) {
+		{"grpc", "gRPC over h2c, 32 connections of 8 streams", append(h2, w.backend), func(_ context.Context, t target) ([]worker, error) {
 			return newGRPC(t.address, w.token, 32, 8), nil
 		}},
-		{"stream", fmt.Sprintf("Connect server stream of %d messages over h2c, 4 connections", streamMessages), []target{w.bareH2, w.gateway, w.backend}, func(t target) ([]worker, error) {
+		{"stream", fmt.Sprintf("Connect server stream of %d messages over h2c, 4 connections", streamMessages), []target{w.bareH2, w.gateway, w.backend}, func(_ context.Context, t target) ([]worker, error) {
 			var out []worker
 			for range 4 {
 				out = append(out, newStream(t.address, w.token))
@@ -79,7 +79,7 @@ func (w *world) measure(ctx context.Context) error {
 				}
 			}
 		}
-		if err := print(s, all); err != nil {
+		if err := show(s, all); err != nil {
 			return err
 		}
 	}
@@ -89,7 +89,7 @@ func (w *world) measure(ctx context.Context) error {
 
 // load lays the load of a scenario on a target once.
 func (w *world) load(ctx context.Context, s scenario, t target) (figures, error) {
-	workers, err := s.workers(t)
+	workers, err := s.workers(ctx, t)
 	defer func() {
 		for _, each := range workers {
 			each.close()
@@ -120,7 +120,7 @@ func (w *world) load(ctx context.Context, s scenario, t target) (figures, error)
 	}, nil
 }
 
-func print(s scenario, all []figures) error {
+func show(s scenario, all []figures) error {
 	fmt.Printf("\n%s (%s)\n", s.about, s.name)
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprintln(out, "\tCPU s/10,000\tratio\trequests/s\tratio\tp50 ms\tp99 ms\tratio\t")

@@ -62,7 +62,7 @@ func withImports(roots ...protoreflect.FileDescriptor) files {
 	set := &descriptorpb.FileDescriptorSet{}
 	var add func(protoreflect.FileDescriptor)
 	add = func(file protoreflect.FileDescriptor) {
-		if slices.ContainsFunc(set.File, func(f *descriptorpb.FileDescriptorProto) bool { return f.GetName() == file.Path() }) {
+		if slices.ContainsFunc(set.GetFile(), func(f *descriptorpb.FileDescriptorProto) bool { return f.GetName() == file.Path() }) {
 			return
 		}
 		imports := file.Imports()

@@ -20,11 +20,12 @@ type Outcome int
 const (
 	// Abandoned tells nothing: the caller gave up, or nothing was asked of the instance.
 	Abandoned Outcome = iota
-	// Answered: the instance works.
+	// Answered says that the instance works.
 	Answered
-	// Unreachable: it could not be dialed. Nothing was sent.
+	// Unreachable says that it could not be dialed: nothing was sent.
 	Unreachable
-	// Broken: it was sent a request, and the connection broke, or what came was no answer, or nothing came in good time.
+	// Broken says that it was sent a request, and the connection broke, or what came was no answer, or nothing came in
+	// good time.
 	Broken
 )
 

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -183,7 +184,7 @@ func (c *call) answer(x *exchange, conn *upstream.Conn, lease balance.Lease, sto
 		}
 		c.w.WriteHeader(x.head.Status)
 		if len(body) > 0 {
-			if _, err := c.w.ResponseWriter.Write(body); err != nil {
+			if _, err := c.w.ResponseWriter.Write(body); err != nil { //nolint:gosec // it is passed on as the service made it
 				c.cause = err
 			}
 		}
@@ -214,11 +215,10 @@ func (c *call) flow(x *exchange, conn *upstream.Conn) {
 				return
 			}
 		}
-		switch {
-		case err == nil:
-		case err == io.EOF: //nolint:errorlint // a reader says it so
+		if errors.Is(err, io.EOF) {
 			return
-		default:
+		}
+		if err != nil {
 			panic(http.ErrAbortHandler) // it must not look whole
 		}
 	}

@@ -129,8 +129,8 @@ func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	c := h.begin(w, r, route)
-	defer c.end() //nolint:contextcheck // the context is the call's own
+	c := h.begin(w, r, route) //nolint:contextcheck // the request has it
+	defer c.end()             //nolint:contextcheck // the context is the call's own
 	if route == nil {
 		c.unknown()
 		return
@@ -146,8 +146,8 @@ func (h *Handler) alias(w http.ResponseWriter, r *http.Request, route *routes.Ro
 	url.Path, url.RawQuery = route.Procedure, aliasQuery
 	r = r.Clone(r.Context())
 	r.URL = &url
-	c := h.begin(w, r, route)
-	defer c.end() //nolint:contextcheck // the context is the call's own
+	c := h.begin(w, r, route) //nolint:contextcheck // the request has it
+	defer c.end()             //nolint:contextcheck // the context is the call's own
 	if r.Method != http.MethodGet {
 		c.refuseHTTP(http.StatusMethodNotAllowed, "Allow", http.MethodGet)
 		return

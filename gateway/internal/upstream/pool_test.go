@@ -230,11 +230,12 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	p := NewPool()
 	defer p.Close()
 	address := i.listener.Addr().String()
-	_, _, _, err := call(t, p, address, func() {
+	_, status, _, err := call(t, p, address, func() {
 		_, err := io.WriteString(i.accept(), "HTTP/1.1 204 No Content\r\n\r\n")
 		require.NoError(t, err)
 	})
 	require.NoError(t, err)
+	require.Equal(t, 204, status)
 	p.sweep()
 	require.Len(t, p.host(address).idle, 1)
 	p.host(address).idle[0].since = time.Now().Add(-2 * idleTimeout)
