@@ -18,9 +18,11 @@ import (
 	"ashlar.dev/gateway/internal/limit"
 	"ashlar.dev/gateway/internal/own"
 	"ashlar.dev/gateway/internal/routes"
+	"ashlar.dev/gateway/internal/upstream"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
 	"ashlar.dev/gen/go/ashlar/kernel/v1/kernelv1connect"
 	"ashlar.dev/kernel/authn"
+	"ashlar.dev/kernel/balance"
 	"ashlar.dev/kernel/discovery"
 	"ashlar.dev/kernel/health"
 	"ashlar.dev/kernel/lifecycle"
@@ -58,9 +60,12 @@ type Gateway struct {
 	status    *health.Status
 	learner   *learn.Learner
 	edge      *edge.Handler
-	ops       *service.Ops
-	http      *http.Server
-	fail      func(component string, err error)
+	// balancer and pool are how calls reach services.
+	balancer *balance.Transport
+	pool     *upstream.Pool
+	ops      *service.Ops
+	http     *http.Server
+	fail     func(component string, err error)
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -90,11 +95,13 @@ func (g *Gateway) build() error {
 		return err
 	}
 	g.learner = learn.New(Name, g.env.Directory, manifests(clients), services.Routes(), g.telemetry.Log)
+	g.pool = upstream.NewPool()
+	g.balancer = balance.New(g.env.Directory, balance.DefaultBase(), balance.WithGone(g.pool.Forget))
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)),
 		Limits:  limit.New(routes.Limit{PerSecond: g.cfg.RateLimit, Burst: g.cfg.RateBurst}),
 		Streams: limit.NewStreams(g.cfg.MaxStreams),
-		Own:     services.Handler(), RoundTripper: g.env.RoundTripper, Status: g.status, Telemetry: g.telemetry,
+		Own:     services.Handler(), RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Status: g.status, Telemetry: g.telemetry,
 		MaxTimeout: cmp.Or(g.cfg.MaxTimeout, defaultMaxTimeout), MaxMessageBytes: rpc.MaxMessageBytes, CORSOrigins: g.cfg.CORSOrigins,
 	})
 	if err != nil {
@@ -173,5 +180,7 @@ func (g *Gateway) shutdown(ctx context.Context) error {
 	err := rpc.ShutdownHTTP(ctx, g.http)
 	// A service that stops after it, in the same process, would wait a second for connections that nobody uses.
 	(&http.Client{Transport: g.env.RoundTripper}).CloseIdleConnections()
+	g.balancer.CloseIdleConnections()
+	g.pool.Close()
 	return err
 }

@@ -37,6 +37,8 @@ func newAttempt(req *http.Request, body io.ReadCloser, e *endpoint) *attempt {
 // request that it could not send; here that has no effect until the request is settled.
 type sentBody struct {
 	body io.ReadCloser
+	// failed: it could not be read, which is not the instance's fault.
+	failed atomic.Bool
 
 	mu      sync.Mutex
 	read    bool // the first byte was asked for
@@ -56,7 +58,11 @@ func (s *sentBody) Read(p []byte) (int, error) {
 	}
 	s.read = true
 	s.mu.Unlock()
-	return s.body.Read(p)
+	n, err := s.body.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.failed.Store(true)
+	}
+	return n, err
 }
 
 // Close implements io.Closer. It may be called while a Read is waiting, and then ends it if the body's own Close does.

@@ -17,6 +17,9 @@ type cluster struct {
 	service string
 	watch   *discovery.Watch[[]discovery.Instance]
 	latest  atomic.Pointer[view]
+	gone    func(address string)
+	now     func() time.Duration
+	budget  budget
 	mu      sync.Mutex // one rebuild at a time
 }
 
@@ -27,8 +30,8 @@ type view struct {
 	endpoints []*endpoint
 }
 
-func newCluster(service string, watch *discovery.Watch[[]discovery.Instance]) *cluster {
-	return &cluster{service: service, watch: watch}
+func newCluster(service string, watch *discovery.Watch[[]discovery.Instance], gone func(address string), now func() time.Duration) *cluster {
+	return &cluster{service: service, watch: watch, gone: gone, now: now}
 }
 
 // view returns what discovery shows now. The first time it waits for that, up to limit.
@@ -73,10 +76,19 @@ func (c *cluster) current() *view {
 		e := kept[key{i.ID, i.Address}]
 		if e == nil {
 			e = &endpoint{id: i.ID, address: i.Address}
+			if old != nil && len(old.endpoints) > 0 { // where there are others that can do the work meanwhile
+				e.warm.Store(int64(c.now() + slowStart))
+			}
 		}
+		delete(kept, key{i.ID, i.Address})
 		next.endpoints = append(next.endpoints, e)
 	}
 	c.latest.Store(next)
+	if c.gone != nil {
+		for _, e := range kept {
+			c.gone(e.address)
+		}
+	}
 	return next
 }
 
@@ -97,7 +109,17 @@ func (v *view) pick(now time.Duration, tried *tried) *endpoint {
 			if j >= i { // one of the others
 				j++
 			}
-			e := better(v.eligible(i, now, tried), v.eligible(j, now, tried))
+			a, b := v.eligible(i, now, tried), v.eligible(j, now, tried)
+			if a != nil && b != nil {
+				// The lower bits of the same number have nothing to do with the choice among few.
+				lot := random % 100
+				if a.warming(now, lot) {
+					a = nil
+				} else if b.warming(now, lot) {
+					b = nil
+				}
+			}
+			e := better(a, b)
 			if e != nil && e.claim(now) {
 				return e
 			}
@@ -124,6 +146,26 @@ func (v *view) pick(now time.Duration, tried *tried) *endpoint {
 		}
 	}
 	return e
+}
+
+// mayEject tells whether an endpoint may be put into probation though it can be dialed: never more than half of them are,
+// because then what is wrong is likely not theirs. One that has yet to prove that it is back counts, too.
+func (v *view) mayEject(e *endpoint) bool {
+	out := 1
+	for _, other := range v.endpoints {
+		if other != e && other.until.Load() != 0 {
+			out++
+		}
+	}
+	return 2*out <= len(v.endpoints)
+}
+
+// broke notes that a request broke at an endpoint, which is then passed over for a while if it happens again and again.
+func (c *cluster) broke(e *endpoint, began time.Duration) {
+	now := c.now()
+	if e.broke(now) && c.current().mayEject(e) {
+		e.failed(began, now)
+	}
 }
 
 // eligible returns endpoint i, or nil if it was tried or is in probation.

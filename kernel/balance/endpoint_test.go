@@ -34,9 +34,9 @@ func TestProbationGrowsAndEnds(t *testing.T) {
 	}
 	require.Greater(t, last, maxProbation/2)
 
-	e.reached(now - maxProbation*2)
+	e.reached(now-maxProbation*2, now)
 	require.False(t, e.ready(now), "an old connection says nothing")
-	e.reached(now)
+	e.reached(now, now)
 	require.True(t, e.ready(now) && e.claim(now) && e.claim(now))
 
 	e.failed(now, now)

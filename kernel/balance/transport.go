@@ -19,7 +19,9 @@ type Transport struct {
 	directory discovery.Directory
 	base      http.RoundTripper
 	firstView time.Duration
-	started   time.Time // probation is counted from here, so a clock that is set does not matter
+	clock     func() time.Duration // the time since it was made, so that a clock that is set does not matter
+
+	gone func(address string) // nil: nobody asks
 
 	clusters sync.Map // name of a service → *cluster
 }
@@ -33,10 +35,18 @@ func WithFirstView(d time.Duration) Option {
 	return func(t *Transport) { t.firstView = d }
 }
 
+// WithGone sets what is told the address of an instance that discovery does not show any more: it gets no new request. It
+// is told when the next request to the service is made, and must not block.
+func WithGone(gone func(address string)) Option {
+	return func(t *Transport) { t.gone = gone }
+}
+
 // New returns a transport that finds instances in directory and sends through base, usually DefaultBase. base must report a
 // failure to connect as a *net.OpError with Op "dial", as http.Transport does.
 func New(directory discovery.Directory, base http.RoundTripper, options ...Option) *Transport {
-	t := &Transport{directory: directory, base: base, firstView: 2 * time.Second, started: time.Now()}
+	t := &Transport{directory: directory, base: base, firstView: 2 * time.Second}
+	started := time.Now()
+	t.clock = func() time.Duration { return time.Since(started) }
 	for _, option := range options {
 		option(t)
 	}
@@ -63,7 +73,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		tried.add(e)
 		a := newAttempt(req, body, e)
-		response, err := t.send(req, a)
+		response, err := t.send(c, req, a)
 		if err == nil || !isDial(err) {
 			a.sent.settle()
 			return response, err
@@ -81,7 +91,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // send sends a, which is for req, and notes what that tells about the endpoint.
-func (t *Transport) send(req *http.Request, a *attempt) (*http.Response, error) {
+func (t *Transport) send(c *cluster, req *http.Request, a *attempt) (*http.Response, error) {
 	e := a.received.endpoint
 	began := t.now()
 	e.outstanding.Add(1)
@@ -89,6 +99,9 @@ func (t *Transport) send(req *http.Request, a *attempt) (*http.Response, error) 
 	if err != nil {
 		e.outstanding.Add(-1)
 		if !isDial(err) {
+			if req.Context().Err() == nil && !a.sent.failed.Load() {
+				c.broke(e, began)
+			}
 			return nil, err
 		}
 		if req.Context().Err() != nil { // a dial given up by the caller says nothing about the instance
@@ -97,7 +110,7 @@ func (t *Transport) send(req *http.Request, a *attempt) (*http.Response, error) 
 		e.failed(began, t.now())
 		return nil, err
 	}
-	e.reached(began)
+	e.reached(began, t.now())
 	a.received.over(response)
 	response.Request = req
 	return response, nil
@@ -113,14 +126,14 @@ func (t *Transport) CloseIdleConnections() {
 func (t *Transport) cluster(service string) *cluster {
 	known, found := t.clusters.Load(service)
 	if !found {
-		known, _ = t.clusters.LoadOrStore(service, newCluster(service, t.directory.Instances(service)))
+		known, _ = t.clusters.LoadOrStore(service, newCluster(service, t.directory.Instances(service), t.gone, t.now))
 	}
 	c, _ := known.(*cluster) // nothing else is stored
 	return c
 }
 
 // now is the time since t was made.
-func (t *Transport) now() time.Duration { return time.Since(t.started) }
+func (t *Transport) now() time.Duration { return t.clock() }
 
 // isDial reports whether err means that no connection could be made.
 func isDial(err error) bool {

@@ -231,6 +231,8 @@ func TestBusyInstanceGetsFewerRequests(t *testing.T) {
 	}()
 	<-entered
 	w.instance(1, "", name("free"))
+	w.transport.cluster("orders").current()
+	w.endpoint(1).warm.Store(0) // slow start would give it less
 	for range 50 {
 		got, err := w.post("")
 		require.NoError(t, err)

@@ -55,10 +55,7 @@ func (c *call) limitBody() error {
 	}
 	body := c.r.Body
 	if c.route.OneRequest() {
-		longest := c.h.MaxMessageBytes
-		if c.protocol.Framed() {
-			longest += wire.EnvelopeBytes
-		}
+		longest := c.longest()
 		if c.r.ContentLength > longest {
 			return tooLarge(c.h.MaxMessageBytes)
 		}
@@ -67,4 +64,12 @@ func (c *call) limitBody() error {
 	c.request.ReadCloser = body
 	c.r.Body = &c.request
 	return nil
+}
+
+// longest is how many bytes a request of one message may have.
+func (c *call) longest() int64 {
+	if c.protocol.Framed() {
+		return c.h.MaxMessageBytes + wire.EnvelopeBytes
+	}
+	return c.h.MaxMessageBytes
 }

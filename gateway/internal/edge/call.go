@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -30,7 +31,11 @@ type call struct {
 	route    *routes.Route // nil where there is none
 	protocol wire.Protocol
 	begun    time.Time
-	span     trace.Span
+	// span is nil where spans go nowhere; trace is what services are told.
+	span  trace.Span
+	trace trace.SpanContext
+	// direct: the call's deadline is in the connections that it uses, and not in its context.
+	direct bool
 	// code is how the call ended, as far as is known.
 	code string
 	// cause is why the gateway itself ended the call; for logs.
@@ -51,14 +56,12 @@ func callOf(ctx context.Context) *call {
 	return c
 }
 
-// begin starts to count, and a trace: what strangers say about traces is not trusted.
+// begin starts to count, and a trace.
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, route *routes.Route) *call {
-	c := &call{h: h, w: newPeer(w, r), route: route, protocol: wire.ProtocolOf(r), begun: time.Now(), code: connect.CodeCanceled.String()}
-	ctx, span := h.tracer.Start(r.Context(), c.name(), trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindServer)) //nolint:spancheck // end ends it
-	c.span = span
-	c.r = r.WithContext(context.WithValue(ctx, callKey{}, c))
+	c := &call{h: h, w: newPeer(w, r), r: r, route: route, protocol: wire.ProtocolOf(r), begun: time.Now(), code: connect.CodeCanceled.String()}
+	c.startTrace()
 	h.metrics.inFlight.Inc()
-	return c //nolint:spancheck // end ends the span
+	return c
 }
 
 // name is the procedure as metrics know it.
@@ -73,20 +76,23 @@ func (c *call) name() string {
 func (c *call) end() {
 	c.w.finish()
 	took := time.Since(c.begun)
-	name, protocol := c.name(), c.protocol.String()
 	c.h.metrics.inFlight.Dec()
-	c.h.metrics.requests.WithLabelValues(name, c.code, protocol).Inc()
-	c.h.metrics.duration.WithLabelValues(name, protocol).Observe(took.Seconds())
-	if c.span.IsRecording() {
-		c.span.SetAttributes(attribute.String("rpc.method", name), attribute.String("rpc.system", protocol), attribute.String("rpc.code", c.code))
-		if c.code != wire.OK {
-			c.span.SetStatus(codes.Error, c.code)
+	c.h.metrics.of(c.name(), c.code, c.protocol).note(took)
+	if c.span != nil {
+		if c.span.IsRecording() {
+			c.span.SetAttributes(attribute.String("rpc.method", c.name()), attribute.String("rpc.system", c.protocol.String()),
+				attribute.String("rpc.code", c.code))
+			if c.code != wire.OK {
+				c.span.SetStatus(codes.Error, c.code)
+			}
 		}
+		c.span.End()
 	}
-	c.span.End()
-	// No query (a Connect GET has its message there), no headers.
-	c.h.log.DebugContext(c.r.Context(), "request", "procedure", name, "protocol", protocol, "code", c.code,
-		"took", took, "client", c.r.RemoteAddr, "cause", c.cause)
+	if c.h.log.Enabled(context.Background(), slog.LevelDebug) {
+		// No query (a Connect GET has its message there), no headers.
+		c.h.log.DebugContext(c.traced(), "request", "procedure", c.name(), "protocol", c.protocol.String(), "code", c.code,
+			"took", took, "client", c.r.RemoteAddr, "cause", c.cause)
+	}
 }
 
 // refuse answers an error in the caller's protocol.
@@ -106,6 +112,7 @@ func (c *call) refuse(err error) {
 // refuseHTTP answers what is no RPC. It comes before anything that would give the caller time.
 func (c *call) refuseHTTP(status int, header, value string) {
 	c.code = "http_" + strconv.Itoa(status)
+	c.w.hurry()
 	if header != "" {
 		c.w.Header().Set(header, value)
 	}
@@ -113,7 +120,12 @@ func (c *call) refuseHTTP(status int, header, value string) {
 }
 
 // ended is why the call was given up; nil while it goes on.
-func (c *call) ended() error { return context.Cause(c.r.Context()) }
+func (c *call) ended() error {
+	if c.direct && !time.Now().Before(c.timer.deadline) {
+		return context.DeadlineExceeded
+	}
+	return context.Cause(c.r.Context())
+}
 
 // failure is the error for a call that could not be passed on, or whose answer broke off.
 func (c *call) failure(cause error) error {

@@ -50,6 +50,11 @@ func (t *timer) forward(protocol wire.Protocol, header http.Header) {
 		wire.ClearTimeout(header)
 		return
 	}
+	wire.SetTimeout(protocol, header, max(t.hop(), time.Millisecond))
+}
+
+// hop is how long the service has.
+func (t *timer) hop() time.Duration {
 	left := time.Until(t.deadline)
-	wire.SetTimeout(protocol, header, max(left-min(hopTime, left/10), time.Millisecond))
+	return left - min(hopTime, left/10)
 }

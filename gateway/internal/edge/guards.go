@@ -13,12 +13,12 @@ import (
 	"ashlar.dev/kernel/rpcerror"
 )
 
-// bound gives the call its deadline: the caller's, and for a unary call no more than the manifest and the gateway
-// allow. Streams also end when the gateway stops, and public ones at a certain age. cancel is never nil.
-func (c *call) bound() (cancel context.CancelFunc, err error) {
-	d, limited, err := wire.Timeout(c.protocol, c.r.Header)
+// allowed is how long the call may take: what the caller says, and for a unary call no more than the manifest and the
+// gateway allow. limited is false where there is no bound.
+func (c *call) allowed() (d time.Duration, limited bool, err error) {
+	d, limited, err = wire.Timeout(c.protocol, c.r.Header)
 	if err != nil {
-		return func() {}, rpcerror.New(connect.CodeInvalidArgument, rpcerror.ReasonInvalidRequest, err.Error())
+		return 0, false, rpcerror.New(connect.CodeInvalidArgument, rpcerror.ReasonInvalidRequest, err.Error())
 	}
 	if c.route.Unary() {
 		longest := c.h.MaxTimeout
@@ -29,7 +29,17 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 			d, limited = longest, true
 		}
 	}
-	ctx, end := context.WithCancelCause(c.r.Context())
+	return d, limited, nil
+}
+
+// bound gives the call its deadline, and a context that ends with it. Streams also end when the gateway stops, and
+// public ones at a certain age. cancel is never nil.
+func (c *call) bound() (cancel context.CancelFunc, err error) {
+	d, limited, err := c.allowed()
+	if err != nil {
+		return func() {}, err
+	}
+	ctx, end := context.WithCancelCause(context.WithValue(c.traced(), callKey{}, c))
 	c.r, c.giveUp = c.r.WithContext(ctx), end
 	c.undo(context.AfterFunc(ctx, c.w.wake))
 	if !c.route.Unary() {
@@ -106,7 +116,9 @@ func (c *call) authenticate() (authn.Principal, error) {
 		if err != nil {
 			return authn.Principal{}, err
 		}
-		c.r.Header.Set("Authorization", "Bearer "+token) // one, and nothing beside it
+		if exact := "Bearer " + token; len(c.r.Header["Authorization"]) != 1 || c.r.Header["Authorization"][0] != exact {
+			c.r.Header.Set("Authorization", exact) // one, and nothing beside it
+		}
 		return c.h.Tokens.Verify(c.r.Context(), token)
 	default:
 		return authn.Principal{}, unknownProcedure()

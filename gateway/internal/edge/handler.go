@@ -48,8 +48,10 @@ type Parts struct {
 	Own http.Handler
 	// RoundTripper sends a request to an instance of the service that the URL's host names.
 	RoundTripper http.RoundTripper
-	Status       *health.Status
-	Telemetry    *telemetry.Telemetry
+	// Direct sends what it can in place of RoundTripper; nil: nothing.
+	Direct    *Direct
+	Status    *health.Status
+	Telemetry *telemetry.Telemetry
 	// MaxTimeout bounds unary calls, whatever the caller or a manifest says.
 	MaxTimeout time.Duration
 	// MaxMessageBytes bounds the requests that consist of one message.
@@ -99,7 +101,9 @@ func New(parts Parts) (*Handler, error) {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	newPeer(w, r).hurry()
+	if r.Method != http.MethodPost && r.Method != http.MethodGet {
+		newPeer(w, r).hurry() // it is answered at once, or refused
+	}
 	h.root.ServeHTTP(w, r)
 }
 
@@ -111,6 +115,7 @@ func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request) {
 	// What is escaped is not exact: `/a%2fb` and `/a/b` must not be two names of one thing.
 	exact := r.URL.RawPath == ""
 	if exact && (r.URL.Path == "/healthz" || r.URL.Path == "/readyz") {
+		newPeer(w, r).hurry()
 		h.probes.ServeHTTP(w, r)
 		return
 	}
@@ -124,8 +129,8 @@ func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	c := h.begin(w, r, route)
-	defer c.end() //nolint:contextcheck // the context is the call's own
+	c := h.begin(w, r, route) //nolint:contextcheck // the request has it
+	defer c.end()             //nolint:contextcheck // the context is the call's own
 	if route == nil {
 		c.unknown()
 		return
@@ -141,8 +146,8 @@ func (h *Handler) alias(w http.ResponseWriter, r *http.Request, route *routes.Ro
 	url.Path, url.RawQuery = route.Procedure, aliasQuery
 	r = r.Clone(r.Context())
 	r.URL = &url
-	c := h.begin(w, r, route)
-	defer c.end() //nolint:contextcheck // the context is the call's own
+	c := h.begin(w, r, route) //nolint:contextcheck // the request has it
+	defer c.end()             //nolint:contextcheck // the context is the call's own
 	if r.Method != http.MethodGet {
 		c.refuseHTTP(http.StatusMethodNotAllowed, "Allow", http.MethodGet)
 		return
@@ -161,6 +166,7 @@ func (c *call) unknown() {
 	}
 	if !rpc {
 		c.code = "http_404"
+		c.w.hurry()
 		http.NotFound(c.w, c.r)
 		return
 	}
@@ -194,6 +200,10 @@ func (c *call) acceptable() bool {
 
 // serve passes the guards and then the call.
 func (c *call) serve() {
+	if c.isDirect() {
+		c.serveDirect()
+		return
+	}
 	cancel, err := c.bound()
 	defer cancel()
 	if err != nil {

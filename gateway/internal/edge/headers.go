@@ -34,18 +34,35 @@ func sanitize(header http.Header) {
 	}
 }
 
+// forgedBy has both by their first letter, in lower case.
+var forgedBy = func() (out [256]struct{ prefixes, names []string }) {
+	for _, prefix := range forgedPrefixes {
+		of := &out[prefix[0]|' ']
+		of.prefixes = append(of.prefixes, prefix)
+	}
+	for _, name := range forgedNames {
+		of := &out[name[0]|' ']
+		of.names = append(of.names, name)
+	}
+	return out
+}()
+
 func forged(name string) bool {
+	if name == "" {
+		return false
+	}
 	// Some servers take an underscore for a dash.
 	if strings.IndexByte(name, '_') >= 0 {
 		name = strings.ReplaceAll(name, "_", "-")
 	}
-	for _, prefix := range forgedPrefixes {
+	candidates := &forgedBy[name[0]|' ']
+	for _, prefix := range candidates.prefixes {
 		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
 			return true
 		}
 	}
-	for _, forged := range forgedNames {
-		if strings.EqualFold(name, forged) {
+	for _, forged := range candidates.names {
+		if len(forged) == len(name) && strings.EqualFold(name, forged) {
 			return true
 		}
 	}

@@ -2,8 +2,14 @@ package edge
 
 import (
 	"errors"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"ashlar.dev/gateway/internal/wire"
 )
 
 // metrics counts requests. Its labels are bounded: procedures are those of the table or "unknown".
@@ -11,6 +17,46 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+
+	// known holds the series that have been asked for, so that they are not looked up by their labels for each request.
+	known atomic.Pointer[map[seriesKey]series]
+	mu    sync.Mutex // one change of known at a time
+}
+
+// seriesKey has the labels of a series.
+type seriesKey struct {
+	procedure, code string
+	protocol        wire.Protocol
+}
+
+// series is where requests with the same labels are counted.
+type series struct {
+	requests prometheus.Counter
+	duration prometheus.Observer
+}
+
+// note counts a request that has ended.
+func (s series) note(took time.Duration) {
+	s.requests.Inc()
+	s.duration.Observe(took.Seconds())
+}
+
+// of returns where requests with these labels are counted.
+func (m *metrics) of(procedure, code string, protocol wire.Protocol) series {
+	key := seriesKey{procedure, code, protocol}
+	if s, ok := (*m.known.Load())[key]; ok {
+		return s
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := series{
+		requests: m.requests.WithLabelValues(procedure, code, protocol.String()),
+		duration: m.duration.WithLabelValues(procedure, protocol.String()),
+	}
+	next := maps.Clone(*m.known.Load())
+	next[key] = s
+	m.known.Store(&next)
+	return s
 }
 
 func newMetrics(registerer prometheus.Registerer, procedures func() float64) (*metrics, error) {
@@ -26,6 +72,7 @@ func newMetrics(registerer prometheus.Registerer, procedures func() float64) (*m
 			Name: "ashlar_gateway_requests_in_flight", Help: "Requests that are under way.",
 		}),
 	}
+	m.known.Store(&map[seriesKey]series{})
 	return m, errors.Join(
 		registerer.Register(m.requests), registerer.Register(m.duration), registerer.Register(m.inFlight),
 		registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

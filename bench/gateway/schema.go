@@ -1,0 +1,78 @@
+package main
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	authv1 "ashlar.dev/gen/go/ashlar/auth/v1"
+	optionsv1 "ashlar.dev/gen/go/ashlar/options/v1"
+)
+
+// The procedures that are measured. All ask for an access token.
+const (
+	benchService    = "acme.bench.v1.BenchService"
+	echoProcedure   = "/acme.bench.v1.BenchService/Echo"
+	streamProcedure = "/acme.bench.v1.BenchService/Stream"
+)
+
+// manifest is what a service of the benchmark says about itself.
+type manifest struct {
+	name, service string
+	schema        *descriptorpb.FileDescriptorSet
+}
+
+func benchSchema() *descriptorpb.FileDescriptorSet {
+	options := &descriptorpb.MethodOptions{}
+	proto.SetExtension(options, optionsv1.E_Access, &optionsv1.Access{Rule: &optionsv1.Access_Authenticated{Authenticated: true}})
+	method := func(name string, server bool) *descriptorpb.MethodDescriptorProto {
+		return &descriptorpb.MethodDescriptorProto{
+			Name: new(name), InputType: new(".google.protobuf.Struct"), OutputType: new(".google.protobuf.Struct"),
+			ServerStreaming: new(server), Options: options,
+		}
+	}
+	return withImports(optionsv1.File_ashlar_options_v1_access_proto, structpb.File_google_protobuf_struct_proto).add(&descriptorpb.FileDescriptorProto{
+		Name: new("acme/bench/v1/bench.proto"), Package: new("acme.bench.v1"), Syntax: new("proto3"),
+		Dependency: []string{"google/protobuf/struct.proto", "ashlar/options/v1/access.proto"},
+		Service: []*descriptorpb.ServiceDescriptorProto{{
+			Name: new("BenchService"), Method: []*descriptorpb.MethodDescriptorProto{method("Echo", false), method("Stream", true)},
+		}},
+	})
+}
+
+func authSchema() *descriptorpb.FileDescriptorSet {
+	return withImports(authv1.File_ashlar_auth_v1_key_proto).FileDescriptorSet
+}
+
+type files struct {
+	*descriptorpb.FileDescriptorSet
+}
+
+func (f files) add(file *descriptorpb.FileDescriptorProto) *descriptorpb.FileDescriptorSet {
+	f.File = append(f.File, file)
+	return f.FileDescriptorSet
+}
+
+// withImports returns files after what they import.
+func withImports(roots ...protoreflect.FileDescriptor) files {
+	set := &descriptorpb.FileDescriptorSet{}
+	var add func(protoreflect.FileDescriptor)
+	add = func(file protoreflect.FileDescriptor) {
+		if slices.ContainsFunc(set.GetFile(), func(f *descriptorpb.FileDescriptorProto) bool { return f.GetName() == file.Path() }) {
+			return
+		}
+		imports := file.Imports()
+		for i := range imports.Len() {
+			add(imports.Get(i).FileDescriptor)
+		}
+		set.File = append(set.File, protodesc.ToFileDescriptorProto(file))
+	}
+	for _, root := range roots {
+		add(root)
+	}
+	return files{set}
+}

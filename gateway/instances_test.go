@@ -1,0 +1,171 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"ashlar.dev/kernel/discovery"
+)
+
+// callers call a procedure side by side until they are stopped, and count.
+type callers struct {
+	t              *testing.T
+	served, failed atomic.Int64
+	each           [sideBySide]atomic.Int64 // calls that have ended
+	stop           func()
+}
+
+const sideBySide = 8
+
+func (w *world) call(t *testing.T, procedure string) *callers {
+	ctx, cancel := context.WithCancel(t.Context())
+	c := &callers{t: t}
+	var all sync.WaitGroup
+	for i := range sideBySide {
+		client := newHTTPClient(t, false)
+		all.Go(func() {
+			for ctx.Err() == nil {
+				if status, err := once(ctx, client, w.url(procedure)); ctx.Err() == nil && (err != nil || status != http.StatusOK) {
+					c.failed.Add(1)
+					t.Logf("status %d, %v", status, err)
+				} else {
+					c.served.Add(1)
+				}
+				c.each[i].Add(1)
+			}
+		})
+	}
+	c.stop = sync.OnceFunc(func() { cancel(); all.Wait() })
+	t.Cleanup(c.stop)
+	c.more(50)
+	return c
+}
+
+// more waits until so many more calls have been served.
+func (c *callers) more(n int64) {
+	c.t.Helper()
+	want := c.served.Load() + n
+	require.Eventually(c.t, func() bool { return c.served.Load() >= want }, 3*within, time.Millisecond, "calls go on")
+}
+
+// drained waits until all calls have ended that are under way, and as many again.
+func (c *callers) drained() {
+	c.t.Helper()
+	for i := range c.each {
+		want := c.each[i].Load() + 2
+		require.Eventually(c.t, func() bool { return c.each[i].Load() >= want }, 3*within, time.Millisecond)
+	}
+}
+
+func once(ctx context.Context, client *http.Client, url string) (int, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(`{"text":"x"}`))
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.StatusCode, err
+}
+
+func (w *world) echoes(t *testing.T, from, to int) []*backend {
+	var out []*backend
+	for i := from; i < to; i++ {
+		o := echoOffer(t, newEcho())
+		o.id = fmt.Sprintf("echo-%d", i)
+		out = append(out, w.add(o))
+	}
+	w.routable(look, true)
+	return out
+}
+
+// Every instance is replaced while calls with effects go on, and none fails.
+func TestRollingRestartUnderLoad(t *testing.T) {
+	w := newWorld(t, nil)
+	old := w.echoes(t, 0, 3)
+	load := w.call(t, change)
+	for i, b := range old {
+		w.echoes(t, 10+i, 11+i)
+		load.more(50)
+		b.leave()
+		load.drained()
+		require.NoError(t, b.http.Shutdown(t.Context()))
+		load.more(50)
+	}
+	load.stop()
+	assert.Zero(t, load.failed.Load(), "of %d", load.served.Load())
+}
+
+// An instance dies while calls without effects go on: those that it had are made again at another one.
+func TestInstanceDiesUnderCallsWithoutEffects(t *testing.T) {
+	w := newWorld(t, nil)
+	all := w.echoes(t, 0, 3)
+	load := w.call(t, look)
+	all[0].kill()
+	load.more(300)
+	load.stop()
+	assert.Zero(t, load.failed.Load(), "of %d", load.served.Load())
+}
+
+// An instance dies while calls with effects go on: those that it had fail, once each, and no other.
+func TestInstanceDiesUnderCallsWithEffects(t *testing.T) {
+	w := newWorld(t, nil)
+	all := w.echoes(t, 0, 3)
+	load := w.call(t, change)
+	all[0].kill()
+	load.more(300)
+	load.stop()
+	assert.LessOrEqual(t, load.failed.Load(), int64(sideBySide), "of %d", load.served.Load())
+}
+
+// An instance that answers nonsense is soon out of use, and calls without effects get their answer elsewhere.
+func TestInstanceThatAnswersGarbage(t *testing.T) {
+	w := newWorld(t, nil)
+	w.echoes(t, 0, 2)
+	var asked atomic.Int64
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var serving sync.WaitGroup
+	t.Cleanup(func() { _ = listener.Close(); serving.Wait() })
+	serving.Go(func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer func() { _ = c.Close() }()
+				_ = c.SetDeadline(time.Now().Add(within))
+				buffer := make([]byte, 4096)
+				if n, _ := c.Read(buffer); strings.HasPrefix(string(buffer[:n]), "POST "+look) {
+					asked.Add(1)
+				}
+				_, _ = io.WriteString(c, "nonsense\r\n\r\n")
+			})
+		}
+	})
+	load := w.call(t, look)
+	require.NoError(t, w.registry.Register(t.Context(), discovery.Registration{Instance: discovery.Instance{
+		ID: "echo-9", Service: "echo", Address: listener.Addr().String(), Version: "1.0.0",
+	}}))
+	require.Eventually(t, func() bool { return asked.Load() > 0 }, 3*within, time.Millisecond)
+	load.more(500)
+	load.stop()
+	assert.Zero(t, load.failed.Load(), "of %d", load.served.Load())
+	assert.Less(t, asked.Load()*10, load.served.Load())
+}
