@@ -80,7 +80,7 @@ func build(ctx context.Context, reference string, schema *suite.Schema, request 
 		return nil, nil, err
 	}
 	env := service.NewLocalEnvironment(workload.NewClusterKey())
-	behind := upstream.New(reference, schema, request.Behind(), env)
+	behind := upstream.New(reference, schema, request, env)
 	// The gateway's first look must find it.
 	env.Components = append(env.Components, behind.Component())
 	var group *lifecycle.Group

@@ -14,8 +14,15 @@ const (
 	// prefixBytes is the size of the length before each message: big-endian.
 	prefixBytes = 4
 	maxMessage  = 1 << 20
-	// http2 is the number of HTTP_VERSION_2.
-	http2 = 2
+)
+
+// HTTPVersion is the number of a value of the suite's enum of that name.
+type HTTPVersion protoreflect.EnumNumber
+
+// Versions of HTTP.
+const (
+	HTTP1 HTTPVersion = 1
+	HTTP2 HTTPVersion = 2
 )
 
 // Request is what the runner asks a server to be: a ServerCompatRequest.
@@ -44,12 +51,11 @@ func (r Request) TLS() (certificate, key []byte, want bool) {
 	return get(credentials, "cert").Bytes(), get(credentials, "key").Bytes(), true
 }
 
-// Behind returns the request to a server behind the one that the runner asked for: HTTP/2 without TLS, and the same
-// limits.
-func (r Request) Behind() Request {
+// Behind returns the request to a server behind the one that the runner asked for: without TLS, with the same limits.
+func (r Request) Behind(version HTTPVersion) Request {
 	message, _ := proto.Clone(r.message).(*dynamicpb.Message)
 	fields := message.Descriptor().Fields()
-	message.Set(fields.ByName("http_version"), protoreflect.ValueOfEnum(http2))
+	message.Set(fields.ByName("http_version"), protoreflect.ValueOfEnum(protoreflect.EnumNumber(version)))
 	for _, name := range []protoreflect.Name{"use_tls", "client_tls_cert", "server_creds"} {
 		message.Clear(fields.ByName(name))
 	}

@@ -1,15 +1,10 @@
-// Package upstream puts the suite's reference server where the gateway finds services: it runs as a process of its own,
-// is registered in discovery under its real address, and has a manifest.
+// Package upstream puts the suite's reference server where the gateway finds services: it runs as a process of its
+// own, is registered in discovery, and has a manifest.
 package upstream
 
 import (
 	"context"
-	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"strconv"
-	"syscall"
+	"errors"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -26,78 +21,60 @@ import (
 const (
 	name    = "conformance"
 	version = "1.0.7"
-	// killAfter is how long the reference server may take to end.
-	killAfter = 6 * time.Second
 )
 
-// Server is a reference server that is found through discovery.
+// Server is the reference server that is found through discovery. Services of the platform speak HTTP/1.1 and HTTP/2 on
+// one port and a reference server one of them, so it is two, and connections go to the one that they speak.
 type Server struct {
-	program string
-	schema  *suite.Schema
-	request suite.Request
-	env     *service.Environment
-	command *exec.Cmd
+	env    *service.Environment
+	schema *suite.Schema
+	http1  *process
+	http2  *process
+	fork   *fork
 }
 
 // New returns the reference server that is the named program. It will be as request says.
 func New(program string, schema *suite.Schema, request suite.Request, env *service.Environment) *Server {
-	return &Server{program: program, schema: schema, request: request, env: env}
+	start := func(version suite.HTTPVersion) *process {
+		return &process{program: program, schema: schema, request: request.Behind(version)}
+	}
+	return &Server{env: env, schema: schema, http1: start(suite.HTTP1), http2: start(suite.HTTP2)}
 }
 
 // Component starts it and makes it known, and ends it.
 func (s *Server) Component() lifecycle.Component {
-	return lifecycle.Component{Name: name, Start: s.start, Stop: s.stop, StopTimeout: killAfter + time.Second}
+	return lifecycle.Component{Name: name, Start: s.start, Stop: s.stop, StopTimeout: 2*killAfter + time.Second}
 }
 
 func (s *Server) start(ctx context.Context) error {
-	address, err := s.run()
+	http1, err := s.http1.start()
 	if err != nil {
-		return fmt.Errorf("the reference server %s: %w", s.program, err)
+		return err
 	}
-	// The gateway asks for manifests over the hub, and sends calls to the registered address: nothing is between it and
-	// the reference server.
+	http2, err := s.http2.start()
+	if err != nil {
+		return err
+	}
+	if s.fork, err = newFork(ctx, http1, http2); err != nil {
+		return err
+	}
+	// The gateway asks for manifests over the hub, and sends calls to the registered address: what is between it and the
+	// reference server passes bytes on and knows nothing of HTTP.
 	server := connect.NewServer()
 	kernelv1connect.RegisterManifestServiceHandler(server, manifest{s.schema.Descriptors()})
 	s.env.Hub.Add(name, server)
 	return s.env.Registrar.Register(ctx, discovery.Registration{Instance: discovery.Instance{
-		ID: name + "-1", Service: name, Version: version, Address: address,
+		ID: name + "-1", Service: name, Version: version, Address: s.fork.address(),
 	}})
 }
 
-// run starts the process and returns where it serves.
-func (s *Server) run() (string, error) {
-	s.command = exec.Command(s.program)
-	s.command.Stderr = os.Stderr
-	in, err := s.command.StdinPipe()
-	if err != nil {
-		return "", err
-	}
-	out, err := s.command.StdoutPipe()
-	if err != nil {
-		return "", err
-	}
-	if err := s.command.Start(); err != nil {
-		return "", err
-	}
-	if err := s.request.Write(in); err != nil {
-		return "", err
-	}
-	response, err := s.schema.ReadResponse(out)
-	if err != nil {
-		return "", err
-	}
-	return net.JoinHostPort(response.Host, strconv.FormatUint(uint64(response.Port), 10)), nil
-}
-
 func (s *Server) stop(ctx context.Context) error {
-	if s.command == nil || s.command.Process == nil {
-		return nil
-	}
 	err := s.env.Registrar.Deregister(ctx, name+"-1")
-	_ = s.command.Process.Signal(syscall.SIGTERM)
-	timer := time.AfterFunc(killAfter, func() { _ = s.command.Process.Kill() })
-	defer timer.Stop()
-	_ = s.command.Wait() // it ends by the signal, which is no success
+	if s.fork != nil {
+		err = errors.Join(err, s.fork.close())
+	}
+	s.http1.stop()
+	s.http2.stop()
 	return err
 }
 
