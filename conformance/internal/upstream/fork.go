@@ -30,7 +30,8 @@ func newFork(ctx context.Context, http1, http2 string) (*fork, error) {
 		return nil, fmt.Errorf("listen before the reference servers: %w", err)
 	}
 	f := &fork{listener: listener, http1: http1, http2: http2, conns: map[net.Conn]struct{}{}}
-	f.open.Go(f.accept)
+	ctx = context.WithoutCancel(ctx) // the end is close's
+	f.open.Go(func() { f.accept(ctx) })
 	return f, nil
 }
 
@@ -49,13 +50,13 @@ func (f *fork) close() error {
 	return err
 }
 
-func (f *fork) accept() {
+func (f *fork) accept(ctx context.Context) {
 	for {
 		conn, err := f.listener.Accept()
 		if err != nil {
 			return // it was closed
 		}
-		f.open.Go(func() { f.pass(conn) })
+		f.open.Go(func() { f.pass(ctx, conn) })
 	}
 }
 
@@ -77,7 +78,7 @@ func (f *fork) drop(conn net.Conn) {
 }
 
 // pass passes on what comes, in both directions, and the end of each.
-func (f *fork) pass(near net.Conn) {
+func (f *fork) pass(ctx context.Context, near net.Conn) {
 	defer f.drop(near)
 	if !f.keep(near) {
 		return
@@ -91,7 +92,7 @@ func (f *fork) pass(near net.Conn) {
 	if string(begin) == preface {
 		address = f.http2
 	}
-	far, err := net.Dial("tcp", address)
+	far, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return
 	}
