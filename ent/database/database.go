@@ -33,6 +33,8 @@ type Database struct {
 	observer *observer     // nil: nobody is told of statements
 	writer   chan struct{} // holds one token per writer that may begin; nil: any number
 
+	beside beside
+
 	mu      sync.Mutex
 	commits []func()
 }
@@ -45,6 +47,13 @@ type source interface {
 	// openForMigration makes a pool without the limits and checks that stand in
 	// the way of a migration. It is nil where the database cannot be opened twice.
 	openForMigration() *sql.DB
+	// openBeside makes a pool of one connection whose statements end when their
+	// callers leave, at the cost of the connection. It is nil where the database
+	// cannot be opened twice.
+	openBeside() *sql.DB
+	// look says, without a change, whether the database answers and could be
+	// written, and if not, why and how to mend it.
+	look(ctx context.Context, db *sql.DB) error
 	// probe makes what is missing, and says whether the database can be read and
 	// written, and if not, why and how to mend it.
 	probe(ctx context.Context, db *sql.DB) error
@@ -128,7 +137,7 @@ func (d *Database) File() string {
 
 // Close closes the pool after its running queries have ended.
 func (d *Database) Close() error {
-	if err := d.DB.Close(); err != nil {
+	if err := errors.Join(d.beside.close(), d.DB.Close()); err != nil {
 		return fmt.Errorf("close %s: %w", d, err)
 	}
 	return nil
