@@ -28,10 +28,13 @@ type Database struct {
 	// Dialect is dialect.SQLite or dialect.Postgres of entgo.io/ent/dialect.
 	Dialect string
 
-	name     string
-	source   source
-	observer *observer     // nil: nobody is told of statements
-	writer   chan struct{} // holds one token per writer that may begin; nil: any number
+	name        string
+	source      source
+	observer    *observer // nil: nobody is told of statements
+	connections *turns    // for what goes through Driver
+	writer      *turns    // for transactions; nil: any number writes
+
+	beside beside
 
 	mu      sync.Mutex
 	commits []func()
@@ -45,6 +48,13 @@ type source interface {
 	// openForMigration makes a pool without the limits and checks that stand in
 	// the way of a migration. It is nil where the database cannot be opened twice.
 	openForMigration() *sql.DB
+	// openBeside makes a pool of one connection whose statements end when their
+	// callers leave, at the cost of the connection. It is nil where the database
+	// cannot be opened twice.
+	openBeside() *sql.DB
+	// look says, without a change, whether the database answers and could be
+	// written, and if not, why and how to mend it.
+	look(ctx context.Context, db *sql.DB) error
 	// probe makes what is missing, and says whether the database can be read and
 	// written, and if not, why and how to mend it.
 	probe(ctx context.Context, db *sql.DB) error
@@ -92,7 +102,7 @@ func New(address config.Secret, options ...Option) (*Database, error) {
 			return nil, err
 		}
 		d.Dialect, d.name, d.source = dialect.SQLite, "SQLite "+file.path, file
-		d.writer = make(chan struct{}, 1)
+		d.writer = newTurns(1)
 	case "postgres", "postgresql":
 		server, err := parsePostgres(u)
 		if err != nil {
@@ -106,13 +116,27 @@ func New(address config.Secret, options ...Option) (*Database, error) {
 		option(d)
 	}
 	d.DB = d.source.open(d.observer)
+	d.connections = newTurns(slots(d.DB.Stats().MaxOpenConnections))
+	if d.writer != nil {
+		// One metric: a writer has waited, or was turned away, whatever it was for.
+		d.writer.waited, d.writer.denied = d.connections.waited, d.connections.denied
+	}
 	d.observer.pool(d)
 	return d, nil
 }
 
 // Driver is what an ent client is made from: ent.NewClient(ent.Driver(db.Driver())).
 // Closing that client closes the database.
-func (d *Database) Driver() *entsql.Driver { return entsql.OpenDB(d.Dialect, d.DB) }
+func (d *Database) Driver() *Driver { return &Driver{entsql.OpenDB(d.Dialect, d.DB), d.connections} }
+
+// slots is how many of a pool's connections are for what goes through Driver. One, where there are some, is left to
+// what does not: events are delivered also while requests take all they can get.
+func slots(connections int) int {
+	if connections > 2 {
+		return connections - 1
+	}
+	return connections
+}
 
 // String names the kind and the place of the database, without the password.
 func (d *Database) String() string { return d.name }
@@ -128,7 +152,7 @@ func (d *Database) File() string {
 
 // Close closes the pool after its running queries have ended.
 func (d *Database) Close() error {
-	if err := d.DB.Close(); err != nil {
+	if err := errors.Join(d.beside.close(), d.DB.Close()); err != nil {
 		return fmt.Errorf("close %s: %w", d, err)
 	}
 	return nil

@@ -63,8 +63,10 @@ func IsOutcomeUnknown(err error) bool { return errors.Is(err, ErrOutcomeUnknown)
 
 // IsUnavailable says whether err is about the database and not about what was
 // asked of it: it is away, restarting, out of connections or of disk, can be
-// read only, or its lock was not to be had in time. The same may succeed later; whether it was done already,
-// IsOutcomeUnknown says. Whether a unique or foreign key is violated, ent's own
+// read only, or a lock, a connection or the end of a statement was not to be had
+// in time. The same may succeed later; whether it was done already,
+// IsOutcomeUnknown says. A statement that the server stopped is among them whoever
+// had it stopped: see first whether the caller has left. Whether a unique or foreign key is violated, ent's own
 // IsConstraintError says, for both dialects; whether the caller's deadline has
 // passed, its context does.
 func IsUnavailable(err error) bool {
@@ -76,7 +78,7 @@ func IsUnavailable(err error) bool {
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
 		return false
-	case errors.As(err, &connecting), IsOutcomeUnknown(err):
+	case errors.As(err, &connecting), IsOutcomeUnknown(err), errors.Is(err, ErrOverloaded):
 		// Before deadlines, because an attempt to connect has one of its own.
 		return true
 	case errors.Is(err, context.DeadlineExceeded):
@@ -93,9 +95,7 @@ func IsUnavailable(err error) bool {
 
 func isUnavailable(refusal *pgconn.PgError) bool {
 	switch refusal.Code {
-	case codeQueryCanceled:
-		return false
-	case codeLockNotAvailable, codeReadOnly:
+	case codeQueryCanceled, codeLockNotAvailable, codeReadOnly:
 		return true
 	}
 	return ends(refusal) || slices.ContainsFunc([]string{classConnection, classResources, classOperator}, func(class string) bool {

@@ -87,7 +87,7 @@ func (o *observer) pool(d *Database) {
 	if o == nil || o.Metrics == nil {
 		return
 	}
-	o.Metrics.MustRegister(o.slow, collectors.NewDBStatsCollector(d.DB, d.Dialect))
+	o.Metrics.MustRegister(o.slow, d.connections.waited, d.connections.denied, collectors.NewDBStatsCollector(d.DB, d.Dialect))
 }
 
 // perStatement says whether statements are looked at one by one.

@@ -136,6 +136,15 @@ func (s postgresServer) openForMigration() *sql.DB {
 	return db
 }
 
+// openBeside leaves out cancelOnServer: a server that does not answer would not
+// answer that either.
+func (s postgresServer) openBeside() *sql.DB {
+	db := stdlib.OpenDB(*s.config.Copy(), stdlib.OptionAfterConnect(timesInUTC))
+	db.SetMaxOpenConns(1)
+	db.SetConnMaxLifetime(postgresLifetime)
+	return db
+}
+
 // cancelOnServer ends a statement on the server when its caller has left, and
 // keeps the connection: callers who leave again and again must not cost a new
 // connection each time.
@@ -197,6 +206,8 @@ func (s postgresServer) probe(ctx context.Context, db *sql.DB) error {
 	}
 	return nil
 }
+
+func (s postgresServer) look(ctx context.Context, db *sql.DB) error { return s.probe(ctx, db) }
 
 // mendRights ends messages about a role that may not do what a service has to.
 const mendRights = "let platformctl db provision make the schema and the role, or make the role the owner of its schema and set the role's search_path to it"

@@ -109,6 +109,31 @@ func (f sqliteFile) openForMigration() *sql.DB {
 	return db
 }
 
+func (f sqliteFile) openBeside() *sql.DB {
+	if f.memory() {
+		return nil
+	}
+	db := f.pool(true, nil)
+	db.SetMaxOpenConns(1)
+	return db
+}
+
+// look reads the file, and sees whether it is still where it was: what is written
+// to a file that was taken away is lost with the process. A full disk shows only
+// in writing.
+func (f sqliteFile) look(ctx context.Context, db *sql.DB) error {
+	if !f.memory() {
+		if _, err := os.Stat(f.path); err != nil {
+			return f.failure(err, "the file is not there any more: stop this process, and restore it from a backup")
+		}
+	}
+	var tables int
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return f.explain(err)
+	}
+	return nil
+}
+
 // pool opens the file with the settings that every connection needs.
 func (f sqliteFile) pool(foreignKeys bool, observer *observer) *sql.DB {
 	settings := url.Values{

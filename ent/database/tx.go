@@ -36,7 +36,8 @@ type Tx interface {
 // by closure anew each time. A server that cannot be reached is not tried again.
 // Where the connection is lost during the commit, the error is
 // [ErrOutcomeUnknown], and nothing is run again. The error of run comes back as
-// it is. On SQLite transactions of this process take turns, so run must not call
+// it is. Who waits too long for a connection, or on SQLite for a turn, is turned
+// away with [ErrOverloaded]. On SQLite transactions of this process take turns, so run must not call
 // InTx: it would wait for itself.
 func InTx[T Tx](ctx context.Context, db *Database, begin func(context.Context) (T, error), run func(T) error) error {
 	pause := &backoff.ExponentialBackOff{
@@ -68,12 +69,11 @@ func inTx[T Tx](ctx context.Context, db *Database, begin func(context.Context) (
 	if db.writer != nil {
 		// Waiting here is in order; waiting for SQLite's lock is not, and some
 		// would wait until they fail.
-		select {
-		case db.writer <- struct{}{}:
-			defer func() { <-db.writer }()
-		case <-ctx.Done():
-			return ctx.Err()
+		end, err := db.writer.take(ctx)
+		if err != nil {
+			return err
 		}
+		defer end()
 	}
 	tx, err := begin(ctx)
 	if err != nil {

@@ -62,11 +62,17 @@ func (s *Status) update(f func()) {
 }
 
 // Ready tells whether the process can serve; if not, why. The channel is closed at the next change.
-func (s *Status) Ready() (ready bool, why string, changed <-chan struct{}) {
+func (s *Status) Ready() (ready bool, why string, changed <-chan struct{}) { return s.without(nil) }
+
+// without is Ready, whatever some components wait for.
+func (s *Status) without(excluded []string) (ready bool, why string, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var reasons []string
 	for _, component := range slices.Sorted(maps.Keys(s.waiting)) {
+		if slices.Contains(excluded, component) {
+			continue
+		}
 		reasons = append(reasons, component+": "+s.waiting[component])
 	}
 	if !s.ready {
@@ -76,11 +82,11 @@ func (s *Status) Ready() (ready bool, why string, changed <-chan struct{}) {
 }
 
 // Mount serves /healthz, which answers 200 as long as the process runs, and /readyz, which answers 200 while it can
-// serve and otherwise 503 with what it waits for.
+// serve and otherwise 503 with what it waits for. Each exclude=COMPONENT in its query leaves a component out of account.
 func (s *Status) Mount(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		ready, why, _ := s.Ready()
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ready, why, _ := s.without(r.URL.Query()["exclude"])
 		if !ready {
 			http.Error(w, why, http.StatusServiceUnavailable)
 			return

@@ -63,6 +63,28 @@ func TestReady(t *testing.T) {
 	}
 }
 
+// Who asks may leave components out of account, but not that the process starts or stops.
+func TestReadyWithout(t *testing.T) {
+	t.Parallel()
+	s := health.NewStatus()
+	mux := http.NewServeMux()
+	s.Mount(mux)
+	s.Wait("database", "away")
+	s.Wait("permissions", "registering")
+	says := func(query string) string {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz"+query, nil))
+		return strings.TrimSpace(w.Body.String())
+	}
+	require.Equal(t, "permissions: registering; starting or stopping", says("?exclude=database"))
+	s.SetReady(true)
+	require.Equal(t, "permissions: registering", says("?exclude=database&exclude=other"))
+	require.Equal(t, "ready", says("?exclude=database&exclude=permissions"))
+	require.Equal(t, "database: away; permissions: registering", says(""))
+	s.Stop()
+	require.Equal(t, "starting or stopping", says("?exclude=database&exclude=permissions"))
+}
+
 func TestWhoeverWaitsIsWoken(t *testing.T) {
 	t.Parallel()
 	s := health.NewStatus()

@@ -42,6 +42,7 @@ func (m *Membership) Component() lifecycle.Component {
 const (
 	registration   = "registration"
 	relay          = "outbox"
+	databaseOf     = "database"
 	dependenciesOf = "dependencies"
 )
 

@@ -51,11 +51,12 @@ func (o *Ops) Start(ctx context.Context) error {
 // Stop ends it.
 func (o *Ops) Stop(ctx context.Context) error { return rpc.ShutdownHTTP(ctx, o.server) }
 
-// CheckURL is where a registry can see whether the process can serve; empty where the listener is off. It must only be
+// CheckURL is where a registry can see whether the process can be sent calls, which it can also while its database is
+// away (ADR 0052); empty where the listener is off. It must only be
 // called after Start.
 func (o *Ops) CheckURL() string {
 	if o.bound == nil {
 		return ""
 	}
-	return "http://" + o.bound.Addr().String() + "/readyz"
+	return "http://" + o.bound.Addr().String() + "/readyz?exclude=" + databaseOf
 }

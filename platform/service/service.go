@@ -45,6 +45,7 @@ type Service struct {
 	telemetry  *telemetry.Telemetry
 	log        *slog.Logger
 	db         *database.Database
+	watch      *databaseWatch
 	relay      *outbox.Relay
 	policy     *policy.Client
 	parts      *Parts
@@ -94,6 +95,7 @@ func (s *Service) build(context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.watch = newDatabaseWatch(s.db.Up, s.status, s.log, s.telemetry.Metrics)
 	box := outbox.New(s.db, s.log, s.telemetry.Metrics)
 	s.relay = outbox.NewRelay(box, trail.NewSink(clients, s.log, s.telemetry.Metrics), outbox.Config{Batch: outboxBatch})
 	record := trail.New(name, box, s.db.DB, s.log, s.telemetry.Metrics)
@@ -164,7 +166,7 @@ func (s *Service) assemble() []lifecycle.Component {
 		// The pool is there from the beginning, so it has to be closed even if the database is never reached.
 		{Name: "connections", Stop: func(context.Context) error { return s.db.Close() }},
 		{Name: "ops", Start: s.ops.Start, Stop: s.ops.Stop},
-		{Name: "database", Start: s.openDatabase, StartTimeout: s.cfg.DependencyTimeout + s.cfg.MigrationTimeout},
+		{Name: databaseOf, Start: s.startDatabase, Stop: s.watch.stop, StartTimeout: s.cfg.DependencyTimeout + s.cfg.MigrationTimeout},
 		{Name: relay, Start: s.relay.Start, Stop: s.relay.Stop},
 		{Name: dependenciesOf, Start: s.awaitDependencies, StartTimeout: s.cfg.DependencyTimeout + time.Second},
 		s.registerModule(),
@@ -189,9 +191,18 @@ func (s *Service) membership() *Membership {
 	}
 }
 
+// startDatabase opens the database, and watches it from then on.
+func (s *Service) startDatabase(ctx context.Context) error {
+	if err := s.openDatabase(ctx); err != nil {
+		return err
+	}
+	s.watch.start() //nolint:contextcheck // it goes on after the start
+	return nil
+}
+
 func (s *Service) openDatabase(ctx context.Context) error {
-	s.status.Wait("database", "opening "+s.db.String())
-	defer s.status.Wait("database", "")
+	s.status.Wait(databaseOf, "opening "+s.db.String())
+	defer s.status.Wait(databaseOf, "")
 	// A database that does not answer is not waited for as long as a migration may take.
 	checking, cancel := context.WithTimeout(ctx, s.cfg.DependencyTimeout)
 	defer cancel()
@@ -204,7 +215,7 @@ func (s *Service) openDatabase(ctx context.Context) error {
 	if s.cfg.Migrate == migrateVerify {
 		return s.verifyDatabase(checking)
 	}
-	s.status.Wait("database", "migrating "+s.db.String())
+	s.status.Wait(databaseOf, "migrating "+s.db.String())
 	err := s.db.Explain(migrate.Apply(ctx, s.db, s.module.Migrations(), s.log))
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("migrations were not applied within %s: look at what holds up the database, or raise ASHLAR_MIGRATION_TIMEOUT: %w", s.cfg.MigrationTimeout, err)

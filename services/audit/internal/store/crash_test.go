@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"entgo.io/ent/dialect"
-	entsql "entgo.io/ent/dialect/sql"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -31,7 +30,7 @@ var errCrash = errors.New("crash")
 
 // crasher is a driver whose transactions fail at their step-th statement; the commit is a statement, too.
 type crasher struct {
-	*entsql.Driver
+	dialect.Driver
 
 	step int
 	// late has the commit done before it fails, as when the answer is lost.

@@ -35,16 +35,14 @@ func (s *Store) CreateUser(ctx context.Context, n NewUser) (*ent.User, error) {
 	}
 	var created *ent.User
 	err := s.change(ctx, func(tx *ent.Tx) error {
-		found, err := tx.User.Query().Where(user.Or(user.ID(n.ID), user.And(user.RequestKeyNotNil(), user.RequestKey(n.RequestKey)))).Only(ctx)
-		switch {
-		case err == nil && n.RequestKey == "" && found.Email != n.Email:
-			return ErrEmailTaken
-		case err == nil:
+		found, err := already(ctx, tx.User, n)
+		if err != nil {
+			return err
+		}
+		if found != nil {
 			created = found
 			audit.MarkRecorded(ctx)
 			return nil
-		case !ent.IsNotFound(err):
-			return err
 		}
 		created, err = tx.User.Create().SetID(n.ID).SetEmail(n.Email).SetDisplayName(n.DisplayName).
 			SetNillableRequestKey(optional(n.RequestKey)).Save(ctx)
@@ -61,27 +59,36 @@ func (s *Store) CreateUser(ctx context.Context, n NewUser) (*ent.User, error) {
 	return created, err
 }
 
+// already returns the person that an earlier request has created, if there is one. The request key comes before the id,
+// because those two can belong to different people.
+func already(ctx context.Context, users *ent.UserClient, n NewUser) (*ent.User, error) {
+	if n.RequestKey != "" {
+		found, err := users.Query().Where(user.RequestKey(n.RequestKey)).Only(ctx)
+		if err == nil || !ent.IsNotFound(err) {
+			return found, err
+		}
+	}
+	found, err := users.Get(ctx, n.ID)
+	switch {
+	case ent.IsNotFound(err):
+		return nil, nil //nolint:nilnil // nobody is there yet
+	case err == nil && found.Email != n.Email:
+		return nil, ErrEmailTaken
+	}
+	return found, err
+}
+
 // afterConflict finds out what another transaction, that came first, has created.
 func (s *Store) afterConflict(ctx context.Context, n NewUser, conflict error) (*ent.User, error) {
-	if n.RequestKey != "" {
-		found, err := s.client.User.Query().Where(user.RequestKey(n.RequestKey)).Only(ctx)
-		if err == nil {
-			audit.MarkRecorded(ctx)
-			return found, nil
-		}
-		if !ent.IsNotFound(err) {
-			return nil, err
-		}
-	}
-	found, err := s.client.User.Get(ctx, n.ID)
+	found, err := already(ctx, s.client.User, n)
 	switch {
-	case err == nil && found.Email == n.Email:
-		return found, nil
-	case err != nil && !ent.IsNotFound(err):
-		return nil, err
-	default:
+	case err != nil:
+		return nil, errors.Join(err, conflict)
+	case found == nil:
 		return nil, errors.Join(ErrEmailTaken, conflict)
 	}
+	audit.MarkRecorded(ctx)
+	return found, nil
 }
 
 // self is the person who signs up: nobody else is answerable for it. Where the caller is known, it is nil.
