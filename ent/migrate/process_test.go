@@ -147,7 +147,7 @@ func run(t *testing.T, url config.Secret, env ...string) *process {
 	})
 	t.Cleanup(func() {
 		_ = p.command.Process.Kill()
-		for range p.lines { //nolint:revive // read to the end
+		for range p.lines { // read to the end
 		}
 		reading.Wait()
 		_ = p.command.Wait()

@@ -17,6 +17,9 @@ type State struct {
 	Pending []string `json:"pending"`
 	// Applied are those that this call has applied.
 	Applied []string `json:"applied,omitempty"`
+	// Refusal is why the program does not start on the database, and would not with the pending migrations applied either;
+	// empty where it does.
+	Refusal string `json:"refusal,omitempty"`
 	// Bytes is how large the database is; of one that several services share, the service's own schema.
 	Bytes int64 `json:"bytes"`
 	// Connections is nil where a database has none to run out of, as a file.
@@ -31,16 +34,18 @@ type Connections struct {
 	Most int `json:"most"`
 }
 
-// Newer says whether a later release of the service has been there.
+// Newer says whether a later release of the service has been there. The program may be able to work with that: see Refusal.
 func (s State) Newer() bool { return s.Version > s.Target }
 
 // String sums it up for people.
 func (s State) String() string {
 	switch {
-	case s.Newer():
-		return "newer than the program"
+	case s.Refusal != "":
+		return "refused"
 	case len(s.Pending) > 0:
 		return "pending"
+	case s.Newer():
+		return "newer, and usable"
 	default:
 		return "up to date"
 	}

@@ -128,9 +128,13 @@ func (c *databaseCommand) inspect(ctx context.Context, db *database.Database) (d
 	if err != nil {
 		return dbstate.State{}, fmt.Errorf("ask for the connections to %s: %w", db, err)
 	}
+	refusal := ""
+	if s.Refusal != nil {
+		refusal = s.Refusal.Error()
+	}
 	return dbstate.State{
 		Service: c.module.Manifest().Name, Database: db.String(), Version: s.Version, Target: s.Target,
-		Pending: append([]string{}, s.Pending...), Bytes: s.Bytes, Connections: (*dbstate.Connections)(connections),
+		Pending: append([]string{}, s.Pending...), Refusal: refusal, Bytes: s.Bytes, Connections: (*dbstate.Connections)(connections),
 	}, nil
 }
 
@@ -149,6 +153,9 @@ func (c *databaseCommand) show(out io.Writer, state dbstate.State) error {
 	}
 	for _, migration := range state.Pending {
 		fmt.Fprintf(&text, "  pending %s\n", migration)
+	}
+	if state.Refusal != "" {
+		fmt.Fprintf(&text, "  %s\n", state.Refusal)
 	}
 	_, err := io.WriteString(out, text.String())
 	return err

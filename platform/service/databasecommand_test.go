@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -65,6 +66,33 @@ func TestDatabaseCommand(t *testing.T) {
 	require.Empty(t, after.Pending)
 	require.EqualValues(t, 20260101000000, after.Version)
 	require.Positive(t, after.Bytes)
+}
+
+// A later release has migrated: what this program makes of that.
+func TestDatabaseCommandOnANewerSchema(t *testing.T) {
+	url := dbtest.SQLiteURL(t)
+	db := dbtest.Open(t, url)
+	t.Setenv("ASHLAR_DATABASE_URL", url.Reveal())
+	later := maps.Clone(migrations)
+	for _, release := range []struct{ file, sql, state, refusal string }{
+		{"sqlite/20260102000000_expand.sql", "CREATE TABLE a (n bigint);", "newer, and usable", ""},
+		{"sqlite/20260103000000_contract.sql", "-- ashlar:contract since=20260102000000: nobody reads it\nDROP TABLE a;", "refused", migrate.ErrNewer.Error()},
+	} {
+		later[release.file] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + release.sql)}
+		require.NoError(t, migrate.Apply(t.Context(), db, later, slog.New(slog.DiscardHandler)))
+		out, err := program(t, "db", "status", "-o", "json")
+		require.NoError(t, err)
+		var state dbstate.State
+		require.NoError(t, json.Unmarshal([]byte(out), &state))
+		require.Equal(t, release.state, state.String())
+		require.Contains(t, state.Refusal, release.refusal)
+		require.Equal(t, release.refusal == "", state.Refusal == "")
+		out, err = program(t, "db", "status")
+		require.NoError(t, err)
+		require.Contains(t, out, release.refusal)
+	}
+	_, err := program(t, "db", "migrate", "--check")
+	require.ErrorIs(t, err, migrate.ErrNewer)
 }
 
 func TestDatabaseCommandNeedsADatabase(t *testing.T) {

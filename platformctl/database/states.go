@@ -36,7 +36,7 @@ func connections(c *dbstate.Connections) string {
 	return fmt.Sprintf("%d/%d", c.Open, c.Most)
 }
 
-// migrations names those that were just applied, and those that are to be.
+// migrations names those that were just applied, those that are to be, and why none of them would help.
 func migrations(s dbstate.State) string {
 	var parts []string
 	if len(s.Applied) > 0 {
@@ -44,6 +44,9 @@ func migrations(s dbstate.State) string {
 	}
 	if len(s.Pending) > 0 {
 		parts = append(parts, "pending "+strings.Join(s.Pending, ", "))
+	}
+	if s.Refusal != "" {
+		parts = append(parts, s.Refusal)
 	}
 	return strings.Join(parts, "; ")
 }

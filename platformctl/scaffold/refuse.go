@@ -31,10 +31,12 @@ var (
 // taken are names that no service can have, by why.
 var taken = map[string][]string{
 	"is a part of the platform": {
-		"allinone", "ashlar", "ashlarctl", "audit", "auth", "authz", "consul", "dev", "e2e", "ent", "gateway", "gen", "identity",
+		"allinone", "ashlar", "ashlarctl", "audit", "auth", "authz", "conformance", "consul", "dev", "e2e", "ent", "gateway", "gen", "identity",
 		"kernel", "platform", "platformctl", "scaffold", "services", "tools",
 	},
-	"is a program that the repository keeps in .bin": {"buf", "build", "proto", "protoexport", "task"},
+	"is a program that the repository keeps in .bin": {
+		"buf", "build", "connectconformance", "proto", "protoexport", "referenceserver", "task",
+	},
 	"says nothing about what is in it": {
 		"base", "common", "helper", "helpers", "lib", "misc", "shared", "util", "utils",
 	},

@@ -180,6 +180,15 @@ func (Tag) Mixin() []ent.Mixin { return []ent.Mixin{mixin.ID{}} }
 	assert.Contains(t, contracted["postgres"], `DROP COLUMN "body"`)
 	assert.Contains(t, contracted["sqlite"], "notes")
 	assert.NotContains(t, strings.ToLower(contracted["sqlite"]), "pragma")
+	// Nor without saying why.
+	require.ErrorContains(t, diff(diffCommand{Check: true}), "2 findings")
+	dropped, err := filepath.Glob(filepath.Join(folder, "migrations/*/*_drop_body.sql"))
+	require.NoError(t, err)
+	require.Len(t, dropped, len(dialects))
+	for _, file := range dropped {
+		edit(t, file, "-- +goose Up\n", "-- +goose Up\n-- ashlar:contract: nobody reads bodies\n")
+	}
+	require.NoError(t, (&hashCommand{Folders: []string{folder}}).Run())
 	require.NoError(t, diff(diffCommand{Check: true}))
 
 	// An edited migration is found out.
