@@ -18,9 +18,9 @@ func fill(sql plantest.SQL) []string {
 			sql.Text("mem_", from), sql.At("i"), organization, user, sql.Series(sql.Rows))
 	}
 	return []string{
-		fmt.Sprintf("INSERT INTO users (id, created_at, updated_at, email, display_name, deactivated, request_key) SELECT %s, %s, %[2]s, 'p' || i || '@example.com', 'Person ' || i, false, 'r' || i FROM %s",
+		fmt.Sprintf("INSERT INTO users (id, created_at, updated_at, email, display_name, request_key) SELECT %s, %s, %[2]s, 'p' || i || '@example.com', 'Person ' || i, 'r' || i FROM %s",
 			sql.Text("usr_", "i"), sql.At("i"), sql.Series(sql.Rows)),
-		fmt.Sprintf("INSERT INTO organizations (id, created_at, updated_at, display_name, deactivated, request_key) SELECT %s, %s, %[2]s, 'Organization ' || i, false, 'r' || i FROM %s",
+		fmt.Sprintf("INSERT INTO organizations (id, created_at, updated_at, display_name, request_key) SELECT %s, %s, %[2]s, 'Organization ' || i, 'r' || i FROM %s",
 			sql.Text("org_", "i"), sql.At("i"), sql.Series(sql.Rows)),
 		// One organization has half of all people, and one person is in every organization.
 		// The memberships of one do not lie between those of the other, so that a walk over the primary key is seen.
