@@ -34,21 +34,25 @@ type node struct {
 	Plans      []node  `json:"Plans"`
 }
 
-// explain looks at the plan that a connection of the pool makes, and executes it.
+// explain looks at the plan for the values at hand, and at the one for any, which PostgreSQL may come to prefer.
 func (e *postgres) explain(t *testing.T, s sent, allow Allow) []string {
 	t.Helper()
-	root, text := e.plan(t, s)
-	complaints := e.complaints(t, root, allow)
-	if read := root.SharedHit + root.SharedRead; read > allow.Pages {
-		complaints = append(complaints, fmt.Sprintf("%d pages were read, and %d are allowed", read, allow.Pages))
+	var all []string
+	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+		root, text := e.plan(t, s, mode)
+		complaints := e.complaints(t, root, allow)
+		if read := root.SharedHit + root.SharedRead; read > allow.Pages {
+			complaints = append(complaints, fmt.Sprintf("%d pages were read, and %d are allowed", read, allow.Pages))
+		}
+		if len(complaints) > 0 {
+			all = append(append(all, mode+":"), append(complaints, text)...)
+		}
 	}
-	if len(complaints) > 0 {
-		complaints = append(complaints, text)
-	}
-	return complaints
+	return all
 }
 
-func (e *postgres) plan(t *testing.T, s sent) (root node, text string) {
+// plan makes a plan of a kind for a statement, and executes it.
+func (e *postgres) plan(t *testing.T, s sent, mode string) (root node, text string) {
 	t.Helper()
 	ctx := context.Background()
 	conn, err := e.db.Conn(ctx)
@@ -71,7 +75,7 @@ func (e *postgres) plan(t *testing.T, s sent) (root node, text string) {
 	if len(literals) > 0 {
 		execute += "(" + strings.Join(literals, ", ") + ")"
 	}
-	for _, each := range []string{"SET LOCAL max_parallel_workers_per_gather = 0", "PREPARE looked_at AS " + s.text} {
+	for _, each := range []string{"SET LOCAL plan_cache_mode = " + mode, "SET LOCAL max_parallel_workers_per_gather = 0", "PREPARE looked_at AS " + s.text} {
 		// As they are: pgx would prepare them, and keep that.
 		if _, err := tx.ExecContext(ctx, each, pgx.QueryExecModeSimpleProtocol); err != nil {
 			t.Fatalf("%v\n%s", err, each)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
+	"ashlar.dev/ent/keyset"
 	"ashlar.dev/kernel/audit"
 	"ashlar.dev/kernel/authn"
 	"ashlar.dev/services/auth/ent"
-	"ashlar.dev/services/auth/ent/predicate"
 	"ashlar.dev/services/auth/ent/session"
 	"ashlar.dev/services/auth/internal/refreshtoken"
 )
@@ -86,11 +86,10 @@ func (s *Store) LiveSession(ctx context.Context, userID, sessionID string) (*ent
 // LiveSessions returns up to limit of a person's sessions that are not over, the newest first; with before, only those
 // that began before the session of that id.
 func (s *Store) LiveSessions(ctx context.Context, userID, before string, limit int) ([]*ent.Session, error) {
-	where := []predicate.Session{session.UserID(userID), session.RevokedAtIsNil(), session.ExpiresAtGT(s.now())}
-	if before != "" {
-		where = append(where, session.IDLT(before))
+	page := keyset.Page{
+		Within: []keyset.Fixed{{Column: session.FieldUserID, Value: userID}}, Key: session.FieldID, After: before, Descending: true,
 	}
-	return s.client.Session.Query().Where(where...).Order(ent.Desc(session.FieldID)).Limit(limit).All(ctx)
+	return s.client.Session.Query().Where(page.Narrow(), session.RevokedAtIsNil(), session.ExpiresAtGT(s.now())).Limit(limit).All(ctx)
 }
 
 // over tells why a session can be used no more; nil where it can.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"ashlar.dev/ent/keyset"
 	"ashlar.dev/kernel/audit"
 	"ashlar.dev/kernel/id"
 	"ashlar.dev/services/authz/ent"
@@ -108,12 +109,11 @@ func (s *Store) othersHold(ctx context.Context, tx *ent.Tx, g *ent.Grant) error 
 // Grants returns up to limit grants in an organization whose ids come after the given one, with their roles, oldest
 // first; with a person, only that person's.
 func (s *Store) Grants(ctx context.Context, organization, userID, after string, limit int) ([]*ent.Grant, error) {
-	query := s.client.Grant.Query().Where(grant.OrganizationID(organization), grant.IDGT(after)).
-		Order(grant.ByID()).Limit(limit).WithRole()
+	page := keyset.Page{Within: []keyset.Fixed{{Column: grant.FieldOrganizationID, Value: organization}}, Key: grant.FieldID, After: after}
 	if userID != "" {
-		query.Where(grant.UserID(userID))
+		page.Within = append(page.Within, keyset.Fixed{Column: grant.FieldUserID, Value: userID})
 	}
-	return query.All(ctx)
+	return s.client.Grant.Query().Where(page.Narrow()).Limit(limit).WithRole().All(ctx)
 }
 
 func findGrant(ctx context.Context, grants *ent.GrantClient, userID, roleID, organization string) (*ent.Grant, error) {

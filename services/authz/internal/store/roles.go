@@ -6,6 +6,7 @@ import (
 
 	"entgo.io/ent/dialect"
 
+	"ashlar.dev/ent/keyset"
 	"ashlar.dev/kernel/audit"
 	"ashlar.dev/kernel/id"
 	"ashlar.dev/services/authz/ent"
@@ -66,18 +67,14 @@ func findRole(ctx context.Context, roles *ent.RoleClient, organization, name str
 
 // Roles returns up to limit roles that can be granted in an organization and whose RoleKey comes after the given one.
 func (s *Store) Roles(ctx context.Context, organization, after string, limit int) ([]*ent.Role, error) {
-	name, owner, later := strings.Cut(after, "/")
+	name, owner, _ := strings.Cut(after, "/")
 	var ids []string
 	// One query for each place: an index has the order of the answer within a place only.
 	for _, place := range places(organization) {
-		query := s.client.Role.Query().Where(role.OrganizationID(place)).Order(role.ByName()).Limit(limit)
-		switch {
-		case later && place > owner:
-			query.Where(role.NameGTE(name))
-		case later:
-			query.Where(role.NameGT(name))
+		page := keyset.Page{
+			Within: []keyset.Fixed{{Column: role.FieldOrganizationID, Value: place}}, Key: role.FieldName, After: name, Inclusive: place > owner,
 		}
-		found, err := query.IDs(ctx)
+		found, err := s.client.Role.Query().Where(page.Narrow()).Limit(limit).IDs(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -92,7 +92,7 @@ func measurements(ctx context.Context, db *database.Database, by hand, n int) []
 	log := slog.New(slog.DiscardHandler)
 	box := outbox.New(db, log, nil)
 	s := store.New(db, trail.New("identity", box, db.DB, log, prometheus.NewRegistry()))
-	middleUser, middleMember := plantest.Name("usr_", n/2), plantest.Name("mem_", n)
+	middleUser, middleMember := plantest.Name("usr_", n/2), plantest.Name("mem_", n/2)
 	big := "org_" + plantest.Big
 	return []measured{
 		{

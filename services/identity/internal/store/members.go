@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"ashlar.dev/ent/keyset"
 	"ashlar.dev/kernel/audit"
 	"ashlar.dev/kernel/id"
 	"ashlar.dev/services/identity/ent"
@@ -67,8 +68,10 @@ func (s *Store) RemoveMember(ctx context.Context, organizationID, userID string)
 // Members returns up to limit members of an organization whose memberships come after the given one, in the order of
 // joining.
 func (s *Store) Members(ctx context.Context, organizationID, after string, limit int) ([]*ent.Membership, error) {
-	return s.client.Membership.Query().
-		Where(membership.OrganizationID(organizationID), membership.IDGT(after)).Order(membership.ByID()).Limit(limit).All(ctx)
+	page := keyset.Page{
+		Within: []keyset.Fixed{{Column: membership.FieldOrganizationID, Value: organizationID}}, Key: membership.FieldID, After: after,
+	}
+	return s.client.Membership.Query().Where(page.Narrow()).Limit(limit).All(ctx)
 }
 
 func find(ctx context.Context, memberships *ent.MembershipClient, organizationID, userID string) (*ent.Membership, error) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"ashlar.dev/ent/keyset"
 	"ashlar.dev/kernel/audit"
 	"ashlar.dev/kernel/id"
 	"ashlar.dev/services/identity/ent"
@@ -70,8 +71,8 @@ type Joined struct {
 // OrganizationsOf returns up to limit organizations of a member whose memberships come after the given one, in the
 // order of joining.
 func (s *Store) OrganizationsOf(ctx context.Context, userID, after string, limit int) ([]Joined, error) {
-	memberships, err := s.client.Membership.Query().
-		Where(membership.UserID(userID), membership.IDGT(after)).Order(membership.ByID()).Limit(limit).All(ctx)
+	page := keyset.Page{Within: []keyset.Fixed{{Column: membership.FieldUserID, Value: userID}}, Key: membership.FieldID, After: after}
+	memberships, err := s.client.Membership.Query().Where(page.Narrow()).Limit(limit).All(ctx)
 	if err != nil || len(memberships) == 0 {
 		return nil, err
 	}

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
 
+	"ashlar.dev/ent/keyset"
 	"ashlar.dev/ent/mixin"
 	"ashlar.dev/services/notes/ent"
 	"ashlar.dev/services/notes/ent/change"
@@ -47,7 +47,10 @@ func (s *Store) announce(ctx context.Context, tx *ent.Tx, organizationID, noteID
 
 // LastChange returns the id of an organization's newest change; 0 where there is none.
 func (s *Store) LastChange(ctx context.Context, organizationID string) (int64, error) {
-	last, err := s.client.Change.Query().Where(change.OrganizationID(organizationID)).Order(change.ByID(sql.OrderDesc())).FirstID(ctx)
+	page := keyset.Page{
+		Within: []keyset.Fixed{{Column: change.FieldOrganizationID, Value: organizationID}}, Key: change.FieldID, Descending: true,
+	}
+	last, err := s.client.Change.Query().Where(page.Narrow()).FirstID(ctx)
 	if ent.IsNotFound(err) {
 		return 0, nil
 	}
@@ -91,9 +94,10 @@ type Change struct {
 // Changes looks through up to limit changes after the given one, and returns what of them concerns the viewer, each note
 // once, and the id of the last change that it looked at: after where there was none.
 func (s *Store) Changes(ctx context.Context, v Viewer, after int64, limit int) ([]Change, int64, error) {
-	rows, err := s.client.Change.Query().
-		Where(change.OrganizationID(v.OrganizationID), change.UserIDIn(everybody, v.UserID), change.IDGT(after)).
-		Order(change.ByID()).Limit(limit).All(ctx)
+	page := keyset.Page{
+		Within: []keyset.Fixed{{Column: change.FieldOrganizationID, Value: v.OrganizationID}}, Key: change.FieldID, After: after,
+	}
+	rows, err := s.client.Change.Query().Where(page.Narrow(), change.UserIDIn(everybody, v.UserID)).Limit(limit).All(ctx)
 	if err != nil || len(rows) == 0 {
 		return nil, after, err
 	}

@@ -7,61 +7,64 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 
+	"ashlar.dev/ent/keyset"
 	"ashlar.dev/services/notes/ent"
 	"ashlar.dev/services/notes/ent/note"
 	"ashlar.dev/services/notes/ent/predicate"
 	"ashlar.dev/services/notes/ent/share"
 )
 
-// order is that of creation, or its reverse.
-type order int
-
-const (
-	ascending  order = 1
-	descending order = -1
-)
-
-// list returns up to limit notes that the viewer sees, narrowed down. It says the same as sees, as one query for each way
-// to see a note: each is answered from an index that has the order of the answer, where one query for both would look
-// through all notes of the organization.
-func (s *Store) list(ctx context.Context, v Viewer, by order, limit int, narrow ...predicate.Note) ([]*ent.Note, error) {
-	here := append([]predicate.Note{note.OrganizationID(v.OrganizationID)}, narrow...)
+// list returns up to limit notes of a page that the viewer sees, narrowed down; with an owner, only those of this person. It
+// says the same as sees, as one query for each way to see a note: each is answered from an index that has the order of the
+// answer, where one query for both would look through all notes of the organization.
+func (s *Store) list(ctx context.Context, v Viewer, ownerID string, page keyset.Page, limit int, narrow ...predicate.Note) ([]*ent.Note, error) {
 	if v.All {
-		return s.client.Note.Query().Where(here...).Order(note.ByID(by.term())).Limit(limit).All(ctx)
+		return s.written(ctx, v.OrganizationID, ownerID, page, limit, narrow)
 	}
-	own, err := s.client.Note.Query().Where(here...).Where(note.OwnerID(v.UserID)).Order(note.ByID(by.term())).Limit(limit).All(ctx)
+	var found []*ent.Note
+	if ownerID == "" || ownerID == v.UserID {
+		own, err := s.written(ctx, v.OrganizationID, v.UserID, page, limit, narrow)
+		if err != nil {
+			return nil, err
+		}
+		found = own
+	}
+	query := s.client.Note.Query().Where(note.OrganizationID(v.OrganizationID), sharedWith(v.UserID, page)).Where(narrow...).Limit(limit)
+	if ownerID != "" {
+		query.Where(note.OwnerID(ownerID))
+	}
+	shared, err := query.All(ctx)
 	if err != nil {
 		return nil, err
 	}
-	shared, err := s.client.Note.Query().Where(here...).Where(sharedWith(v.UserID, by)).Limit(limit).All(ctx)
-	if err != nil {
-		return nil, err
-	}
-	found := append(own, shared...)
+	found = append(found, shared...)
 	// Ids are of one form, which sorts the same here and there.
-	slices.SortFunc(found, func(a, b *ent.Note) int { return int(by) * strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(found, func(a, b *ent.Note) int {
+		if page.Descending {
+			a, b = b, a
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
 	// A note can be shared with whom it belongs to.
 	found = slices.CompactFunc(found, func(a, b *ent.Note) bool { return a.ID == b.ID })
 	return found[:min(limit, len(found))], nil
 }
 
+// written finds the notes of an organization; with an owner, only those of this person.
+func (s *Store) written(ctx context.Context, organizationID, ownerID string, page keyset.Page, limit int, narrow []predicate.Note) ([]*ent.Note, error) {
+	page.Key, page.Within = note.FieldID, []keyset.Fixed{{Column: note.FieldOrganizationID, Value: organizationID}}
+	if ownerID != "" {
+		page.Within = append(page.Within, keyset.Fixed{Column: note.FieldOwnerID, Value: ownerID})
+	}
+	return s.client.Note.Query().Where(page.Narrow()).Where(narrow...).Limit(limit).All(ctx)
+}
+
 // sharedWith finds what is shared with a person, from the shares, in the order of the notes.
-func sharedWith(userID string, by order) predicate.Note {
+func sharedWith(userID string, page keyset.Page) predicate.Note {
+	page.Key, page.Within = share.FieldNoteID, []keyset.Fixed{{Column: share.FieldUserID, Value: userID}}
 	return func(selector *sql.Selector) {
 		shares := sql.Table(share.Table)
 		selector.Join(shares).On(selector.C(note.FieldID), shares.C(share.FieldNoteID))
-		selector.Where(sql.EQ(shares.C(share.FieldUserID), userID))
-		column := shares.C(share.FieldNoteID)
-		if by == descending {
-			column = sql.Desc(column)
-		}
-		selector.OrderBy(column)
+		page.Of(selector, shares.C)
 	}
-}
-
-func (o order) term() sql.OrderTermOption {
-	if o == descending {
-		return sql.OrderDesc()
-	}
-	return sql.OrderAsc()
 }

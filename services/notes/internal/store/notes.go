@@ -3,11 +3,11 @@ package store
 import (
 	"context"
 
+	"ashlar.dev/ent/keyset"
 	"ashlar.dev/kernel/audit"
 	"ashlar.dev/kernel/id"
 	"ashlar.dev/services/notes/ent"
 	"ashlar.dev/services/notes/ent/note"
-	"ashlar.dev/services/notes/ent/predicate"
 )
 
 const noteKind id.Kind = "note"
@@ -67,11 +67,7 @@ func (s *Store) Note(ctx context.Context, v Viewer, noteID string) (*ent.Note, e
 // Notes returns up to limit notes that the viewer sees and whose ids come after the given one, in the order of creation;
 // with an owner, only those of this person.
 func (s *Store) Notes(ctx context.Context, v Viewer, ownerID, after string, limit int) ([]*ent.Note, error) {
-	narrow := []predicate.Note{note.IDGT(after)}
-	if ownerID != "" {
-		narrow = append(narrow, note.OwnerID(ownerID))
-	}
-	return s.list(ctx, v, ascending, limit, narrow...)
+	return s.list(ctx, v, ownerID, keyset.Page{After: after}, limit)
 }
 
 // NoteChanges are the fields that an update sets; those that are nil stay as they are.

@@ -7,19 +7,15 @@ import (
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 
+	"ashlar.dev/ent/keyset"
 	"ashlar.dev/services/notes/ent"
 	"ashlar.dev/services/notes/ent/note"
-	"ashlar.dev/services/notes/ent/predicate"
 )
 
 // Search returns up to limit notes that the viewer sees and that have all words, each as the beginning of a word; the
 // newest first, and only older ones than before, if it is not empty. Words consist of letters, digits and marks.
 func (s *Store) Search(ctx context.Context, v Viewer, words []string, before string, limit int) ([]*ent.Note, error) {
-	narrow := []predicate.Note{s.has(v.OrganizationID, words)}
-	if before != "" {
-		narrow = append(narrow, note.IDLT(before))
-	}
-	return s.list(ctx, v, descending, limit, narrow...)
+	return s.list(ctx, v, "", keyset.Page{After: before, Descending: true}, limit, s.has(v.OrganizationID, words))
 }
 
 // has finds notes by the indexes that migrations/*/*_search.sql make.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"ashlar.dev/ent/keyset"
 	"ashlar.dev/kernel/audit"
 	"ashlar.dev/kernel/id"
 	"ashlar.dev/services/notes/ent"
@@ -85,5 +86,6 @@ func (s *Store) Shares(ctx context.Context, v Viewer, noteID, after string, limi
 	if !v.owns(found) {
 		return nil, ErrNotYours
 	}
-	return found.QueryShares().Where(share.IDGT(after)).Order(share.ByID()).Limit(limit).All(ctx)
+	page := keyset.Page{Within: []keyset.Fixed{{Column: share.FieldNoteID, Value: found.ID}}, Key: share.FieldID, After: after}
+	return s.client.Share.Query().Where(page.Narrow()).Limit(limit).All(ctx)
 }
