@@ -41,7 +41,8 @@ type measured struct {
 	store, hand func() error
 }
 
-// TestBenchData compares the store with database/sql written by hand on a pool with the same settings. By itself it only
+// TestBenchData compares the store with the same written by hand: on SQLite on the store's own pool, on PostgreSQL on one
+// with pgx's settings, where the server may keep a plan and the store has each statement planned anew. By itself it only
 // makes sure that both work; `task bench:data` names the numbers of rows and of rounds.
 func TestBenchData(t *testing.T) {
 	sizes, rounds, calls := []int{2000}, 1, 2
