@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	entsql "entgo.io/ent/dialect/sql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -40,7 +41,7 @@ func TestMigrationsMakeTheSchema(t *testing.T) {
 		require.NoError(t, migrate.Apply(t.Context(), db, migrations.FS, quiet))
 		require.NoError(t, migrate.Verify(t.Context(), db, migrations.FS))
 		var missing bytes.Buffer
-		require.NoError(t, ent.NewClient(ent.Driver(db.Driver())).Schema.WriteTo(t.Context(), &missing))
+		require.NoError(t, ent.NewClient(ent.Driver(entsql.OpenDB(db.Dialect, db.DB))).Schema.WriteTo(t.Context(), &missing))
 		var statements []string
 		for line := range strings.Lines(missing.String()) {
 			if !strings.HasPrefix(line, "--") && strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "BEGIN") && !strings.HasPrefix(line, "COMMIT") && !strings.HasPrefix(line, "PRAGMA") {

@@ -84,6 +84,9 @@ func (p *platformTest) program(name string) {
 	if os.Link(self, filepath.Join(p.bin, name)) != nil {
 		content, err := os.ReadFile(self)
 		require.NoError(p.t, err)
+		// A process that another test starts meanwhile would inherit the open file for a moment, and nobody could run it.
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
 		require.NoError(p.t, os.WriteFile(filepath.Join(p.bin, name), content, 0o700))
 	}
 }

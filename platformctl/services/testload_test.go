@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,6 +18,9 @@ import (
 func program(t *testing.T, script string) string {
 	t.Helper()
 	dir := t.TempDir()
+	// A process that another test starts meanwhile would inherit the open file for a moment, and nobody could run it.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, loaderName), []byte("#!/bin/sh\n"+script), 0o700))
 	return dir
 }
