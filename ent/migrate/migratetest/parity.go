@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	atlas "ariga.io/atlas/sql/schema"
+	entsql "entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/schema"
 	"github.com/stretchr/testify/require"
 
@@ -37,7 +38,7 @@ func Parity(t *testing.T, migrations fs.FS, tables []*schema.Table, byHand ...st
 		}
 		copied, err := schema.CopyTables(tables)
 		require.NoError(t, err)
-		differ, err := schema.NewMigrate(db.Driver(), schema.WithDropColumn(true), schema.WithDropIndex(true), schema.WithDiffHook(record))
+		differ, err := schema.NewMigrate(entsql.OpenDB(db.Dialect, db.DB), schema.WithDropColumn(true), schema.WithDropIndex(true), schema.WithDiffHook(record))
 		require.NoError(t, err)
 		require.NoError(t, differ.Create(t.Context(), copied...))
 		require.Empty(t, differences, "the migrated database is not what the schema wants: task migrate:diff NAME=…")

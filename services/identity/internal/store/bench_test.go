@@ -201,7 +201,8 @@ func (h sqliteHand) write(ctx context.Context, statements []written) error {
 type userRow struct {
 	id, email, name  string
 	created, updated time.Time
-	deactivated      bool
+	deactivated      *time.Time
+	version          int64
 	request          *string
 }
 
@@ -210,8 +211,8 @@ func users(ctx context.Context, by hand, after string) error {
 	err := by.query(ctx, func(scan func(...any) error) error {
 		var u userRow
 		out = append(out, &u)
-		return scan(&u.id, &u.created, &u.updated, &u.email, &u.name, &u.deactivated, &u.request)
-	}, `SELECT "id", "created_at", "updated_at", "email", "display_name", "deactivated", "request_key"
+		return scan(&u.id, &u.created, &u.updated, &u.email, &u.name, &u.deactivated, &u.version, &u.request)
+	}, `SELECT "id", "created_at", "updated_at", "email", "display_name", "deactivated_at", "version", "request_key"
 		FROM "users" WHERE "id" > $1 ORDER BY "id" LIMIT 50`, after)
 	return enough(len(out), err)
 }
@@ -255,8 +256,8 @@ func createOrganization(ctx context.Context, by hand) error {
 	}
 	return by.write(ctx, []written{
 		{
-			`INSERT INTO "organizations" ("id", "created_at", "updated_at", "display_name", "deactivated") VALUES ($1, $2, $3, $4, $5)`,
-			[]any{organization, now, now, "Acme", false},
+			`INSERT INTO "organizations" ("id", "created_at", "updated_at", "display_name", "deactivated", "version") VALUES ($1, $2, $3, $4, $5, $6)`,
+			[]any{organization, now, now, "Acme", false, 1},
 		},
 		{
 			`INSERT INTO "memberships" ("id", "created_at", "updated_at", "organization_id", "user_id") VALUES ($1, $2, $3, $4, $5)`,
