@@ -13,12 +13,11 @@ import (
 	"connectrpc.com/connect/v2"
 	"github.com/stretchr/testify/require"
 
+	"ashlar.dev/ent/database/dbtest"
+	"ashlar.dev/ent/pgserver"
 	notesv1 "ashlar.dev/gen/go/acme/notes/v1"
 	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
 	"ashlar.dev/gen/go/ashlar/audit/v1/auditv1connect"
-
-	"ashlar.dev/ent/database/dbtest"
-	"ashlar.dev/ent/pgserver"
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/services/notes/ent"
 )

@@ -81,20 +81,26 @@ func (e *sqliteExplainer) pages(t *testing.T, s sent) int {
 		t.Fatal(err)
 	}
 	before := e.read(t)
-	rows, err := tx.QueryContext(ctx, s.text, s.args...)
-	if err != nil {
+	if err := readAll(ctx, tx, s); err != nil {
 		t.Fatalf("%v\n%s", err, s.text)
-	}
-	for rows.Next() { //nolint:revive // read to the end, as the store does
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		t.Fatal(err)
 	}
 	n := e.read(t) - before
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// readAll reads all rows, as a store does.
+func readAll(ctx context.Context, tx *sql.Tx, s sent) (err error) {
+	rows, err := tx.QueryContext(ctx, s.text, s.args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for more := true; more; more = rows.Next() {
+	}
+	return rows.Err()
 }
 
 // read is how many pages the connection has read so far.

@@ -2,19 +2,22 @@ package store
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/database/dbtest"
+	"ashlar.dev/ent/migrate"
+	"ashlar.dev/services/notes/migrations"
 )
 
 func TestNewerChanges(t *testing.T) { dbtest.Each(t, newerChanges) }
 
 func newerChanges(t *testing.T, db *database.Database) {
 	ctx, s := t.Context(), New(db, nil, nil)
-	require.NoError(t, s.client.Schema.Create(ctx))
+	require.NoError(t, migrate.Apply(ctx, db, migrations.FS, slog.New(slog.DiscardHandler)))
 	var ids []int64
 	for _, organization := range []string{"org_acme", "org_other", "org_acme", "org_unseen"} {
 		row, err := s.client.Change.Create().SetOrganizationID(organization).SetNoteID("note_1").SetUserID(everybody).Save(ctx)

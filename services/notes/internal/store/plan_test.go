@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -74,7 +75,7 @@ func TestPlans(t *testing.T) {
 }
 
 func ignoreNotFound(err error) error {
-	if translate(err) != nil && err != nil {
+	if errors.Is(translate(err), ErrNotFound) {
 		return nil
 	}
 	return err
