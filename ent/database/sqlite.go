@@ -150,6 +150,10 @@ func (f sqliteFile) pool(foreignKeys bool, observer *observer) *sql.DB {
 		"_time_format": {"sqlite"},
 		"_timezone":    {"UTC"},
 	}
+	if !f.memory() {
+		// create makes the file. One that was taken away must not come back empty with the next connection.
+		settings.Set("mode", "rw")
+	}
 	if foreignKeys {
 		settings.Set("_foreign_keys", "on")
 	}

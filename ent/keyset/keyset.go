@@ -14,7 +14,10 @@
 // That holds for plans that are made for the values and for those that are made for any.
 package keyset
 
-import "entgo.io/ent/dialect/sql"
+import (
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+)
 
 // Fixed is a column that has one value in all of a list.
 type Fixed struct {
@@ -59,6 +62,13 @@ func (p Page) Of(selector *sql.Selector, column func(string) string) {
 		selector.Where(sql.EQ(column(each.Column), each.Value))
 	}
 	within, key := column(last.Column), column(p.Key)
+	if selector.Dialect() == dialect.SQLite { // it knows that the index has the order, and joins by an equation only
+		selector.Where(sql.EQ(within, last.Value)).OrderBy(order(key))
+		if p.After != nil && p.After != "" {
+			selector.Where(sql.P(func(b *sql.Builder) { b.Ident(key).WriteOp(beyond).Arg(p.After) }))
+		}
+		return
+	}
 	if p.After == nil || p.After == "" {
 		selector.Where(first(within, last.Value))
 	} else {
