@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -108,7 +109,7 @@ func TestSlowStatementsAreLogged(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					return assertErrors(outbox.New(db, slog.New(slog.DiscardHandler), nil).Append(ctx, tx, "evt_1", []byte("hunter2")), tx.Commit())
+					return errors.Join(outbox.New(db, slog.New(slog.DiscardHandler), nil).Append(ctx, tx, "evt_1", []byte("hunter2")), tx.Commit())
 				},
 				"outbox_events",
 			},
@@ -135,15 +136,6 @@ func TestSlowStatementsAreLogged(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 3, n)
 	})
-}
-
-func assertErrors(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // A database that is slow does not fill the log; what was left out is counted.

@@ -12,6 +12,8 @@
 //	WHERE (organization_id, id) > ($1, $2) AND organization_id <= $1 ORDER BY organization_id, id LIMIT 50
 //
 // That holds for plans that are made for the values and for those that are made for any.
+//
+// SQLite gets the equation: it finds the index by that, and would begin a join with the other table otherwise.
 package keyset
 
 import (
@@ -62,14 +64,15 @@ func (p Page) Of(selector *sql.Selector, column func(string) string) {
 		selector.Where(sql.EQ(column(each.Column), each.Value))
 	}
 	within, key := column(last.Column), column(p.Key)
-	if selector.Dialect() == dialect.SQLite { // it knows that the index has the order, and joins by an equation only
+	begins := p.After == nil || p.After == ""
+	if selector.Dialect() == dialect.SQLite {
 		selector.Where(sql.EQ(within, last.Value)).OrderBy(order(key))
-		if p.After != nil && p.After != "" {
+		if !begins {
 			selector.Where(sql.P(func(b *sql.Builder) { b.Ident(key).WriteOp(beyond).Arg(p.After) }))
 		}
 		return
 	}
-	if p.After == nil || p.After == "" {
+	if begins {
 		selector.Where(first(within, last.Value))
 	} else {
 		selector.Where(sql.P(func(b *sql.Builder) {

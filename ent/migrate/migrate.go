@@ -29,6 +29,9 @@ var (
 	ErrPending = errors.New("the schema of the database is older than this program")
 	// ErrEdited says that a migration was changed after it was applied.
 	ErrEdited = errors.New("a migration was edited after it was applied")
+	// ErrForeign says that another service's migrations have made the database. A
+	// service that is given its address would take its versions for its own.
+	ErrForeign = errors.New("the database is another service's")
 )
 
 // Apply applies the migrations that db lacks. It takes a lock that the other
@@ -38,8 +41,9 @@ var (
 // crash leaves the database after one migration and before the next.
 //
 // Where db has migrations that the binary does not know, but can work with, it
-// says so in the log. The error is [ErrNewer] where it cannot, and [ErrEdited]
-// where a file is not the one that was applied; nothing is changed then.
+// says so in the log. The error is [ErrNewer] where it cannot, [ErrEdited] where a
+// file is not the one that was applied, and [ErrForeign] where the database is
+// another service's; nothing is changed then.
 func Apply(ctx context.Context, db *database.Database, migrations fs.FS, log *slog.Logger) error {
 	return with(ctx, db, migrations, func(s *session) error {
 		standing, err := s.compare(ctx)
@@ -61,7 +65,7 @@ func Apply(ctx context.Context, db *database.Database, migrations fs.FS, log *sl
 
 // Verify says whether db has all the migrations of the binary, and none that it
 // cannot work with, for those who apply them apart: the error is [ErrPending],
-// [ErrNewer] or [ErrEdited]. It changes nothing.
+// [ErrNewer], [ErrEdited] or [ErrForeign]. It changes nothing.
 func Verify(ctx context.Context, db *database.Database, migrations fs.FS) error {
 	return with(ctx, db, migrations, func(s *session) error {
 		standing, err := s.compare(ctx)

@@ -97,7 +97,7 @@ func (r *recorder) prepare(ctx context.Context, db *database.Database, pool *sql
 // readRows returns what was applied; it makes nothing, not even the file.
 func readRows(ctx context.Context, db *database.Database, pool *sql.DB) (_ []row, err error) {
 	if file := db.File(); file != "" {
-		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) { // to open it would make it
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) { // it cannot be opened
 			return nil, nil
 		}
 	}
@@ -159,8 +159,9 @@ type standing struct {
 	ahead []int64
 }
 
-// compare finds out how the rows stand to the files. The error is [ErrNewer] or
-// [ErrEdited]; the standing holds nevertheless, as far as it goes.
+// compare finds out how the rows stand to the files. The error is [ErrForeign],
+// [ErrNewer] or [ErrEdited]; with the last two the standing holds nevertheless, as
+// far as it goes.
 func compare(db *database.Database, rows []row, files []file) (standing, error) {
 	s := standing{target: files[len(files)-1].version}
 	known := map[int64]file{}
@@ -168,10 +169,18 @@ func compare(db *database.Database, rows []row, files []file) (standing, error) 
 		known[f.version] = f
 	}
 	applied := map[int64]bool{}
+	var first int64
 	var refusal error
 	for _, r := range rows {
 		applied[r.version] = true
 		s.current = max(s.current, r.version)
+		if first == 0 || r.version < first {
+			first = r.version
+		}
+	}
+	// All releases of a service have its first migration, and no two services have the same.
+	if _, has := known[first]; first != 0 && !has {
+		return s, fmt.Errorf("%w: the first migration of %s is %d, and this program has none of that version: each service needs a file or a schema of its own: correct ASHLAR_DATABASE_URL (or the file that ASHLAR_DATABASE_URL_FILE names)", ErrForeign, db, first)
 	}
 	for _, r := range rows {
 		f, has := known[r.version]

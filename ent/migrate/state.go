@@ -29,7 +29,8 @@ type State struct {
 func (s State) Newer() bool { return s.Version > s.Target }
 
 // Inspect returns the state of db. It changes nothing and makes nothing, and
-// waits for no lock.
+// waits for no lock. The error is [ErrForeign] where the database is another
+// service's: its state says nothing then.
 func Inspect(ctx context.Context, db *database.Database, migrations fs.FS) (State, error) {
 	var state State
 	err := with(ctx, db, migrations, func(s *session) error {

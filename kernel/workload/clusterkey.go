@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"ashlar.dev/kernel/config"
 )
 
 // keyBytes is the size of a cluster key and of the keys derived from it.
@@ -46,21 +48,14 @@ func CreateClusterKey(path string) error {
 // ReadClusterKey reads a cluster key from a file: 32 bytes in base64. It refuses a file that others can read.
 func ReadClusterKey(path string) (ClusterKey, error) {
 	hint := "make one with `openssl rand -base64 32`, mode 0600, the same for all services, and name it with ASHLAR_CLUSTER_KEY_FILE"
-	info, err := os.Stat(path)
+	text, err := config.ReadSecretFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return ClusterKey{}, fmt.Errorf("cluster key: %s does not exist: %s", path, hint)
+		return ClusterKey{}, fmt.Errorf("cluster key: %w: %s", err, hint)
 	}
 	if err != nil {
 		return ClusterKey{}, fmt.Errorf("cluster key: %w", err)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return ClusterKey{}, fmt.Errorf("cluster key: others can read %s (mode %04o): chmod 600 %s", path, info.Mode().Perm(), path)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return ClusterKey{}, fmt.Errorf("cluster key: %w", err)
-	}
-	secret, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
+	secret, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text.Reveal()))
 	if err != nil || len(secret) != keyBytes {
 		return ClusterKey{}, fmt.Errorf("cluster key: %s does not hold %d bytes in base64: %s", path, keyBytes, hint)
 	}

@@ -117,9 +117,6 @@ func (c *databaseCommand) with(target config.Target, use func(*Config, *database
 }
 
 func (c *databaseCommand) inspect(ctx context.Context, db *database.Database) (dbstate.State, error) {
-	if err := migrate.CheckOwner(ctx, db, c.module.Migrations()); err != nil {
-		return dbstate.State{}, err
-	}
 	s, err := migrate.Inspect(ctx, db, c.module.Migrations())
 	if err != nil {
 		return dbstate.State{}, err

@@ -209,9 +209,6 @@ func (s *Service) openDatabase(ctx context.Context) error {
 	if err := s.db.Check(checking); err != nil {
 		return err
 	}
-	if err := migrate.CheckOwner(checking, s.db, s.module.Migrations()); err != nil {
-		return err
-	}
 	if s.cfg.Migrate == migrateVerify {
 		return s.verifyDatabase(checking)
 	}

@@ -1,0 +1,69 @@
+package keyset_test
+
+import (
+	"testing"
+
+	"entgo.io/ent/dialect"
+	"entgo.io/ent/dialect/sql"
+	"github.com/stretchr/testify/assert"
+
+	"ashlar.dev/ent/keyset"
+)
+
+func TestNarrow(t *testing.T) {
+	t.Parallel()
+	one := []keyset.Fixed{{Column: "o", Value: "org"}}
+	two := append([]keyset.Fixed{{Column: "u", Value: "usr"}}, one...)
+	for name, test := range map[string]struct {
+		page             keyset.Page
+		postgres, sqlite string
+		args             []any // of PostgreSQL
+	}{
+		"the beginning": {
+			keyset.Page{Within: one, Key: "id"},
+			`"t"."o" >= $1 AND "t"."o" <= $2 ORDER BY "t"."o" ASC, "t"."id" ASC`,
+			"`t`.`o` = ? ORDER BY `t`.`id` ASC",
+			[]any{"org", "org"},
+		},
+		"after a key": {
+			keyset.Page{Within: one, Key: "id", After: "k"},
+			`("t"."o", "t"."id") > ($1, $2) AND "t"."o" <= $3 ORDER BY "t"."o" ASC, "t"."id" ASC`,
+			"`t`.`o` = ? AND `t`.`id` > ? ORDER BY `t`.`id` ASC",
+			[]any{"org", "k", "org"},
+		},
+		"from a key": {
+			keyset.Page{Within: one, Key: "id", After: "k", Inclusive: true},
+			`("t"."o", "t"."id") >= ($1, $2) AND "t"."o" <= $3 ORDER BY "t"."o" ASC, "t"."id" ASC`,
+			"`t`.`o` = ? AND `t`.`id` >= ? ORDER BY `t`.`id` ASC",
+			[]any{"org", "k", "org"},
+		},
+		"backwards": {
+			keyset.Page{Within: one, Key: "id", After: "k", Descending: true},
+			`("t"."o", "t"."id") < ($1, $2) AND "t"."o" >= $3 ORDER BY "t"."o" DESC, "t"."id" DESC`,
+			"`t`.`o` = ? AND `t`.`id` < ? ORDER BY `t`.`id` DESC",
+			[]any{"org", "k", "org"},
+		},
+		"backwards from a key": {
+			keyset.Page{Within: one, Key: "id", After: "k", Inclusive: true, Descending: true},
+			`("t"."o", "t"."id") <= ($1, $2) AND "t"."o" >= $3 ORDER BY "t"."o" DESC, "t"."id" DESC`,
+			"`t`.`o` = ? AND `t`.`id` <= ? ORDER BY `t`.`id` DESC",
+			[]any{"org", "k", "org"},
+		},
+		"two columns": {
+			keyset.Page{Within: two, Key: "id", After: "k"},
+			`("t"."u" = $1 AND ("t"."o", "t"."id") > ($2, $3)) AND "t"."o" <= $4 ORDER BY "t"."o" ASC, "t"."id" ASC`,
+			"(`t`.`u` = ? AND `t`.`o` = ?) AND `t`.`id` > ? ORDER BY `t`.`id` ASC",
+			[]any{"usr", "org", "k", "org"},
+		},
+	} {
+		for in, want := range map[string]string{dialect.Postgres: test.postgres, dialect.SQLite: test.sqlite} {
+			selector := sql.Dialect(in).Select().From(sql.Table("t"))
+			test.page.Narrow()(selector)
+			query, args := selector.Query()
+			assert.Contains(t, query, " WHERE "+want, "%s, %s", name, in)
+			if in == dialect.Postgres {
+				assert.Equal(t, test.args, args, name)
+			}
+		}
+	}
+}
