@@ -2,10 +2,8 @@ package outbox_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,12 +32,7 @@ func eachDurable(b *testing.B, bench func(*testing.B, *database.Database)) {
 	}
 	b.Run("sqlite", func(b *testing.B) { run(b, dbtest.SQLiteURL(b)) })
 	b.Run("postgres", func(b *testing.B) {
-		server, err := pgserver.StartWith(b.Context(), pgserver.Options{Durable: true})
-		if errors.Is(err, pgserver.ErrNotFound) && os.Getenv("CI") != "true" {
-			b.Skip(err)
-		}
-		require.NoError(b, err)
-		b.Cleanup(func() { require.NoError(b, server.Stop()) })
+		server := dbtest.Server(b, pgserver.Options{Durable: true})
 		run(b, config.Secret(server.URL("postgres")))
 	})
 }

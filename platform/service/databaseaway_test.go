@@ -2,7 +2,6 @@ package service_test
 
 import (
 	"context"
-	"errors"
 	"os"
 	"testing"
 	"time"
@@ -20,16 +19,11 @@ import (
 // PostgreSQL ends and comes back: whoever asks whether the service is ready is told so, and calls that need no database
 // go on, because the service stays where callers find it.
 func TestTheDatabaseIsAway(t *testing.T) {
-	server, err := pgserver.Start(t.Context())
-	if errors.Is(err, pgserver.ErrNotFound) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	server := dbtest.Server(t, pgserver.Options{})
 	w := newWorld(t)
 	w.cfg.DatabaseURL = config.Secret(server.URL("postgres"))
 	w.appear("identity", "authz")
-	_, err = w.start()
+	_, err := w.start()
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

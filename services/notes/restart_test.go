@@ -2,9 +2,7 @@ package notes_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,12 +55,7 @@ func (r *record) created() map[string]int {
 // committed is with the operating system, which does not crash here.
 func TestPostgresRestartsUnderLoad(t *testing.T) {
 	const patience = 60 * time.Second
-	server, err := pgserver.Start(t.Context())
-	if errors.Is(err, pgserver.ErrNotFound) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	server := dbtest.Server(t, pgserver.Options{})
 	w := start(t, config.Secret(server.URL("postgres")))
 	r := &record{events: map[string]*auditv1.Event{}}
 	w.Peer("audit", func(s *connect.Server) { auditv1connect.RegisterIngestServiceHandler(s, r) })

@@ -71,16 +71,37 @@ func SQLiteURL(t testing.TB) config.Secret {
 func PostgresURL(t testing.TB) config.Secret {
 	t.Helper()
 	server, err := server()
+	needs(t, err)
+	name := fmt.Sprintf("test_%d", databases.Add(1))
+	admin(t, server, "CREATE DATABASE "+name)
+	t.Cleanup(func() { admin(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	return config.Secret(server.URL(name))
+}
+
+// Server starts a PostgreSQL of the test's own, for one that ends it or looks at all
+// of it; see [PostgresURL].
+func Server(t testing.TB, options pgserver.Options) *pgserver.Server {
+	t.Helper()
+	server, err := pgserver.StartWith(t.Context(), options)
+	needs(t, err)
+	t.Cleanup(func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return server
+}
+
+// needs ends a test whose server did not start: it is skipped without PostgreSQL,
+// but not in CI.
+func needs(t testing.TB, err error) {
+	t.Helper()
 	switch {
 	case errors.Is(err, pgserver.ErrNotFound) && os.Getenv("CI") != "true":
 		t.Skip(err)
 	case err != nil:
 		t.Fatal(err)
 	}
-	name := fmt.Sprintf("test_%d", databases.Add(1))
-	admin(t, server, "CREATE DATABASE "+name)
-	t.Cleanup(func() { admin(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
-	return config.Secret(server.URL(name))
 }
 
 var (
