@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -62,7 +63,13 @@ func Open(t testing.TB, url config.Secret) *database.Database {
 // of the test.
 func SQLiteURL(t testing.TB) config.Secret {
 	t.Helper()
-	return config.Secret("sqlite://" + filepath.ToSlash(filepath.Join(t.TempDir(), "test.db")))
+	return fileURL(filepath.Join(t.TempDir(), "test.db"))
+}
+
+// fileURL is the address of a SQLite file. The folder of a subtest can have
+// characters in its name that mean something in a URL.
+func fileURL(path string) config.Secret {
+	return config.Secret((&url.URL{Scheme: "sqlite", Path: filepath.ToSlash(path)}).String())
 }
 
 // PostgresURL is the address of an empty PostgreSQL database, as a role that may

@@ -49,7 +49,7 @@ func EachSmallDisk(t *testing.T, test func(*testing.T, *SmallDisk)) {
 
 // URL is the address of the database on the disk.
 func (d *SmallDisk) URL() config.Secret {
-	return config.Secret("sqlite://" + filepath.ToSlash(d.file()))
+	return fileURL(d.file())
 }
 
 func (d *SmallDisk) file() string { return filepath.Join(d.folder, "test.db") }

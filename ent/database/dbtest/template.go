@@ -34,7 +34,7 @@ func MigratedSQLiteURL(t testing.TB, migrations fs.FS) config.Secret {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return config.Secret("sqlite://" + filepath.ToSlash(path))
+	return fileURL(path)
 }
 
 // templates has, by the fingerprint of migrations, what makes a file that has them.
