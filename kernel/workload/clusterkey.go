@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"ashlar.dev/kernel/config"
+	"ashlar.dev/kernel/secretfile"
 )
 
 // keyBytes is the size of a cluster key and of the keys derived from it.
@@ -48,14 +48,14 @@ func CreateClusterKey(path string) error {
 // ReadClusterKey reads a cluster key from a file: 32 bytes in base64. It refuses a file that others can read.
 func ReadClusterKey(path string) (ClusterKey, error) {
 	hint := "make one with `openssl rand -base64 32`, mode 0600, the same for all services, and name it with ASHLAR_CLUSTER_KEY_FILE"
-	text, err := config.ReadSecretFile(path)
+	text, err := secretfile.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return ClusterKey{}, fmt.Errorf("cluster key: %w: %s", err, hint)
 	}
 	if err != nil {
 		return ClusterKey{}, fmt.Errorf("cluster key: %w", err)
 	}
-	secret, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text.Reveal()))
+	secret, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
 	if err != nil || len(secret) != keyBytes {
 		return ClusterKey{}, fmt.Errorf("cluster key: %s does not hold %d bytes in base64: %s", path, keyBytes, hint)
 	}
