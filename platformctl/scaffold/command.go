@@ -68,7 +68,7 @@ func (c *ServiceCommand) Run(ctx context.Context, streams *output.Streams) error
 	if err != nil {
 		return err
 	}
-	module, err := n.moduleFiles(c.Root)
+	module, err := n.moduleFiles(c.Root, fresh)
 	if err != nil {
 		return err
 	}

@@ -3,11 +3,15 @@ package scaffold
 import (
 	"errors"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/mod/modfile"
@@ -15,7 +19,8 @@ import (
 	"ashlar.dev/platformctl/exit"
 )
 
-// model is the service whose go.mod and go.sum a new one begins with: it needs what each service needs, and nothing else.
+// model is the service whose go.mod and go.sum a new one begins with: it needs what each service needs, and nothing else
+// that these do not need in their turn.
 const model = "services/identity"
 
 // checkRoot refuses a folder that is not the root of an Ashlar repository.
@@ -62,8 +67,9 @@ func (n names) checkFree(root string) error {
 	})
 }
 
-// moduleFiles returns go.mod and go.sum of the new service: those of the model under another name.
-func (n names) moduleFiles(root string) (files, error) {
+// moduleFiles returns go.mod and go.sum of the new service: those of the model under another name, where what only the
+// model's own code imports is indirect.
+func (n names) moduleFiles(root string, service files) (files, error) {
 	out := files{}
 	for _, name := range []string{"go.mod", "go.sum"} {
 		content, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(model), name))
@@ -80,6 +86,39 @@ func (n names) moduleFiles(root string) (files, error) {
 	if err := parsed.AddModuleStmt(n.GoModule()); err != nil {
 		return nil, err
 	}
+	imports, err := n.imports(service)
+	if err != nil {
+		return nil, err
+	}
+	requirements := make([]*modfile.Require, len(parsed.Require))
+	for i, r := range parsed.Require {
+		imported := slices.ContainsFunc(imports, func(name string) bool { return name == r.Mod.Path || strings.HasPrefix(name, r.Mod.Path+"/") })
+		requirements[i] = &modfile.Require{Mod: r.Mod, Indirect: r.Indirect || !imported}
+	}
+	parsed.SetRequireSeparateIndirect(requirements)
+	parsed.Cleanup()
 	out[mod], err = parsed.Format()
 	return out, err
+}
+
+// imports returns what the service's Go files import.
+func (n names) imports(service files) ([]string, error) {
+	var all []string
+	for file, content := range service {
+		if path.Ext(file) != ".go" || !strings.HasPrefix(file, n.ServiceFolder()+"/") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, content, parser.ImportsOnly)
+		if err != nil {
+			return nil, err
+		}
+		for _, spec := range parsed.Imports {
+			name, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, name)
+		}
+	}
+	return all, nil
 }
