@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
+	"ashlar.dev/gateway/internal/edge"
+	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/platform/service"
 )
 
@@ -31,6 +34,14 @@ type Config struct {
 
 // defaultMaxTimeout is what MaxTimeout means where it is not set.
 const defaultMaxTimeout = time.Minute
+
+// settings is the part of a configuration that can change while the gateway runs.
+func (c Config) settings() edge.Settings {
+	return edge.Settings{
+		MaxTimeout: cmp.Or(c.MaxTimeout, defaultMaxTimeout), CORSOrigins: c.CORSOrigins,
+		RateLimit: routes.Limit{PerSecond: c.RateLimit, Burst: c.RateBurst}, MaxStreams: c.MaxStreams,
+	}
+}
 
 // validate tells what is wrong with a configuration.
 func (c Config) validate() error {

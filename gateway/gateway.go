@@ -4,7 +4,6 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,10 +98,9 @@ func (g *Gateway) build() error {
 	g.balancer = balance.New(g.env.Directory, balance.DefaultBase(), balance.WithGone(g.pool.Forget))
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)),
-		Limits:  limit.New(routes.Limit{PerSecond: g.cfg.RateLimit, Burst: g.cfg.RateBurst}),
-		Streams: limit.NewStreams(g.cfg.MaxStreams),
-		Own:     services.Handler(), RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Status: g.status, Telemetry: g.telemetry,
-		MaxTimeout: cmp.Or(g.cfg.MaxTimeout, defaultMaxTimeout), MaxMessageBytes: rpc.MaxMessageBytes, CORSOrigins: g.cfg.CORSOrigins,
+		Limits: limit.New(), Streams: limit.NewStreams(),
+		Own: services.Handler(), RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Status: g.status, Telemetry: g.telemetry,
+		MaxMessageBytes: rpc.MaxMessageBytes, Settings: g.cfg.settings(),
 	})
 	if err != nil {
 		return err

@@ -46,9 +46,12 @@ func newDirect(t testing.TB) (*Handler, func()) {
 	pool := upstream.NewPool()
 	t.Cleanup(pool.Close)
 	h, err := New(Parts{
-		Tables: func() *routes.Table { return table }, Tokens: everybody{}, Limits: limit.New(routes.Limit{PerSecond: 1e9, Burst: 1e9}),
+		Tables: func() *routes.Table { return table }, Tokens: everybody{}, Limits: limit.New(),
 		Own: http.NotFoundHandler(), Direct: &Direct{Balancer: balance.New(directory, nil), Pool: pool}, Status: health.NewStatus(),
-		Telemetry: tel, MaxTimeout: time.Minute, MaxMessageBytes: 1 << 20, CORSOrigins: []string{"https://app.example.com"},
+		Telemetry: tel, MaxMessageBytes: 1 << 20,
+		Settings: Settings{
+			MaxTimeout: time.Minute, CORSOrigins: []string{"https://app.example.com"}, RateLimit: routes.Limit{PerSecond: 1e9, Burst: 1e9},
+		},
 	})
 	require.NoError(t, err)
 	body := &rewinding{}

@@ -73,8 +73,8 @@ func FuzzPath(f *testing.F) {
 	require.NoError(f, err)
 	table := routes.NewTable([]*routes.Route{{Procedure: "/a.v1.S/M", Service: "a", Access: access.Public, Get: true}})
 	h, err := New(Parts{
-		Tables: func() *routes.Table { return table }, Tokens: nobody{}, Limits: limit.New(routes.Limit{}), Own: http.NotFoundHandler(),
-		RoundTripper: never{f}, Status: health.NewStatus(), Telemetry: t, MaxTimeout: time.Second, MaxMessageBytes: 1 << 20,
+		Tables: func() *routes.Table { return table }, Tokens: nobody{}, Limits: limit.New(), Own: http.NotFoundHandler(),
+		RoundTripper: never{f}, Status: health.NewStatus(), Telemetry: t, MaxMessageBytes: 1 << 20, Settings: Settings{MaxTimeout: time.Second},
 	})
 	require.NoError(f, err)
 	for _, path := range []string{"/a.v1.S/M", "//a.v1.S/M", "/a.v1.S%2fM", "/x/../a.v1.S/M", "/a.v1.S/M?encoding=json", "*", "http://b/a.v1.S/M"} {

@@ -21,7 +21,7 @@ func (c *call) allowed() (d time.Duration, limited bool, err error) {
 		return 0, false, rpcerror.New(connect.CodeInvalidArgument, rpcerror.ReasonInvalidRequest, err.Error())
 	}
 	if c.route.Unary() {
-		longest := c.h.MaxTimeout
+		longest := c.h.current.Load().maxTimeout
 		if c.route.Timeout > 0 {
 			longest = min(longest, c.route.Timeout)
 		}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -52,19 +53,17 @@ type Parts struct {
 	Direct    *Direct
 	Status    *health.Status
 	Telemetry *telemetry.Telemetry
-	// MaxTimeout bounds unary calls, whatever the caller or a manifest says.
-	MaxTimeout time.Duration
 	// MaxMessageBytes bounds the requests that consist of one message.
 	MaxMessageBytes int64
-	// CORSOrigins are the origins whose scripts may call.
-	CORSOrigins []string
+	Settings        Settings
 }
 
 // Handler serves requests from outside. It is safe for concurrent use.
 type Handler struct {
 	Parts
 
-	root       http.Handler
+	// current is what holds for requests that begin now.
+	current    atomic.Pointer[current]
 	probes     *http.ServeMux
 	proxy      *httputil.ReverseProxy
 	errors     *connecthttp.ErrorWriter
@@ -90,12 +89,12 @@ func New(parts Parts) (*Handler, error) {
 		streamAge: streamAge, stallTime: stallTime,
 	}
 	if h.Streams == nil {
-		h.Streams = limit.NewStreams(0)
+		h.Streams = limit.NewStreams()
 	}
 	h.stopping, h.stop = context.WithCancel(context.Background())
 	h.proxy = h.newProxy()
 	parts.Status.Mount(h.probes)
-	h.root = withCORS(parts.CORSOrigins, http.HandlerFunc(h.dispatch))
+	h.Apply(parts.Settings)
 	return h, nil
 }
 
@@ -104,7 +103,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost && r.Method != http.MethodGet {
 		newPeer(w, r).hurry() // it is answered at once, or refused
 	}
-	h.root.ServeHTTP(w, r)
+	h.current.Load().root.ServeHTTP(w, r)
 }
 
 // EndStreams ends the streams that are under way with unavailable; unary calls go on.

@@ -108,8 +108,8 @@ func newEdgeWorld(t *testing.T, behind service, change func(*Handler)) *edgeWorl
 		route(tell, access.Public, connect.StreamTypeClient),
 	))
 	h, err := New(Parts{
-		Tables: tables, Tokens: soon{time.Minute}, Limits: limit.New(routes.Limit{}), Own: services.Handler(), RoundTripper: behind,
-		Status: status, Telemetry: tel, MaxTimeout: 100 * time.Millisecond, MaxMessageBytes: 1 << 20,
+		Tables: tables, Tokens: soon{time.Minute}, Limits: limit.New(), Own: services.Handler(), RoundTripper: behind,
+		Status: status, Telemetry: tel, MaxMessageBytes: 1 << 20, Settings: Settings{MaxTimeout: 100 * time.Millisecond},
 	})
 	require.NoError(t, err)
 	if change != nil {
@@ -291,7 +291,7 @@ func TestConnectionIsKept(t *testing.T) {
 
 func TestStreamsOfOneCallerAreCounted(t *testing.T) {
 	w := newEdgeWorld(t, func(r *http.Request) (*http.Response, error) { return answer(r, silent{r.Context()}), nil },
-		func(h *Handler) { h.Streams = limit.NewStreams(2) })
+		func(h *Handler) { h.Streams.SetEach(2) })
 	var first *http.Response
 	for range 2 {
 		first = w.open(t, true, listenToMe, "application/connect+json", "usr_1", strings.NewReader("{}"))

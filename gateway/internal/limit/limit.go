@@ -3,6 +3,7 @@ package limit
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -48,7 +49,7 @@ func Address(address netip.Addr) Caller {
 // Limiter holds a token bucket per caller, and one more per caller and service that has a limit of its own; and larger
 // ones of the same kind for all the people at an address. It is safe for concurrent use.
 type Limiter struct {
-	standard routes.Limit
+	standard atomic.Pointer[routes.Limit]
 	buckets  *lru.Cache[key, *rate.Limiter]
 	now      func() time.Time
 }
@@ -59,14 +60,20 @@ type key struct {
 	limit   routes.Limit // a manifest that changes its limit gets new buckets
 }
 
-// New returns a limiter with the limit that holds for all that a caller asks; one of zero requests a second is none.
-func New(standard routes.Limit) *Limiter {
+// New returns a limiter without a standard limit.
+func New() *Limiter {
 	buckets, err := lru.New[key, *rate.Limiter](maxBuckets)
 	if err != nil {
 		panic(err) // only a size below one is refused
 	}
-	return &Limiter{standard: standard, buckets: buckets, now: time.Now}
+	l := &Limiter{buckets: buckets, now: time.Now}
+	l.SetStandard(routes.Limit{})
+	return l
 }
+
+// SetStandard sets the limit that holds for all that a caller asks; one of zero requests a second is none. Where it
+// changes, everybody begins with full buckets.
+func (l *Limiter) SetStandard(standard routes.Limit) { l.standard.Store(&standard) }
 
 // Take takes one request of what a caller has left, in total and, where own is not nil, of the service; and, where the
 // caller is not just somebody at site, of what all the people there have left. It returns how long the caller has to
@@ -89,10 +96,10 @@ func (l *Limiter) Take(caller, site Caller, service string, own *routes.Limit) (
 
 // charged appends the buckets that a request is taken from.
 func (l *Limiter) charged(keys []key, caller, site Caller, service string, own *routes.Limit) []key {
-	if l.standard.PerSecond > 0 {
-		keys = append(keys, key{caller: caller, limit: l.standard})
+	if standard := *l.standard.Load(); standard.PerSecond > 0 {
+		keys = append(keys, key{caller: caller, limit: standard})
 		if caller != site {
-			keys = append(keys, key{caller: site, limit: crowd(l.standard)})
+			keys = append(keys, key{caller: site, limit: crowd(standard)})
 		}
 	}
 	if own != nil {

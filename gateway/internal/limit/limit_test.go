@@ -26,7 +26,7 @@ func TestAccountsDoNotMultiplyTheLimit(t *testing.T) {
 		"of a service":   {own: &routes.Limit{PerSecond: 1, Burst: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := New(c.standard)
+			l := limiter(c.standard)
 			l.now = func() time.Time { return now }
 			admitted := 0
 			for i := range 100 {
@@ -51,7 +51,7 @@ func TestAccountsDoNotMultiplyTheLimit(t *testing.T) {
 
 func TestBucketsFillAgain(t *testing.T) {
 	now := time.Unix(1000, 0)
-	l := New(routes.Limit{PerSecond: 2, Burst: 3})
+	l := limiter(routes.Limit{PerSecond: 2, Burst: 3})
 	l.now = func() time.Time { return now }
 	me := Principal("usr_1")
 	for range 3 {
@@ -70,7 +70,7 @@ func TestBucketsFillAgain(t *testing.T) {
 
 func TestRefusedByTheServiceCostsNothingElsewhere(t *testing.T) {
 	now := time.Unix(1000, 0)
-	l := New(routes.Limit{PerSecond: 1, Burst: 2})
+	l := limiter(routes.Limit{PerSecond: 1, Burst: 2})
 	l.now = func() time.Time { return now }
 	me, own := Principal("usr_1"), &routes.Limit{PerSecond: 0.1, Burst: 1}
 	_, ok := l.Take(me, site, "notes", own)
@@ -87,7 +87,7 @@ func TestRefusedByTheServiceCostsNothingElsewhere(t *testing.T) {
 }
 
 func TestNoLimit(t *testing.T) {
-	l := New(routes.Limit{})
+	l := limiter(routes.Limit{})
 	for range 1000 {
 		_, ok := l.Take(Principal("usr_1"), site, "notes", nil)
 		assert.True(t, ok)
@@ -104,7 +104,7 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestBurstHoldsForManyAtOnce(t *testing.T) {
-	l := New(routes.Limit{PerSecond: 0.001, Burst: 50})
+	l := limiter(routes.Limit{PerSecond: 0.001, Burst: 50})
 	var admitted atomic.Int64
 	var running sync.WaitGroup
 	for range 20 {
@@ -118,4 +118,10 @@ func TestBurstHoldsForManyAtOnce(t *testing.T) {
 	}
 	running.Wait()
 	assert.Equal(t, int64(50), admitted.Load())
+}
+
+func limiter(standard routes.Limit) *Limiter {
+	l := New()
+	l.SetStandard(standard)
+	return l
 }

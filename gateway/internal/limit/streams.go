@@ -4,9 +4,8 @@ import "sync"
 
 // Streams bounds how many streams one caller has open at a time. It is safe for concurrent use.
 type Streams struct {
-	each int
-
 	mu   sync.Mutex
+	each int
 	open map[place]int
 }
 
@@ -16,19 +15,23 @@ type place struct {
 	crowd  bool
 }
 
-// NewStreams returns a bound of so many streams each; 0 is none.
-func NewStreams(each int) *Streams { return &Streams{each: each, open: map[place]int{}} }
+// NewStreams returns one without a bound.
+func NewStreams() *Streams { return &Streams{open: map[place]int{}} }
+
+// SetEach sets how many streams each caller may have; 0: no bound. Those that are open stay.
+func (s *Streams) SetEach(each int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.each = each
+}
 
 // Enter counts one more stream of a caller at a site, until leave is called, once. Where he has as many as he may, or
 // the people at the site together have, ok is false, nothing is counted, and leave is nil.
 func (s *Streams) Enter(caller, site Caller) (leave func(), ok bool) {
-	if s.each == 0 {
-		return func() {}, true
-	}
 	own, all := place{caller: caller}, place{caller: site, crowd: true}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open[own] >= s.each || caller != site && s.open[all] >= Crowd*s.each {
+	if s.each > 0 && (s.open[own] >= s.each || caller != site && s.open[all] >= Crowd*s.each) {
 		return nil, false
 	}
 	s.open[own]++

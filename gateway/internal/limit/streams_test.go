@@ -9,7 +9,7 @@ import (
 )
 
 func TestStreams(t *testing.T) {
-	s := NewStreams(2)
+	s := streams(2)
 	me := Principal("usr_1")
 	leave, ok := s.Enter(me, site)
 	require.True(t, ok)
@@ -29,7 +29,7 @@ func TestStreams(t *testing.T) {
 }
 
 func TestStreamsOfAnAddress(t *testing.T) {
-	s := NewStreams(1)
+	s := streams(1)
 	open := 0
 	for i := range 100 {
 		if _, ok := s.Enter(Principal(fmt.Sprint("usr_", i)), site); ok {
@@ -40,9 +40,15 @@ func TestStreamsOfAnAddress(t *testing.T) {
 }
 
 func TestNoBoundOfStreams(t *testing.T) {
-	s := NewStreams(0)
+	s := streams(0)
 	for range 1000 {
 		_, ok := s.Enter(site, site)
 		assert.True(t, ok)
 	}
+}
+
+func streams(each int) *Streams {
+	s := NewStreams()
+	s.SetEach(each)
+	return s
 }

@@ -1,0 +1,37 @@
+package edge
+
+import (
+	"net/http"
+	"time"
+
+	"ashlar.dev/gateway/internal/routes"
+)
+
+// Settings is what can change while the gateway runs.
+type Settings struct {
+	// MaxTimeout bounds unary calls, whatever the caller or a manifest says.
+	MaxTimeout time.Duration
+	// CORSOrigins are the origins whose scripts may call.
+	CORSOrigins []string
+	// RateLimit holds for all that one caller asks; one of zero requests a second is none.
+	RateLimit routes.Limit
+	// MaxStreams is how many streams one caller may have open; 0: no bound.
+	MaxStreams int
+}
+
+// current is what is made of settings, once for all requests.
+type current struct {
+	root       http.Handler
+	maxTimeout time.Duration
+}
+
+// Apply lets settings hold for requests that begin from now on; those that are under way keep what they began with. It
+// is safe for concurrent use with requests.
+func (h *Handler) Apply(s Settings) {
+	h.Limits.SetStandard(s.RateLimit)
+	h.Streams.SetEach(s.MaxStreams)
+	h.current.Store(&current{
+		root:       withCORS(s.CORSOrigins, http.HandlerFunc(h.dispatch)),
+		maxTimeout: s.MaxTimeout,
+	})
+}
