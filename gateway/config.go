@@ -14,7 +14,7 @@ import (
 )
 
 // Config is what the gateway can be told. Each field is a flag, an environment variable with the prefix ASHLAR_, and a
-// key of the configuration file.
+// key of the configuration file. What is marked with reload can change while the gateway runs.
 type Config struct {
 	service.Config
 
@@ -25,11 +25,11 @@ type Config struct {
 	DatabaseURLFile struct{} `kong:"-"`
 
 	Addr        string        `name:"gateway-addr" help:"Address on which requests from outside are served; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
-	CORSOrigins []string      `name:"gateway-cors-origins" help:"Origins whose scripts may call, such as https://app.example.com or http://localhost:*; none where not set." placeholder:"ORIGIN"`
-	RateLimit   float64       `name:"gateway-rate-limit" help:"Requests that one caller may make each second; 0 means no limit." default:"100"`
-	RateBurst   int           `name:"gateway-rate-burst" help:"Requests that one caller may make at once." default:"200"`
-	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100"`
-	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s"`
+	CORSOrigins []string      `name:"gateway-cors-origins" help:"Origins whose scripts may call, such as https://app.example.com or http://localhost:*; none where not set." placeholder:"ORIGIN" reload:""`
+	RateLimit   float64       `name:"gateway-rate-limit" help:"Requests that one caller may make each second; 0 means no limit." default:"100" reload:""`
+	RateBurst   int           `name:"gateway-rate-burst" help:"Requests that one caller may make at once." default:"200" reload:""`
+	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100" reload:""`
+	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s" reload:""`
 }
 
 // defaultMaxTimeout is what MaxTimeout means where it is not set.

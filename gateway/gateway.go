@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,18 +66,23 @@ type Gateway struct {
 	ops      *service.Ops
 	http     *http.Server
 	fail     func(component string, err error)
+	// reload is nil where the configuration is what it is.
+	reload *reload
 
 	mu       sync.Mutex
 	listener net.Listener
 }
 
 // New puts the gateway together: no I/O, no goroutines. fail is told when the running gateway cannot go on.
-func New(cfg Config, env *service.Environment, t *telemetry.Telemetry, fail func(component string, err error)) (*Gateway, error) {
+func New(cfg Config, env *service.Environment, t *telemetry.Telemetry, fail func(component string, err error), options ...Option) (*Gateway, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("gateway: configuration: %w", err)
 	}
 	g := &Gateway{
 		cfg: cfg, env: env, telemetry: t, fail: fail, instance: service.InstanceID(cfg.Config, Name), status: health.NewStatus(),
+	}
+	for _, option := range options {
+		option(g)
 	}
 	if err := g.build(); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
@@ -105,6 +111,11 @@ func (g *Gateway) build() error {
 	if err != nil {
 		return err
 	}
+	if g.reload != nil {
+		if err := g.reload.prepare(g.edge, g.telemetry); err != nil {
+			return err
+		}
+	}
 	g.http = rpc.NewHTTPServer(g.telemetry.Log, g.edge)
 	g.ops = service.NewOps(g.cfg.OpsAddr, g.telemetry.Log, g.status, g.telemetry)
 	return nil
@@ -130,13 +141,17 @@ func (g *Gateway) Address() string {
 // Components returns what has to be started. Their names begin with "gateway/", and they come after those of the
 // environment.
 func (g *Gateway) Components() []lifecycle.Component {
-	return lifecycle.Chain(Name, g.env.Components, []lifecycle.Component{
+	components := []lifecycle.Component{
 		{Name: "telemetry", Stop: g.telemetry.Shutdown},
 		{Name: "ops", Start: g.ops.Start, Stop: g.ops.Stop},
 		{Name: door, Start: g.look, Stop: g.learner.Stop, StartTimeout: g.cfg.DependencyTimeout},
 		{Name: "server", Start: g.serve, Stop: g.shutdown, StopTimeout: stopTimeout},
 		g.membership().Component(),
-	})
+	}
+	if g.reload != nil {
+		components = slices.Insert(components, 1, lifecycle.Component{Name: "reload", Start: g.reload.start, Stop: g.reload.end})
+	}
+	return lifecycle.Chain(Name, g.env.Components, components)
 }
 
 // look waits for the first look at discovery.
