@@ -29,6 +29,8 @@ type Config struct {
 	RateLimit   float64       `name:"gateway-rate-limit" help:"Requests that one caller may make each second; 0 means no limit." default:"100" reload:""`
 	RateBurst   int           `name:"gateway-rate-burst" help:"Requests that one caller may make at once." default:"200" reload:""`
 	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100" reload:""`
+	TLSCertFile string        `name:"gateway-tls-cert-file" help:"File with the certificate of that address and those that it is signed with, in PEM; plain text where not set." placeholder:"FILE"`
+	TLSKeyFile  string        `name:"gateway-tls-key-file" help:"File with the certificate's key, in PEM, mode 0600." placeholder:"FILE"`
 	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s" reload:""`
 }
 
@@ -57,6 +59,9 @@ func (c Config) validate() error {
 	}
 	if c.MaxTimeout < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-timeout %s is negative", c.MaxTimeout))
+	}
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		errs = append(errs, errors.New("gateway-tls-cert-file and gateway-tls-key-file: one is not set"))
 	}
 	for _, origin := range c.CORSOrigins {
 		errs = append(errs, validOrigin(origin))

@@ -57,6 +57,7 @@ func TestConfigThatMakesNoSense(t *testing.T) {
 		"max-streams":  {MaxStreams: -1},
 		"max-timeout":  {MaxTimeout: -1},
 		"cors-origins": {CORSOrigins: []string{"https://app.example.com/path"}},
+		"tls-key-file": {TLSCertFile: "cert.pem"},
 		"want scheme":  {CORSOrigins: []string{"app.example.com"}},
 	} {
 		_, err := gateway.New(cfg, w.env, tel, nil)

@@ -66,8 +66,11 @@ type Gateway struct {
 	ops      *service.Ops
 	http     *http.Server
 	fail     func(component string, err error)
-	// reload is nil where the configuration is what it is.
+	// reload is nil where the configuration is what it is, secure where there is no TLS.
 	reload *reload
+	secure *secure
+	// rereads are what is read anew while the gateway runs.
+	rereads []lifecycle.Component
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -111,12 +114,21 @@ func (g *Gateway) build() error {
 	if err != nil {
 		return err
 	}
+	g.http = rpc.NewHTTPServer(g.telemetry.Log, g.edge)
+	if g.secure, err = newSecure(g); err != nil {
+		return err
+	}
+	if g.secure != nil {
+		g.secure.set(g.http)
+		g.rereads = append(g.rereads, g.secure.component("certificate"))
+	}
 	if g.reload != nil {
-		if err := g.reload.prepare(g.edge, g.telemetry); err != nil {
+		again, err := g.reload.reread(g)
+		if err != nil {
 			return err
 		}
+		g.rereads = append(g.rereads, again.component("reload"))
 	}
-	g.http = rpc.NewHTTPServer(g.telemetry.Log, g.edge)
 	g.ops = service.NewOps(g.cfg.OpsAddr, g.telemetry.Log, g.status, g.telemetry)
 	return nil
 }
@@ -148,10 +160,7 @@ func (g *Gateway) Components() []lifecycle.Component {
 		{Name: "server", Start: g.serve, Stop: g.shutdown, StopTimeout: stopTimeout},
 		g.membership().Component(),
 	}
-	if g.reload != nil {
-		components = slices.Insert(components, 1, lifecycle.Component{Name: "reload", Start: g.reload.start, Stop: g.reload.end})
-	}
-	return lifecycle.Chain(Name, g.env.Components, components)
+	return lifecycle.Chain(Name, g.env.Components, slices.Insert(components, 1, g.rereads...))
 }
 
 // look waits for the first look at discovery.
@@ -170,8 +179,16 @@ func (g *Gateway) serve(ctx context.Context) error {
 	g.mu.Lock()
 	g.listener = listener
 	g.mu.Unlock()
+	serve := g.http.Serve
+	switch {
+	case g.secure != nil:
+		serve = func(l net.Listener) error { return g.http.ServeTLS(l, "", "") }
+	case !loopback(listener.Addr()):
+		g.telemetry.Log.WarnContext(ctx, "others can reach this address, and it speaks plain text: let a proxy before it speak TLS, or set gateway-tls-cert-file",
+			"address", listener.Addr().String())
+	}
 	go func() {
-		if err := g.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			g.fail(Name+"/server", err)
 		}
 	}()

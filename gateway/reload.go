@@ -1,20 +1,12 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"os/signal"
 	"strings"
-	"sync"
-	"syscall"
 
-	"ashlar.dev/gateway/internal/edge"
-	"ashlar.dev/gateway/internal/filewatch"
 	"ashlar.dev/kernel/config"
-	"ashlar.dev/kernel/telemetry"
 )
 
 // Option adds to a gateway.
@@ -26,89 +18,37 @@ func WithReload(read Config, again config.Again[Config]) Option {
 	return func(g *Gateway) { g.reload = &reload{running: read, again: again} }
 }
 
-// reload reads the configuration anew, and lets it hold as a whole or not at all.
+// reload lets a configuration that is read anew hold as a whole or not at all.
 type reload struct {
-	again     config.Again[Config]
-	edge      *edge.Handler
-	telemetry *telemetry.Telemetry
-	log       *slog.Logger
-	metrics   *reloadMetrics
-
-	mu      sync.Mutex
 	running Config // what holds
-
-	stop context.CancelFunc
-	done sync.WaitGroup
+	again   config.Again[Config]
 }
 
-// prepare gives it what a configuration is let hold in.
-func (r *reload) prepare(handler *edge.Handler, t *telemetry.Telemetry) (err error) {
-	r.edge, r.telemetry, r.log = handler, t, t.Log
-	r.metrics, err = newReloadMetrics(t.Metrics, "ashlar_gateway_config", "the configuration")
-	return err
-}
-
-// start begins to watch.
-func (r *reload) start(ctx context.Context) error {
-	ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	r.done.Go(func() {
-		defer signal.Stop(hangups)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-hangups:
-				r.attempt(ctx)
-			}
-		}
-	})
-	if files := r.running.Files(); len(files) > 0 {
-		r.done.Go(func() { filewatch.New(r.log, files...).Run(ctx, r.attempt) })
-	}
-	return nil
-}
-
-// end ends watching. It may be called without start.
-func (r *reload) end(context.Context) error {
-	if r.stop != nil {
-		r.stop()
-	}
-	r.done.Wait()
-	return nil
-}
-
-// attempt reads the configuration anew, and tells how that went.
-func (r *reload) attempt(ctx context.Context) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	changed, err := r.apply()
-	switch {
-	case err != nil:
-		r.log.ErrorContext(ctx, "the configuration was refused; the one before still holds", "error", err)
-	case len(changed) > 0:
-		r.log.InfoContext(ctx, "the configuration was read anew", "changed", changed)
-	}
-	r.metrics.note(len(changed) > 0, err)
+// reread returns what reads the configuration anew.
+func (l *reload) reread(g *Gateway) (*reread, error) {
+	metrics, err := newRereadMetrics(g.telemetry.Metrics, "ashlar_gateway_config", "the configuration")
+	return &reread{
+		what: "the configuration", files: l.running.Files(), metrics: metrics, log: g.telemetry.Log,
+		read: func() ([]string, error) { return l.apply(g) },
+	}, err
 }
 
 // apply lets the configuration hold that can be read now, and returns the names of what is different in it.
-func (r *reload) apply() (changed []string, err error) {
-	for _, file := range r.running.Files() {
+func (l *reload) apply(g *Gateway) (changed []string, err error) {
+	for _, file := range l.running.Files() {
 		// Whoever writes a file anew may begin by emptying it; without any key it would mean that all is as by default.
 		if info, err := os.Stat(file); err == nil && info.Size() == 0 {
 			return nil, fmt.Errorf("%s is empty", file)
 		}
 	}
-	next, err := r.again()
+	next, err := l.again()
 	if err != nil {
 		return nil, err
 	}
 	if err := next.validate(); err != nil {
 		return nil, err
 	}
-	differences, err := config.Compare(r.running, next)
+	differences, err := config.Compare(l.running, next)
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +56,9 @@ func (r *reload) apply() (changed []string, err error) {
 		return nil, errors.New("restart to change " + strings.Join(differences.Fixed, ", "))
 	}
 	if len(differences.Reloadable) > 0 {
-		r.edge.Apply(next.settings())
-		r.telemetry.SetLogLevel(next.LogLevel)
-		r.running = next
+		g.edge.Apply(next.settings())
+		g.telemetry.SetLogLevel(next.LogLevel)
+		l.running = next
 	}
 	return differences.Reloadable, nil
 }

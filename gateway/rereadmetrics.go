@@ -6,15 +6,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// reloadMetrics tells how reading something anew went.
-type reloadMetrics struct {
+// rereadMetrics tells how reading something anew went.
+type rereadMetrics struct {
 	outcomes *prometheus.CounterVec
 	good     prometheus.Gauge
 	last     prometheus.Gauge
 }
 
-func newReloadMetrics(registerer prometheus.Registerer, prefix, what string) (*reloadMetrics, error) {
-	m := &reloadMetrics{
+func newRereadMetrics(registerer prometheus.Registerer, prefix, what string) (*rereadMetrics, error) {
+	m := &rereadMetrics{
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: prefix + "_reloads_total", Help: "How often " + what + " was read anew, by outcome: applied, unchanged, refused.",
 		}, []string{"outcome"}),
@@ -33,7 +33,7 @@ func newReloadMetrics(registerer prometheus.Registerer, prefix, what string) (*r
 	return m, errors.Join(registerer.Register(m.outcomes), registerer.Register(m.good), registerer.Register(m.last))
 }
 
-func (m *reloadMetrics) note(changed bool, err error) {
+func (m *rereadMetrics) note(changed bool, err error) {
 	switch {
 	case err != nil:
 		m.outcomes.WithLabelValues("refused").Inc()
