@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"ashlar.dev/gateway/internal/address"
 	"ashlar.dev/gateway/internal/edge"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/platform/service"
@@ -29,20 +30,49 @@ type Config struct {
 	RateLimit   float64       `name:"gateway-rate-limit" help:"Requests that one caller may make each second; 0 means no limit." default:"100" reload:""`
 	RateBurst   int           `name:"gateway-rate-burst" help:"Requests that one caller may make at once." default:"200" reload:""`
 	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100" reload:""`
-	TLSCertFile string        `name:"gateway-tls-cert-file" help:"File with the certificate of that address and those that it is signed with, in PEM; plain text where not set." placeholder:"FILE"`
-	TLSKeyFile  string        `name:"gateway-tls-key-file" help:"File with the certificate's key, in PEM, mode 0600." placeholder:"FILE"`
 	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s" reload:""`
+
+	TLSCertFile string `name:"gateway-tls-cert-file" help:"File with the certificate of that address and those that it is signed with, in PEM; plain text where not set." placeholder:"FILE"`
+	TLSKeyFile  string `name:"gateway-tls-key-file" help:"File with the certificate's key, in PEM, mode 0600." placeholder:"FILE"`
+
+	// Networks, and single addresses.
+	TrustedProxies []string `name:"gateway-trusted-proxies" help:"Networks of proxies that are believed when they say in X-Forwarded-For for whom they ask, such as 10.0.0.0/8." placeholder:"NETWORK" reload:""`
+	Allow          []string `name:"gateway-allow" help:"Networks from which people may call; all where not set." placeholder:"NETWORK" reload:""`
+	Deny           []string `name:"gateway-deny" help:"Networks from which nobody may call, whatever gateway-allow says." placeholder:"NETWORK" reload:""`
 }
 
 // defaultMaxTimeout is what MaxTimeout means where it is not set.
 const defaultMaxTimeout = time.Minute
 
-// settings is the part of a configuration that can change while the gateway runs.
+// settings is the part of a configuration that can change while the gateway runs. validate comes before it.
 func (c Config) settings() edge.Settings {
+	addresses, _ := c.addresses()
 	return edge.Settings{
+		Addresses:  addresses,
 		MaxTimeout: cmp.Or(c.MaxTimeout, defaultMaxTimeout), CORSOrigins: c.CORSOrigins,
 		RateLimit: routes.Limit{PerSecond: c.RateLimit, Burst: c.RateBurst}, MaxStreams: c.MaxStreams,
 	}
+}
+
+// addresses says where callers are, and which may call.
+func (c Config) addresses() (out edge.Addresses, err error) {
+	var errs []error
+	for _, of := range []struct {
+		name     string
+		networks []string
+		set      *address.Set
+	}{
+		{"gateway-trusted-proxies", c.TrustedProxies, &out.TrustedProxies},
+		{"gateway-allow", c.Allow, &out.Allow},
+		{"gateway-deny", c.Deny, &out.Deny},
+	} {
+		set, err := address.ParseSet(of.networks)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", of.name, err))
+		}
+		*of.set = set
+	}
+	return out, errors.Join(errs...)
 }
 
 // validate tells what is wrong with a configuration.
@@ -63,6 +93,8 @@ func (c Config) validate() error {
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		errs = append(errs, errors.New("gateway-tls-cert-file and gateway-tls-key-file: one is not set"))
 	}
+	_, err := c.addresses()
+	errs = append(errs, err)
 	for _, origin := range c.CORSOrigins {
 		errs = append(errs, validOrigin(origin))
 	}

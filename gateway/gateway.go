@@ -183,7 +183,7 @@ func (g *Gateway) serve(ctx context.Context) error {
 	switch {
 	case g.secure != nil:
 		serve = func(l net.Listener) error { return g.http.ServeTLS(l, "", "") }
-	case !loopback(listener.Addr()):
+	case !loopback(listener.Addr()) && len(g.cfg.TrustedProxies) == 0:
 		g.telemetry.Log.WarnContext(ctx, "others can reach this address, and it speaks plain text: let a proxy before it speak TLS, or set gateway-tls-cert-file",
 			"address", listener.Addr().String())
 	}

@@ -12,8 +12,15 @@ import (
 	"ashlar.dev/kernel/rpcerror"
 )
 
-// reasonTooManyStreams is the gateway's own: services do not count streams.
-const reasonTooManyStreams = "TOO_MANY_STREAMS"
+// Reasons of the gateway's own: services do not count streams, and do not know where callers are.
+const (
+	reasonTooManyStreams = "TOO_MANY_STREAMS"
+	reasonAddressDenied  = "ADDRESS_DENIED"
+)
+
+func addressDenied() error {
+	return rpcerror.New(connect.CodePermissionDenied, reasonAddressDenied, "calls from this address are not taken")
+}
 
 func unknownProcedure() error {
 	return rpcerror.New(connect.CodeUnimplemented, rpcerror.ReasonUnknownProcedure, "no such procedure")

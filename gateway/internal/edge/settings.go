@@ -17,12 +17,15 @@ type Settings struct {
 	RateLimit routes.Limit
 	// MaxStreams is how many streams one caller may have open; 0: no bound.
 	MaxStreams int
+	// Addresses says where callers are, and which may call.
+	Addresses Addresses
 }
 
 // current is what is made of settings, once for all requests.
 type current struct {
 	root       http.Handler
 	maxTimeout time.Duration
+	addresses  Addresses
 }
 
 // Apply lets settings hold for requests that begin from now on; those that are under way keep what they began with. It
@@ -33,5 +36,6 @@ func (h *Handler) Apply(s Settings) {
 	h.current.Store(&current{
 		root:       withCORS(s.CORSOrigins, http.HandlerFunc(h.dispatch)),
 		maxTimeout: s.MaxTimeout,
+		addresses:  s.Addresses,
 	})
 }
