@@ -34,6 +34,7 @@ type Config struct {
 
 	TLSCertFile string `name:"gateway-tls-cert-file" help:"File with the certificate of that address and those that it is signed with, in PEM; plain text where not set." placeholder:"FILE"`
 	TLSKeyFile  string `name:"gateway-tls-key-file" help:"File with the certificate's key, in PEM, mode 0600." placeholder:"FILE"`
+	HTTP3       bool   `name:"gateway-http3" help:"Speak HTTP/3 as well, on the UDP port of the same number; only with TLS."`
 
 	// Networks, and single addresses.
 	TrustedProxies []string `name:"gateway-trusted-proxies" help:"Networks of proxies that are believed when they say in X-Forwarded-For for whom they ask, such as 10.0.0.0/8." placeholder:"NETWORK" reload:""`
@@ -92,6 +93,9 @@ func (c Config) validate() error {
 	}
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		errs = append(errs, errors.New("gateway-tls-cert-file and gateway-tls-key-file: one is not set"))
+	}
+	if c.HTTP3 && c.TLSCertFile == "" {
+		errs = append(errs, errors.New("gateway-http3: there is none without gateway-tls-cert-file"))
 	}
 	_, err := c.addresses()
 	errs = append(errs, err)

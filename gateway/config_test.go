@@ -60,6 +60,7 @@ func TestConfigThatMakesNoSense(t *testing.T) {
 		"gateway-trusted-proxies: \"10.0.0.1/8\"": {TrustedProxies: []string{"10.0.0.1/8"}},
 		"gateway-allow": {Allow: []string{"somewhere"}},
 		"gateway-deny":  {Deny: []string{"10.0.0.0/8", ""}},
+		"gateway-http3": {HTTP3: true},
 		"tls-key-file":  {TLSCertFile: "cert.pem"},
 		"want scheme":   {CORSOrigins: []string{"app.example.com"}},
 	} {

@@ -69,6 +69,8 @@ type Gateway struct {
 	// reload is nil where the configuration is what it is, secure where there is no TLS.
 	reload *reload
 	secure *secure
+	// quic is nil where HTTP/3 is not spoken.
+	quic *overQUIC
 	// rereads are what is read anew while the gateway runs.
 	rereads []lifecycle.Component
 
@@ -121,6 +123,9 @@ func (g *Gateway) build() error {
 	if g.secure != nil {
 		g.secure.set(g.http)
 		g.rereads = append(g.rereads, g.secure.component("certificate"))
+		if g.cfg.HTTP3 {
+			g.quic = newOverQUIC(g.http, g.telemetry.Log)
+		}
 	}
 	if g.reload != nil {
 		again, err := g.reload.reread(g)
@@ -179,20 +184,31 @@ func (g *Gateway) serve(ctx context.Context) error {
 	g.mu.Lock()
 	g.listener = listener
 	g.mu.Unlock()
-	serve := g.http.Serve
+	serve := func() error { return g.http.Serve(listener) }
 	switch {
 	case g.secure != nil:
-		serve = func(l net.Listener) error { return g.http.ServeTLS(l, "", "") }
+		serve = func() error { return g.http.ServeTLS(listener, "", "") }
 	case !loopback(listener.Addr()) && len(g.cfg.TrustedProxies) == 0:
 		g.telemetry.Log.WarnContext(ctx, "others can reach this address, and it speaks plain text: let a proxy before it speak TLS, or set gateway-tls-cert-file",
 			"address", listener.Addr().String())
 	}
+	if g.quic != nil {
+		if err := g.quic.listen(ctx, listener.Addr()); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		g.run(g.quic.serve)
+	}
+	g.run(serve)
+	return nil
+}
+
+// run serves in the background. What does not serve any more although nobody has ended it ends the gateway.
+func (g *Gateway) run(serve func() error) {
 	go func() {
-		if err := serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			g.fail(Name+"/server", err)
 		}
 	}()
-	return nil
 }
 
 func (g *Gateway) membership() *service.Membership {
@@ -207,7 +223,16 @@ func (g *Gateway) membership() *service.Membership {
 func (g *Gateway) shutdown(ctx context.Context) error {
 	timer := time.AfterFunc(streamGrace, g.edge.EndStreams)
 	defer timer.Stop()
+	overQUIC := make(chan error, 1)
+	go func() {
+		var err error
+		if g.quic != nil {
+			err = g.quic.shutdown(ctx)
+		}
+		overQUIC <- err
+	}()
 	err := rpc.ShutdownHTTP(ctx, g.http)
+	err = errors.Join(err, <-overQUIC)
 	// A service that stops after it, in the same process, would wait a second for connections that nobody uses.
 	(&http.Client{Transport: g.env.RoundTripper}).CloseIdleConnections()
 	g.balancer.CloseIdleConnections()
