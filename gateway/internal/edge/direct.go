@@ -78,7 +78,7 @@ func (c *call) serveDirect() {
 		c.refuse(c.failure(err))
 		return
 	}
-	x.tries = balance.Tries{}
+	x.tries = balance.TriesOf(c.route.Versions)
 	x.request = x.request[:0]
 	for c.attempt(x) {
 		if !x.tries.Left() {

@@ -16,6 +16,8 @@ type Route struct {
 	Procedure string
 	// Service is the name of the service in discovery; empty for what the gateway itself serves.
 	Service string
+	// Versions are those of the service, as discovery calls them, that have the procedure; nil where all do.
+	Versions []string
 	// Access is what is asked of the caller: public, authenticated or permission. Other kinds are in no table.
 	Access access.Kind
 	// Stream says which sides send more than one message.
