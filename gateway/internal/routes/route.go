@@ -24,6 +24,9 @@ type Route struct {
 	Stream connect.StreamType
 	// Get says that the procedure has no side effects, so that it can be called with a Connect GET.
 	Get bool
+	// HedgeAfter is how long the answer to a call without side effects may take before another instance is asked, too;
+	// 0: none is.
+	HedgeAfter time.Duration
 	// Timeout bounds a unary call; 0 means the gateway's own bound.
 	Timeout time.Duration
 	// Limit is what one caller may ask of the service; nil where the manifest sets none.
