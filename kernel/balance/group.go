@@ -17,7 +17,7 @@ type place struct {
 }
 
 func placeOf(i discovery.Instance, shares Shares) place {
-	p := place{id: i.ID, address: i.Address, version: i.Version, zone: i.Zone(), weight: uint64(i.Weight())} //nolint:gosec // not negative
+	p := place{id: i.ID, address: i.Address, version: i.Version, zone: i.Zone(), weight: uint64(i.Weight())}
 	if percent, ok := shares[i.Version]; ok {
 		if p.weight = max(p.weight, 1); percent <= 0 {
 			p.weight = 0

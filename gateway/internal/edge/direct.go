@@ -165,7 +165,7 @@ func (c *call) answer(x *exchange, o *offer) {
 		}
 		c.w.WriteHeader(o.head.Status)
 		if len(body) > 0 {
-			if _, err := c.w.ResponseWriter.Write(body); err != nil { //nolint:gosec // it is passed on as the service made it
+			if _, err := c.w.ResponseWriter.Write(body); err != nil {
 				c.cause = err
 			}
 		}

@@ -14,9 +14,9 @@ func (c *call) hedge(x *exchange) *offer {
 	two, endTwo := context.WithCancel(ctx)
 	ends := map[*offer]context.CancelFunc{&x.first: endOne, &x.second: endTwo}
 	done := make(chan *offer, len(ends))
-	start := func(o *offer, ctx context.Context) { //nolint:revive // an offer, with the context to make it in
+	start := func(o *offer, ctx context.Context) {
 		o.ctx = ctx
-		go func() {
+		go func() { //nolint:contextcheck // the offer has it
 			o.make(c, x.request)
 			done <- o
 		}()
