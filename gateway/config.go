@@ -32,6 +32,8 @@ type Config struct {
 	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100" reload:""`
 	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s" reload:""`
 
+	VersionShares map[string]int `name:"gateway-version-shares" help:"Percent of the calls to a service that go to a version of it, such as notes@2.0.0=5; the other versions share the rest." placeholder:"SERVICE@VERSION=PERCENT" reload:""`
+
 	TLSCertFile string `name:"gateway-tls-cert-file" help:"File with the certificate of that address and those that it is signed with, in PEM; plain text where not set." placeholder:"FILE"`
 	TLSKeyFile  string `name:"gateway-tls-key-file" help:"File with the certificate's key, in PEM, mode 0600." placeholder:"FILE"`
 	HTTP3       bool   `name:"gateway-http3" help:"Speak HTTP/3 as well, on the UDP port of the same number; only with TLS."`
@@ -99,6 +101,7 @@ func (c Config) validate() error {
 	}
 	_, err := c.addresses()
 	errs = append(errs, err)
+	errs = append(errs, c.validateShares())
 	for _, origin := range c.CORSOrigins {
 		errs = append(errs, validOrigin(origin))
 	}

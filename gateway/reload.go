@@ -56,9 +56,15 @@ func (l *reload) apply(g *Gateway) (changed []string, err error) {
 		return nil, errors.New("restart to change " + strings.Join(differences.Fixed, ", "))
 	}
 	if len(differences.Reloadable) > 0 {
-		g.edge.Apply(next.settings())
-		g.telemetry.SetLogLevel(next.LogLevel)
+		g.hold(next)
 		l.running = next
 	}
 	return differences.Reloadable, nil
+}
+
+// hold lets what is reloadable in a configuration hold from now on.
+func (g *Gateway) hold(cfg Config) {
+	g.edge.Apply(cfg.settings())
+	g.balancer.SetShares(cfg.shares())
+	g.telemetry.SetLogLevel(cfg.LogLevel)
 }

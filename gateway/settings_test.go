@@ -8,13 +8,12 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// What is marked as reloadable is all that can change while the gateway runs: settings, and what telemetry is told.
+// What is marked as reloadable is all that hold looks at.
 func TestWhatIsReloadable(t *testing.T) {
 	type changeable struct {
-		settings any
-		level    any
+		settings, shares, level any
 	}
-	of := func(c Config) changeable { return changeable{c.settings(), c.LogLevel} }
+	of := func(c Config) changeable { return changeable{c.settings(), c.shares(), c.LogLevel} }
 	good := Config{RateLimit: 1, RateBurst: 1}
 	marked := 0
 	var visit func(at reflect.Type, index []int)
@@ -56,6 +55,8 @@ func alter(t *testing.T, v reflect.Value) {
 		v.SetFloat(v.Float() + 7)
 	case reflect.Slice:
 		v.Set(reflect.ValueOf([]string{"10.0.0.0/8"}))
+	case reflect.Map:
+		v.Set(reflect.ValueOf(map[string]int{"notes@1.0.0": 5}))
 	default:
 		t.Fatalf("%s is of a kind that this test does not know", v.Type())
 	}

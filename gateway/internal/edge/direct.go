@@ -33,12 +33,20 @@ type Direct struct {
 type exchange struct {
 	body    []byte // of the request
 	request []byte // all of it
-	head    upstream.Head
 	tries   balance.Tries
+	first   offer
+	second  offer // where the first takes long
 	copying []byte
 }
 
 var exchanges = sync.Pool{New: func() any { return &exchange{} }}
+
+// putBack lets the next call have it, without what belongs to this one.
+func (x *exchange) putBack() {
+	x.first.forget()
+	x.second.forget()
+	exchanges.Put(x)
+}
 
 // isDirect tells whether a call goes that way: one message each way, whose size is known and small, in a protocol that
 // does not need HTTP/2.
@@ -72,19 +80,48 @@ func (c *call) serveDirect() {
 		return
 	}
 	x, _ := exchanges.Get().(*exchange) // nothing else is in there
-	defer exchanges.Put(x)
+	defer x.putBack()
 	if err := c.readBody(x); err != nil {
 		c.request.broken.Store(true)
 		c.refuse(c.failure(err))
 		return
 	}
-	x.tries = balance.Tries{}
-	x.request = x.request[:0]
+	x.tries = balance.TriesOf(c.route.Versions)
+	x.request = append(c.appendHead(x.request[:0], len(x.body)), x.body...)
 	for c.attempt(x) {
 		if !x.tries.Left() {
 			c.refuse(c.failure(x.tries.Cause()))
 			return
 		}
+	}
+}
+
+// attempt offers the call to an instance, or to two where the first takes long, and reports whether it may be offered to
+// another: nothing has been answered then.
+func (c *call) attempt(x *exchange) (again bool) {
+	if err := c.lease(c.r.Context(), x, &x.first); err != nil {
+		c.refuse(c.failure(err))
+		return false
+	}
+	o := &x.first
+	if c.route.Get && c.route.HedgeAfter > 0 {
+		o = c.hedge(x)
+	} else {
+		o.make(c, x.request)
+	}
+	if o.err == nil {
+		c.answer(x, o)
+		return false
+	}
+	o.lease.Done(o.outcome, &x.tries, o.err)
+	switch {
+	case o.outcome == balance.Unreachable:
+		return true
+	case o.outcome == balance.Broken && c.ended() == nil && c.route.Get && o.lease.Retry():
+		return true
+	default:
+		c.refuse(c.failure(o.err))
+		return false
 	}
 }
 
@@ -102,69 +139,13 @@ func (c *call) readBody(x *exchange) error {
 	return err
 }
 
-// attempt offers the call to one instance, and reports whether it may be offered to another: nothing has been answered
-// then.
-func (c *call) attempt(x *exchange) (again bool) {
-	lease, err := c.h.Direct.Balancer.Lease(c.r.Context(), c.route.Service, &x.tries)
-	if err != nil {
-		c.refuse(c.failure(err))
-		return false
-	}
-	conn, err := c.h.Direct.Pool.Get(c.r.Context(), lease.Address(), c.timer.deadline)
-	for err == nil {
-		stop := context.AfterFunc(c.r.Context(), conn.Abort)
-		if len(x.request) == 0 {
-			x.request = append(c.appendHead(x.request, len(x.body)), x.body...)
-		}
-		began := time.Now()
-		sent, failure := conn.Send(x.request)
-		if failure == nil {
-			failure = conn.Receive(&x.head)
-		}
-		if failure == nil {
-			c.answer(x, conn, lease, stop)
-			return false
-		}
-		stop()
-		conn.Release(false)
-		ended := c.ended()
-		switch {
-		case ended != nil:
-			outcome := balance.Abandoned
-			if time.Since(began) >= patientFor && context.Cause(c.r.Context()) == nil {
-				outcome = balance.Broken
-			}
-			lease.Done(outcome, &x.tries, failure)
-			c.refuse(c.failure(failure))
-			return false
-		case conn.Reused() && !conn.Answered() && (sent == 0 || c.route.Get):
-			// The instance had closed it. What has been sent may have had effects, so only what has none is sent again.
-			conn, err = c.h.Direct.Pool.Dial(c.r.Context(), lease.Address(), c.timer.deadline)
-			continue
-		}
-		lease.Done(balance.Broken, &x.tries, failure)
-		if c.route.Get && lease.Retry() {
-			return true
-		}
-		c.refuse(c.failure(failure))
-		return false
-	}
-	if c.ended() != nil {
-		lease.Done(balance.Abandoned, &x.tries, err)
-		c.refuse(c.failure(err))
-		return false
-	}
-	lease.Done(balance.Unreachable, &x.tries, err)
-	return true
-}
-
 // answer passes on what an instance has begun to answer.
-func (c *call) answer(x *exchange, conn *upstream.Conn, lease balance.Lease, stop func() bool) {
-	outcome := balance.Broken
+func (c *call) answer(x *exchange, o *offer) {
+	conn, outcome := o.conn, balance.Broken
 	var failure error
 	defer func() { // also where the caller's connection is cut off
-		conn.Release(stop())
-		lease.Done(outcome, &x.tries, failure)
+		conn.Release(o.stop())
+		o.lease.Done(outcome, &x.tries, failure)
 	}()
 	body, whole, err := conn.Whole(wholeBytes)
 	if err != nil {
@@ -176,15 +157,15 @@ func (c *call) answer(x *exchange, conn *upstream.Conn, lease balance.Lease, sto
 	}
 	outcome = balance.Answered
 	header := c.w.Header()
-	x.head.CopyTo(header)
+	o.head.CopyTo(header)
 	if whole && !c.protocol.Framed() {
 		c.code = wire.OK
-		if x.head.Status != http.StatusOK && x.head.Status != http.StatusNotModified {
+		if o.head.Status != http.StatusOK && o.head.Status != http.StatusNotModified {
 			c.code = wire.CodeOfError(body, header.Get("Content-Encoding"))
 		}
-		c.w.WriteHeader(x.head.Status)
+		c.w.WriteHeader(o.head.Status)
 		if len(body) > 0 {
-			if _, err := c.w.ResponseWriter.Write(body); err != nil { //nolint:gosec // it is passed on as the service made it
+			if _, err := c.w.ResponseWriter.Write(body); err != nil {
 				c.cause = err
 			}
 		}
@@ -197,13 +178,13 @@ func (c *call) answer(x *exchange, conn *upstream.Conn, lease balance.Lease, sto
 	if err := conn.Until(c.timer.deadline.Add(answerTime)); err != nil {
 		c.cause = err
 	}
-	c.flow(x, conn)
+	c.flow(x, o)
 }
 
 // flow copies an answer piece by piece.
-func (c *call) flow(x *exchange, conn *upstream.Conn) {
-	c.response.watch(c, &http.Response{StatusCode: x.head.Status, Header: c.w.Header(), Body: io.NopCloser(conn)})
-	c.w.WriteHeader(x.head.Status)
+func (c *call) flow(x *exchange, o *offer) {
+	c.response.watch(c, &http.Response{StatusCode: o.head.Status, Header: c.w.Header(), Body: io.NopCloser(o.conn)})
+	c.w.WriteHeader(o.head.Status)
 	if x.copying == nil {
 		x.copying = make([]byte, copyBytes)
 	}

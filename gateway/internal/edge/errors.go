@@ -12,10 +12,11 @@ import (
 	"ashlar.dev/kernel/rpcerror"
 )
 
-// Reasons of the gateway's own: services do not count streams, and do not know where callers are.
+// Reasons that are the gateway's own: services count no streams, see no cookies, and do not know where callers are.
 const (
-	reasonTooManyStreams = "TOO_MANY_STREAMS"
-	reasonAddressDenied  = "ADDRESS_DENIED"
+	reasonTooManyStreams   = "TOO_MANY_STREAMS"
+	reasonCrossSiteRequest = "CROSS_SITE_REQUEST"
+	reasonAddressDenied    = "ADDRESS_DENIED"
 )
 
 func addressDenied() error {
@@ -37,6 +38,11 @@ func rateLimited(wait time.Duration) error {
 
 func tooManyStreams() error {
 	return rpcerror.New(connect.CodeResourceExhausted, reasonTooManyStreams, "too many streams are open; end one first")
+}
+
+func crossSiteRequest() error {
+	return rpcerror.New(connect.CodePermissionDenied, reasonCrossSiteRequest,
+		"cookies count only for pages of this host and of origins that may call")
 }
 
 func tokenExpired(cause error) error {

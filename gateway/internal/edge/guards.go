@@ -10,6 +10,7 @@ import (
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/access"
 	"ashlar.dev/kernel/authn"
+	"ashlar.dev/kernel/balance"
 	"ashlar.dev/kernel/rpcerror"
 )
 
@@ -39,7 +40,7 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 	if err != nil {
 		return func() {}, err
 	}
-	ctx, end := context.WithCancelCause(context.WithValue(c.traced(), callKey{}, c))
+	ctx, end := context.WithCancelCause(balance.WithVersions(context.WithValue(c.traced(), callKey{}, c), c.route.Versions))
 	c.r, c.giveUp = c.r.WithContext(ctx), end
 	c.undo(context.AfterFunc(ctx, c.w.wake))
 	if !c.route.Unary() {
@@ -107,14 +108,20 @@ func (c *call) admit() error {
 // authenticate verifies a token where the rule asks for one; services verify it again. Where it asks for none, a
 // credential that is sent all the same goes no further.
 func (c *call) authenticate() (authn.Principal, error) {
+	cookie, err := c.takeCookies()
+	if err != nil {
+		return authn.Principal{}, err
+	}
 	switch c.route.Access {
 	case access.Public:
 		c.r.Header.Del("Authorization")
 		return authn.Principal{}, nil
 	case access.Authenticated, access.Permission:
-		token, err := authn.Bearer(c.r.Header.Get("Authorization"))
-		if err != nil {
-			return authn.Principal{}, err
+		token := cookie
+		if header := c.r.Header.Get("Authorization"); header != "" || token == "" {
+			if token, err = authn.Bearer(header); err != nil {
+				return authn.Principal{}, err
+			}
 		}
 		if exact := "Bearer " + token; len(c.r.Header["Authorization"]) != 1 || c.r.Header["Authorization"][0] != exact {
 			c.r.Header.Set("Authorization", exact) // one, and nothing beside it

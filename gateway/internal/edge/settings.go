@@ -26,6 +26,7 @@ type current struct {
 	root       http.Handler
 	maxTimeout time.Duration
 	addresses  Addresses
+	crossSite  crossSite
 }
 
 // Apply lets settings hold for requests that begin from now on; those that are under way keep what they began with. It
@@ -33,9 +34,11 @@ type current struct {
 func (h *Handler) Apply(s Settings) {
 	h.Limits.SetStandard(s.RateLimit)
 	h.Streams.SetEach(s.MaxStreams)
-	h.current.Store(&current{
-		root:       withCORS(s.CORSOrigins, http.HandlerFunc(h.dispatch)),
-		maxTimeout: s.MaxTimeout,
-		addresses:  s.Addresses,
-	})
+	next := &current{root: http.HandlerFunc(h.dispatch), maxTimeout: s.MaxTimeout, addresses: s.Addresses}
+	origins := newCORS(s.CORSOrigins)
+	if origins != nil {
+		next.root = origins.Handler(next.root)
+	}
+	next.crossSite = newCrossSite(origins)
+	h.current.Store(next)
 }
