@@ -55,6 +55,8 @@ func alter(t *testing.T, v reflect.Value) {
 		v.SetFloat(v.Float() + 7)
 	case reflect.Slice:
 		v.Set(reflect.ValueOf([]string{"10.0.0.0/8"}))
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
 	case reflect.Map:
 		v.Set(reflect.ValueOf(map[string]int{"notes@1.0.0": 5}))
 	default:

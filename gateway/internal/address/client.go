@@ -2,6 +2,7 @@ package address
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -47,8 +48,7 @@ func last(lists []string) (entry string, rest []string) {
 	if comma < 0 {
 		return entry, lists[:end]
 	}
-	rest = append(lists[:end:end], lists[end][:comma])
-	return entry, rest
+	return entry, slices.Concat(lists[:end], []string{lists[end][:comma]})
 }
 
 // parseEntry reads an address, which may have a port, as some proxies write it.
