@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -28,14 +29,13 @@ import (
 // pageSize is that of the measured pages.
 const pageSize = 50
 
-// way is one of those in which something is done. The first of all is the store as a service has it, the second is what
-// the others are compared with.
+// way is one of those in which something is done.
 type way struct {
 	name string
 	call func() error
 }
 
-// subject is something that is done in several ways.
+// subject is something that is done in several ways: by the store as a service has it, by hand, and others.
 type subject struct {
 	name string
 	ways []way
@@ -44,16 +44,17 @@ type subject struct {
 // TestBenchData compares the store with the same written by hand. By itself it only makes sure that all ways work;
 // `task bench:data` names the numbers of rows.
 func TestBenchData(t *testing.T) {
-	sizes, rounds, calls := []int{2000}, 1, 2
+	sizes, rounds, calls, out := []int{2000}, 1, 2, io.Discard
 	if text := os.Getenv("ASHLAR_BENCH_ROWS"); text != "" {
-		sizes, rounds, calls = nil, 41, 40
+		sizes, rounds, calls, out = nil, 41, 40, os.Stdout
 		for each := range strings.FieldsSeq(text) {
 			n, err := strconv.Atoi(each)
 			require.NoError(t, err)
 			sizes = append(sizes, n)
 		}
-		_, _ = fmt.Printf("\n%-9s %9s  %-16s %9s %9s %6s   %s\n", "database", "rows", "what", "store", "by hand", "ratio", "beside by hand")
 	}
+	_, _ = fmt.Fprintf(out, "\nmedians of one call in microseconds\n%-9s %8s  %-16s %9s %9s %6s  %s\n",
+		"database", "rows", "what", "store", "by hand", "ratio", "others")
 	for _, n := range sizes {
 		dbtest.EachURL(t, func(t *testing.T, url config.Secret) {
 			db := dbtest.Open(t, url)
@@ -61,25 +62,21 @@ func TestBenchData(t *testing.T) {
 			plantest.Fill(t, db, fill(plantest.SQL{Dialect: db.Dialect, Rows: n}))
 			for _, s := range subjects(t, db, url, n) {
 				medians := s.measure(t, rounds, calls)
-				if rounds == 1 {
-					continue
-				}
-				against := func(i int) float64 { return float64(medians[i]) / float64(medians[1]) }
-				_, _ = fmt.Printf("%-9s %9d  %-16s %9s %9s %6.2f  ", db.Dialect, n, s.name, medians[0], medians[1], against(0))
+				_, _ = fmt.Fprintf(out, "%-9s %8d  %-16s %9.1f %9.1f %6.2f ", db.Dialect, n, s.name, medians[0], medians[1], medians[0]/medians[1])
 				for i, w := range s.ways[2:] {
-					_, _ = fmt.Printf(" %s %.2f", w.name, against(i+2))
+					_, _ = fmt.Fprintf(out, " %s %.1f", w.name, medians[i+2])
 				}
-				_, _ = fmt.Println()
+				_, _ = fmt.Fprintln(out)
 			}
 		})
 	}
 }
 
-// measure returns, for each way, the median of what one call takes, of rounds in which they take turns. A round before
-// those has statements prepared.
-func (s subject) measure(t *testing.T, rounds, calls int) []time.Duration {
+// measure returns, for each way, the median of the microseconds that a call takes, of rounds in which they take turns. A
+// round before those has statements prepared.
+func (s subject) measure(t *testing.T, rounds, calls int) []float64 {
 	t.Helper()
-	took := make([][]time.Duration, len(s.ways))
+	took := make([][]float64, len(s.ways))
 	for r := range 1 + rounds {
 		for i := range s.ways {
 			// Each is the first as often as it is the last.
@@ -89,19 +86,19 @@ func (s subject) measure(t *testing.T, rounds, calls int) []time.Duration {
 				require.NoError(t, s.ways[way].call(), "%s, %s", s.name, s.ways[way].name)
 			}
 			if r > 0 {
-				took[way] = append(took[way], time.Since(began)/time.Duration(calls))
+				took[way] = append(took[way], float64(time.Since(began).Nanoseconds())/1000/float64(calls))
 			}
 		}
 	}
-	medians := make([]time.Duration, len(s.ways))
+	medians := make([]float64, len(s.ways))
 	for i, each := range took {
 		slices.Sort(each)
-		medians[i] = each[len(each)/2].Round(100 * time.Nanosecond)
+		medians[i] = each[len(each)/2]
 	}
 	return medians
 }
 
-// subjects returns what is measured. What is written by hand in database/sql goes through the pool of db.
+// subjects returns what is measured.
 func subjects(t *testing.T, db *database.Database, url config.Secret, n int) []subject {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
@@ -114,19 +111,18 @@ func subjects(t *testing.T, db *database.Database, url config.Secret, n int) []s
 	open := func(db *database.Database) *store.Store {
 		return store.New(db, trail.New("identity", outbox.New(db, log, nil), db.DB, log, prometheus.NewRegistry()))
 	}
-	bySQL := sqlHand{db.DB, db.Dialect}
-	others := hands(t, db.Dialect, url)
+	hands := hands(t, db, url)
 
 	ctx := t.Context()
 	in := func(name string, byStore func(*store.Store) error, byHand func(hand) error) subject {
 		stored, unwatched := open(watched), open(db)
 		s := subject{name, []way{
 			{"store", func() error { return byStore(stored) }},
-			{"by hand", func() error { return byHand(bySQL) }},
-			{"unwatched", func() error { return byStore(unwatched) }},
+			{"by hand", func() error { return byHand(hands[0]) }},
+			{"store, unwatched", func() error { return byStore(unwatched) }},
 		}}
-		for name, other := range others {
-			s.ways = append(s.ways, way{name, func() error { return byHand(other) }})
+		for _, other := range hands[1:] {
+			s.ways = append(s.ways, way{other.name(), func() error { return byHand(other) }})
 		}
 		return s
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"ashlar.dev/ent/database"
 	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/id"
@@ -20,7 +21,8 @@ import (
 
 // hand is a database without ent.
 type hand interface {
-	kind() string
+	name() string
+	dialect() string
 	// query calls each for every row.
 	query(ctx context.Context, each func(scan func(...any) error) error, text string, args ...any) error
 	// write executes statements in a transaction.
@@ -32,13 +34,36 @@ type written struct {
 	args []any
 }
 
-// sqlHand is database/sql.
-type sqlHand struct {
-	db      *sql.DB
-	dialect string
+// hands are those that there are for a database, the one to compare with first: database/sql on the pool of db, so that
+// drivers, settings and guarantees are the same. pgx alone has the settings that cost something, or leaves it to the server
+// whether it keeps plans.
+func hands(t *testing.T, db *database.Database, url config.Secret) []hand {
+	t.Helper()
+	hands := []hand{sqlHand{db.DB, db.Dialect}}
+	if db.Dialect != dialect.Postgres {
+		return hands
+	}
+	for _, plans := range []string{"force_custom_plan", "auto"} {
+		cfg, err := pgxpool.ParseConfig(url.Reveal())
+		require.NoError(t, err)
+		cfg.ConnConfig.RuntimeParams["statement_timeout"], cfg.ConnConfig.RuntimeParams["plan_cache_mode"] = "30000", plans
+		pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+		require.NoError(t, err)
+		t.Cleanup(pool.Close)
+		hands = append(hands, pgxHand{pool, plans})
+	}
+	return hands
 }
 
-func (h sqlHand) kind() string { return h.dialect }
+// sqlHand is database/sql.
+type sqlHand struct {
+	db   *sql.DB
+	kind string
+}
+
+func (sqlHand) name() string { return "database/sql" }
+
+func (h sqlHand) dialect() string { return h.kind }
 
 func (h sqlHand) query(ctx context.Context, each func(func(...any) error) error, text string, args ...any) error {
 	rows, err := h.db.QueryContext(ctx, text, args...)
@@ -68,28 +93,15 @@ func (h sqlHand) write(ctx context.Context, statements []written) error {
 	return tx.Commit()
 }
 
-// hands are those that there are beside database/sql, by their names.
-func hands(t *testing.T, of string, url config.Secret) map[string]hand {
-	t.Helper()
-	if of != dialect.Postgres {
-		return nil
-	}
-	pool := func(planCacheMode string) hand {
-		cfg, err := pgxpool.ParseConfig(url.Reveal())
-		require.NoError(t, err)
-		cfg.ConnConfig.RuntimeParams["plan_cache_mode"] = planCacheMode
-		pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
-		require.NoError(t, err)
-		t.Cleanup(pool.Close)
-		return pgxHand{pool}
-	}
-	return map[string]hand{"pgx": pool("force_custom_plan"), "pgx-auto": pool("auto")}
+// pgxHand is pgx without database/sql.
+type pgxHand struct {
+	pool  *pgxpool.Pool
+	plans string
 }
 
-// pgxHand is pgx without database/sql.
-type pgxHand struct{ pool *pgxpool.Pool }
+func (h pgxHand) name() string { return "pgx, " + h.plans }
 
-func (pgxHand) kind() string { return dialect.Postgres }
+func (pgxHand) dialect() string { return dialect.Postgres }
 
 func (h pgxHand) query(ctx context.Context, each func(func(...any) error) error, text string, args ...any) error {
 	rows, err := h.pool.Query(ctx, text, args...)
@@ -143,8 +155,8 @@ type memberRow struct {
 // members asks as ent/keyset does, so that the index of the list answers.
 func members(ctx context.Context, by hand, organization, after string) ([]*memberRow, error) {
 	text := `SELECT "id", "created_at", "updated_at", "organization_id", "user_id" FROM "memberships"
-		WHERE ("organization_id", "id") > ($1, $2) AND "organization_id" <= $1 ORDER BY "organization_id", "id" LIMIT 50`
-	if by.kind() == dialect.SQLite {
+		WHERE "organization_id" >= $1 AND ("organization_id", "id") > ($1, $2) AND "organization_id" <= $1 ORDER BY "organization_id", "id" LIMIT 50`
+	if by.dialect() == dialect.SQLite {
 		text = `SELECT "id", "created_at", "updated_at", "organization_id", "user_id" FROM "memberships"
 			WHERE "organization_id" = $1 AND "id" > $2 ORDER BY "id" LIMIT 50`
 	}
