@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -26,8 +27,12 @@ import (
 	"ashlar.dev/services/identity/migrations"
 )
 
-// pageSize is that of the measured pages.
-const pageSize = 50
+const (
+	// pageSize is that of the measured pages.
+	pageSize = 50
+	// writers is how many insert at once.
+	writers = 8
+)
 
 // way is one of those in which something is done.
 type way struct {
@@ -37,14 +42,15 @@ type way struct {
 
 // subject is something that is done in several ways: by the store as a service has it, by hand, and others.
 type subject struct {
-	name string
-	ways []way
+	name   string
+	atOnce int // how many do it
+	ways   []way
 }
 
 // TestBenchData compares the store with the same written by hand. By itself it only makes sure that all ways work;
 // `task bench:data` names the numbers of rows.
 func TestBenchData(t *testing.T) {
-	sizes, rounds, calls, out := []int{2000}, 1, 2, io.Discard
+	sizes, rounds, calls, out := []int{2000}, 1, writers, io.Discard
 	if text := os.Getenv("ASHLAR_BENCH_ROWS"); text != "" {
 		sizes, rounds, calls, out = nil, 41, 40, os.Stdout
 		for each := range strings.FieldsSeq(text) {
@@ -53,7 +59,7 @@ func TestBenchData(t *testing.T) {
 			sizes = append(sizes, n)
 		}
 	}
-	_, _ = fmt.Fprintf(out, "\nmedians of one call in microseconds\n%-9s %8s  %-16s %9s %9s %6s  %s\n",
+	_, _ = fmt.Fprintf(out, "\nmedians of one call in microseconds\n%-9s %8s  %-19s %9s %9s %6s  %s\n",
 		"database", "rows", "what", "store", "by hand", "ratio", "others")
 	for _, n := range sizes {
 		dbtest.EachURL(t, func(t *testing.T, url config.Secret) {
@@ -62,7 +68,7 @@ func TestBenchData(t *testing.T) {
 			plantest.Fill(t, db, fill(plantest.SQL{Dialect: db.Dialect, Rows: n}))
 			for _, s := range subjects(t, db, url, n) {
 				medians := s.measure(t, rounds, calls)
-				_, _ = fmt.Fprintf(out, "%-9s %8d  %-16s %9.1f %9.1f %6.2f ", db.Dialect, n, s.name, medians[0], medians[1], medians[0]/medians[1])
+				_, _ = fmt.Fprintf(out, "%-9s %8d  %-19s %9.1f %9.1f %6.2f ", db.Dialect, n, s.name, medians[0], medians[1], medians[0]/medians[1])
 				for i, w := range s.ways[2:] {
 					_, _ = fmt.Fprintf(out, " %s %.1f", w.name, medians[i+2])
 				}
@@ -82,9 +88,7 @@ func (s subject) measure(t *testing.T, rounds, calls int) []float64 {
 			// Each is the first as often as it is the last.
 			way := (i + r) % len(s.ways)
 			began := time.Now()
-			for range calls {
-				require.NoError(t, s.ways[way].call(), "%s, %s", s.name, s.ways[way].name)
-			}
+			require.NoError(t, s.run(s.ways[way].call, calls), "%s, %s", s.name, s.ways[way].name)
 			if r > 0 {
 				took[way] = append(took[way], float64(time.Since(began).Nanoseconds())/1000/float64(calls))
 			}
@@ -96,6 +100,25 @@ func (s subject) measure(t *testing.T, rounds, calls int) []float64 {
 		medians[i] = each[len(each)/2]
 	}
 	return medians
+}
+
+// run makes so many calls, by as many callers as there are at once.
+func (s subject) run(call func() error, calls int) error {
+	ended := make(chan error, s.atOnce)
+	for range s.atOnce {
+		go func() {
+			var err error
+			for n := 0; n < calls/s.atOnce && err == nil; n++ {
+				err = call()
+			}
+			ended <- err
+		}()
+	}
+	var all error
+	for range s.atOnce {
+		all = errors.Join(all, <-ended)
+	}
+	return all
 }
 
 // subjects returns what is measured.
@@ -114,9 +137,9 @@ func subjects(t *testing.T, db *database.Database, url config.Secret, n int) []s
 	hands := hands(t, db, url)
 
 	ctx := t.Context()
-	in := func(name string, byStore func(*store.Store) error, byHand func(hand) error) subject {
+	in := func(name string, atOnce int, byStore func(*store.Store) error, byHand func(hand) error) subject {
 		stored, unwatched := open(watched), open(db)
-		s := subject{name, []way{
+		s := subject{name, atOnce, []way{
 			{"store", func() error { return byStore(stored) }},
 			{"by hand", func() error { return byHand(hands[0]) }},
 			{"store, unwatched", func() error { return byStore(unwatched) }},
@@ -128,19 +151,20 @@ func subjects(t *testing.T, db *database.Database, url config.Secret, n int) []s
 	}
 	middleUser, middleMember := plantest.Name("usr_", n/2), plantest.Name("mem_", n/2)
 	const big = "org_" + plantest.Big
+	createByStore := func(s *store.Store) error {
+		_, err := s.CreateOrganization(ctx, store.NewOrganization{ID: id.New(id.Organization), DisplayName: "Acme", OwnerID: "usr_1"})
+		return err
+	}
+	createByHand := func(h hand) error { return createOrganization(ctx, h) }
 	return []subject{
-		in("page of users",
+		in("page of users", 1,
 			func(s *store.Store) error { return enough(s.Users(ctx, "", middleUser, pageSize)) },
 			func(h hand) error { return enough(users(ctx, h, middleUser)) }),
-		in("page of members",
+		in("page of members", 1,
 			func(s *store.Store) error { return enough(s.Members(ctx, big, middleMember, pageSize)) },
 			func(h hand) error { return enough(members(ctx, h, big, middleMember)) }),
-		in("new organization",
-			func(s *store.Store) error {
-				_, err := s.CreateOrganization(ctx, store.NewOrganization{ID: id.New(id.Organization), DisplayName: "Acme", OwnerID: "usr_1"})
-				return err
-			},
-			func(h hand) error { return createOrganization(ctx, h) }),
+		in("insert", 1, createByStore, createByHand),
+		in(fmt.Sprintf("insert, %d at once", writers), writers, createByStore, createByHand),
 	}
 }
 

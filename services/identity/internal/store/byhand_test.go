@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ type written struct {
 // whether it keeps plans.
 func hands(t *testing.T, db *database.Database, url config.Secret) []hand {
 	t.Helper()
-	hands := []hand{sqlHand{db.DB, db.Dialect}}
+	hands := []hand{&sqlHand{db: db.DB, kind: db.Dialect}}
 	if db.Dialect != dialect.Postgres {
 		return hands
 	}
@@ -47,6 +48,7 @@ func hands(t *testing.T, db *database.Database, url config.Secret) []hand {
 		cfg, err := pgxpool.ParseConfig(url.Reveal())
 		require.NoError(t, err)
 		cfg.ConnConfig.RuntimeParams["statement_timeout"], cfg.ConnConfig.RuntimeParams["plan_cache_mode"] = "30000", plans
+		cfg.MaxConns = int32(db.DB.Stats().MaxOpenConnections)
 		pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
 		require.NoError(t, err)
 		t.Cleanup(pool.Close)
@@ -59,13 +61,14 @@ func hands(t *testing.T, db *database.Database, url config.Secret) []hand {
 type sqlHand struct {
 	db   *sql.DB
 	kind string
+	turn sync.Mutex // to write, on SQLite
 }
 
-func (sqlHand) name() string { return "database/sql" }
+func (*sqlHand) name() string { return "database/sql" }
 
-func (h sqlHand) dialect() string { return h.kind }
+func (h *sqlHand) dialect() string { return h.kind }
 
-func (h sqlHand) query(ctx context.Context, each func(func(...any) error) error, text string, args ...any) error {
+func (h *sqlHand) query(ctx context.Context, each func(func(...any) error) error, text string, args ...any) error {
 	rows, err := h.db.QueryContext(ctx, text, args...)
 	if err != nil {
 		return err
@@ -79,7 +82,11 @@ func (h sqlHand) query(ctx context.Context, each func(func(...any) error) error,
 	return rows.Err()
 }
 
-func (h sqlHand) write(ctx context.Context, statements []written) error {
+func (h *sqlHand) write(ctx context.Context, statements []written) error {
+	if h.kind == dialect.SQLite {
+		h.turn.Lock()
+		defer h.turn.Unlock()
+	}
 	tx, err := h.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
