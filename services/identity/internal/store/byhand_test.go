@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"ashlar.dev/ent/database"
+	"ashlar.dev/ent/database/dbtest"
 	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/id"
@@ -35,11 +35,12 @@ type written struct {
 	args []any
 }
 
-// hands are those that there are for a database, the one to compare with first: database/sql on the pool of db, so that
-// drivers, settings and guarantees are the same. pgx alone has the settings that cost something, or leaves it to the server
-// whether it keeps plans.
-func hands(t *testing.T, db *database.Database, url config.Secret) []hand {
+// hands are those that there are for a database, the one to compare with first: database/sql on a pool like the store's, so
+// that driver, settings and guarantees are the same. pgx alone has the settings that cost something, or leaves it to the
+// server whether it keeps plans.
+func hands(t *testing.T, url config.Secret) []hand {
 	t.Helper()
+	db := dbtest.Open(t, url)
 	hands := []hand{&sqlHand{db: db.DB, kind: db.Dialect}}
 	if db.Dialect != dialect.Postgres {
 		return hands
