@@ -8,13 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"ashlar.dev/gateway/internal/address"
 	"ashlar.dev/gateway/internal/edge"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/platform/service"
 )
 
 // Config is what the gateway can be told. Each field is a flag, an environment variable with the prefix ASHLAR_, and a
-// key of the configuration file.
+// key of the configuration file. What is marked with reload can change while the gateway runs.
 type Config struct {
 	service.Config
 
@@ -25,24 +26,56 @@ type Config struct {
 	DatabaseURLFile struct{} `kong:"-"`
 
 	Addr        string        `name:"gateway-addr" help:"Address on which requests from outside are served; port 0 takes a free one." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
-	CORSOrigins []string      `name:"gateway-cors-origins" help:"Origins whose scripts may call, such as https://app.example.com or http://localhost:*; none where not set." placeholder:"ORIGIN"`
-	RateLimit   float64       `name:"gateway-rate-limit" help:"Requests that one caller may make each second; 0 means no limit." default:"100"`
-	RateBurst   int           `name:"gateway-rate-burst" help:"Requests that one caller may make at once." default:"200"`
-	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100"`
-	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s"`
+	CORSOrigins []string      `name:"gateway-cors-origins" help:"Origins whose scripts may call, such as https://app.example.com or http://localhost:*; none where not set." placeholder:"ORIGIN" reload:""`
+	RateLimit   float64       `name:"gateway-rate-limit" help:"Requests that one caller may make each second; 0 means no limit." default:"100" reload:""`
+	RateBurst   int           `name:"gateway-rate-burst" help:"Requests that one caller may make at once." default:"200" reload:""`
+	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100" reload:""`
+	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s" reload:""`
 
-	VersionShares map[string]int `name:"gateway-version-shares" help:"Percent of the calls to a service that go to a version of it, such as notes@2.0.0=5; the other versions share the rest." placeholder:"SERVICE@VERSION=PERCENT"`
+	VersionShares map[string]int `name:"gateway-version-shares" help:"Percent of the calls to a service that go to a version of it, such as notes@2.0.0=5; the other versions share the rest." placeholder:"SERVICE@VERSION=PERCENT" reload:""`
+
+	TLSCertFile string `name:"gateway-tls-cert-file" help:"File with the certificate of that address and those that it is signed with, in PEM; plain text where not set." placeholder:"FILE"`
+	TLSKeyFile  string `name:"gateway-tls-key-file" help:"File with the certificate's key, in PEM, mode 0600." placeholder:"FILE"`
+	HTTP3       bool   `name:"gateway-http3" help:"Speak HTTP/3 as well, on the UDP port of the same number; only with TLS."`
+
+	// Networks, and single addresses.
+	TrustedProxies []string `name:"gateway-trusted-proxies" help:"Networks of proxies that are believed when they say in X-Forwarded-For for whom they ask, such as 10.0.0.0/8." placeholder:"NETWORK" reload:""`
+	Allow          []string `name:"gateway-allow" help:"Networks from which people may call; all where not set." placeholder:"NETWORK" reload:""`
+	Deny           []string `name:"gateway-deny" help:"Networks from which nobody may call, whatever gateway-allow says." placeholder:"NETWORK" reload:""`
 }
 
 // defaultMaxTimeout is what MaxTimeout means where it is not set.
 const defaultMaxTimeout = time.Minute
 
-// settings is the part of a configuration that can change while the gateway runs.
+// settings is the part of a configuration that can change while the gateway runs. validate comes before it.
 func (c Config) settings() edge.Settings {
+	addresses, _ := c.addresses()
 	return edge.Settings{
+		Addresses:  addresses,
 		MaxTimeout: cmp.Or(c.MaxTimeout, defaultMaxTimeout), CORSOrigins: c.CORSOrigins,
 		RateLimit: routes.Limit{PerSecond: c.RateLimit, Burst: c.RateBurst}, MaxStreams: c.MaxStreams,
 	}
+}
+
+// addresses says where callers are, and which may call.
+func (c Config) addresses() (out edge.Addresses, err error) {
+	var errs []error
+	for _, of := range []struct {
+		name     string
+		networks []string
+		set      *address.Set
+	}{
+		{"gateway-trusted-proxies", c.TrustedProxies, &out.TrustedProxies},
+		{"gateway-allow", c.Allow, &out.Allow},
+		{"gateway-deny", c.Deny, &out.Deny},
+	} {
+		set, err := address.ParseSet(of.networks)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", of.name, err))
+		}
+		*of.set = set
+	}
+	return out, errors.Join(errs...)
 }
 
 // validate tells what is wrong with a configuration.
@@ -60,6 +93,14 @@ func (c Config) validate() error {
 	if c.MaxTimeout < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-timeout %s is negative", c.MaxTimeout))
 	}
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		errs = append(errs, errors.New("gateway-tls-cert-file and gateway-tls-key-file: one is not set"))
+	}
+	if c.HTTP3 && c.TLSCertFile == "" {
+		errs = append(errs, errors.New("gateway-http3: there is none without gateway-tls-cert-file"))
+	}
+	_, err := c.addresses()
+	errs = append(errs, err)
 	errs = append(errs, c.validateShares())
 	for _, origin := range c.CORSOrigins {
 		errs = append(errs, validOrigin(origin))

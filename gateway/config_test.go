@@ -64,7 +64,12 @@ func TestConfigThatMakesNoSense(t *testing.T) {
 		"max-streams":  {MaxStreams: -1},
 		"max-timeout":  {MaxTimeout: -1},
 		"cors-origins": {CORSOrigins: []string{"https://app.example.com/path"}},
-		"want scheme":  {CORSOrigins: []string{"app.example.com"}},
+		"gateway-trusted-proxies: \"10.0.0.1/8\"": {TrustedProxies: []string{"10.0.0.1/8"}},
+		"gateway-allow": {Allow: []string{"somewhere"}},
+		"gateway-deny":  {Deny: []string{"10.0.0.0/8", ""}},
+		"gateway-http3": {HTTP3: true},
+		"tls-key-file":  {TLSCertFile: "cert.pem"},
+		"want scheme":   {CORSOrigins: []string{"app.example.com"}},
 	} {
 		_, err := gateway.New(cfg, w.env, tel, nil)
 		require.ErrorContains(t, err, says)

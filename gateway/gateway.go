@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,18 +66,28 @@ type Gateway struct {
 	ops      *service.Ops
 	http     *http.Server
 	fail     func(component string, err error)
+	// reload is nil where the configuration is what it is, secure where there is no TLS.
+	reload *reload
+	secure *secure
+	// quic is nil where HTTP/3 is not spoken.
+	quic *overQUIC
+	// rereads are what is read anew while the gateway runs.
+	rereads []lifecycle.Component
 
 	mu       sync.Mutex
 	listener net.Listener
 }
 
 // New puts the gateway together: no I/O, no goroutines. fail is told when the running gateway cannot go on.
-func New(cfg Config, env *service.Environment, t *telemetry.Telemetry, fail func(component string, err error)) (*Gateway, error) {
+func New(cfg Config, env *service.Environment, t *telemetry.Telemetry, fail func(component string, err error), options ...Option) (*Gateway, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("gateway: configuration: %w", err)
 	}
 	g := &Gateway{
 		cfg: cfg, env: env, telemetry: t, fail: fail, instance: service.InstanceID(cfg.Config, Name), status: health.NewStatus(),
+	}
+	for _, option := range options {
+		option(g)
 	}
 	if err := g.build(); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
@@ -107,6 +118,23 @@ func (g *Gateway) build() error {
 		return err
 	}
 	g.http = rpc.NewHTTPServer(g.telemetry.Log, g.edge)
+	if g.secure, err = newSecure(g); err != nil {
+		return err
+	}
+	if g.secure != nil {
+		g.secure.set(g.http)
+		g.rereads = append(g.rereads, g.secure.component("certificate"))
+		if g.cfg.HTTP3 {
+			g.quic = newOverQUIC(g.http, g.telemetry.Log)
+		}
+	}
+	if g.reload != nil {
+		again, err := g.reload.reread(g)
+		if err != nil {
+			return err
+		}
+		g.rereads = append(g.rereads, again.component("reload"))
+	}
 	g.ops = service.NewOps(g.cfg.OpsAddr, g.telemetry.Log, g.status, g.telemetry)
 	return nil
 }
@@ -132,13 +160,14 @@ func (g *Gateway) Address() string {
 // Components returns what has to be started. Their names begin with "gateway/", and they come after those of the
 // environment.
 func (g *Gateway) Components() []lifecycle.Component {
-	return lifecycle.Chain(Name, g.env.Components, []lifecycle.Component{
+	components := []lifecycle.Component{
 		{Name: "telemetry", Stop: g.telemetry.Shutdown},
 		{Name: "ops", Start: g.ops.Start, Stop: g.ops.Stop},
 		{Name: door, Start: g.look, Stop: g.learner.Stop, StartTimeout: g.cfg.DependencyTimeout},
 		{Name: "server", Start: g.serve, Stop: g.shutdown, StopTimeout: stopTimeout},
 		g.membership().Component(),
-	})
+	}
+	return lifecycle.Chain(Name, g.env.Components, slices.Insert(components, 1, g.rereads...))
 }
 
 // look waits for the first look at discovery.
@@ -157,12 +186,31 @@ func (g *Gateway) serve(ctx context.Context) error {
 	g.mu.Lock()
 	g.listener = listener
 	g.mu.Unlock()
+	serve := func() error { return g.http.Serve(listener) }
+	switch {
+	case g.secure != nil:
+		serve = func() error { return g.http.ServeTLS(listener, "", "") }
+	case !loopback(listener.Addr()) && len(g.cfg.TrustedProxies) == 0:
+		g.telemetry.Log.WarnContext(ctx, "others can reach this address, and it speaks plain text: let a proxy before it speak TLS, or set gateway-tls-cert-file",
+			"address", listener.Addr().String())
+	}
+	if g.quic != nil {
+		if err := g.quic.listen(ctx, listener.Addr()); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		g.run(g.quic.serve)
+	}
+	g.run(serve)
+	return nil
+}
+
+// run serves in the background. What does not serve any more although nobody has ended it ends the gateway.
+func (g *Gateway) run(serve func() error) {
 	go func() {
-		if err := g.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			g.fail(Name+"/server", err)
 		}
 	}()
-	return nil
 }
 
 func (g *Gateway) membership() *service.Membership {
@@ -177,7 +225,16 @@ func (g *Gateway) membership() *service.Membership {
 func (g *Gateway) shutdown(ctx context.Context) error {
 	timer := time.AfterFunc(streamGrace, g.edge.EndStreams)
 	defer timer.Stop()
+	overQUIC := make(chan error, 1)
+	go func() {
+		var err error
+		if g.quic != nil {
+			err = g.quic.shutdown(ctx)
+		}
+		overQUIC <- err
+	}()
 	err := rpc.ShutdownHTTP(ctx, g.http)
+	err = errors.Join(err, <-overQUIC)
 	// A service that stops after it, in the same process, would wait a second for connections that nobody uses.
 	(&http.Client{Transport: g.env.RoundTripper}).CloseIdleConnections()
 	g.balancer.CloseIdleConnections()

@@ -57,6 +57,8 @@ type world struct {
 	group    *lifecycle.Group
 	out      *output
 	telem    *telemetry.Telemetry
+	// options are the gateway's.
+	options []gateway.Option
 }
 
 // newWorld returns a world with auth, which has the keys, and a gateway that has started. change may be nil.
@@ -101,7 +103,7 @@ func (w *world) startWithoutCleanup(change func(*gateway.Config)) {
 	t, err := telemetry.New(context.Background(), cfg.Config.Config, telemetry.Process{Service: gateway.Name}, w.out)
 	require.NoError(w.t, err)
 	w.telem = t
-	w.gateway, err = gateway.New(cfg, w.env, t, func(component string, err error) { w.t.Errorf("%s: %v", component, err) })
+	w.gateway, err = gateway.New(cfg, w.env, t, func(component string, err error) { w.t.Errorf("%s: %v", component, err) }, w.options...)
 	require.NoError(w.t, err)
 	w.group, err = lifecycle.NewGroup(t.Log, w.gateway.Components()...)
 	require.NoError(w.t, err)

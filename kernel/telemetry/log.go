@@ -8,8 +8,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-func newLogger(cfg Config, process Process, out io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+func newLogger(cfg Config, level slog.Leveler, process Process, out io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
 	var handler slog.Handler = slog.NewJSONHandler(out, options)
 	if cfg.LogFormat == "text" {
 		handler = slog.NewTextHandler(out, options)

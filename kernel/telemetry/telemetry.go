@@ -27,7 +27,7 @@ import (
 
 // Config is the part of a process's configuration that telemetry reads.
 type Config struct {
-	LogLevel  slog.Level `help:"Least level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO"`
+	LogLevel  slog.Level `help:"Least level that is logged: DEBUG, INFO, WARN or ERROR." default:"INFO" reload:""`
 	LogFormat string     `help:"Form of log lines: ${enum}." enum:"text,json" default:"json"`
 }
 
@@ -42,6 +42,7 @@ type Telemetry struct {
 	Metrics *prometheus.Registry
 	Traces  *sdktrace.TracerProvider
 
+	level      *slog.LevelVar
 	exporting  bool
 	meters     *sdkmetric.MeterProvider
 	propagator propagation.TextMapPropagator
@@ -49,8 +50,11 @@ type Telemetry struct {
 
 // New returns the telemetry of a process. Logs go to out.
 func New(ctx context.Context, cfg Config, process Process, out io.Writer) (*Telemetry, error) {
+	level := new(slog.LevelVar)
+	level.Set(cfg.LogLevel)
 	t := &Telemetry{
-		Log:        newLogger(cfg, process, out),
+		Log:        newLogger(cfg, level, process, out),
+		level:      level,
 		Metrics:    prometheus.NewRegistry(),
 		propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
 	}
@@ -76,6 +80,9 @@ func New(ctx context.Context, cfg Config, process Process, out io.Writer) (*Tele
 	t.Traces = sdktrace.NewTracerProvider(options...)
 	return t, nil
 }
+
+// SetLogLevel sets the least level that is logged.
+func (t *Telemetry) SetLogLevel(level slog.Level) { t.level.Set(level) }
 
 // Server returns the interceptor that traces and measures the RPCs that a server serves, and continues the traces of
 // its callers: services are called by the gateway and by each other, not from outside.

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -50,14 +51,28 @@ func run(ctx context.Context, reference, schemas string, in io.Reader, out io.Wr
 	if err != nil {
 		return err
 	}
-	group, front, err := build(ctx, reference, schema, request)
+	// The runner calls from one address, as often as it can: no limit is under test but those of the protocols.
+	cfg := gateway.Config{Addr: "127.0.0.1:0"}
+	certificate, key, secure := request.TLS()
+	cfg.HTTP3 = request.Version() == suite.HTTP3
+	if secure {
+		folder, err := os.MkdirTemp("", "gateway-under-test-")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(folder) }()
+		if cfg.TLSCertFile, cfg.TLSKeyFile, err = write(folder, certificate, key); err != nil {
+			return err
+		}
+	}
+	group, front, err := build(ctx, cfg, reference, schema, request)
 	if err != nil {
 		return err
 	}
 	if err := group.Start(ctx); err != nil {
 		return errors.Join(err, group.Stop(context.WithoutCancel(ctx)))
 	}
-	response, err := where(front.Address())
+	response, err := where(front.Address(), certificate)
 	if err == nil {
 		err = schema.WriteResponse(out, response)
 	}
@@ -72,9 +87,7 @@ func run(ctx context.Context, reference, schemas string, in io.Reader, out io.Wr
 }
 
 // build puts the gateway and what is behind it together.
-func build(ctx context.Context, reference string, schema *suite.Schema, request suite.Request) (*lifecycle.Group, *gateway.Gateway, error) {
-	// The runner calls from one address, as often as it can: no limit is under test but those of the protocols.
-	cfg := gateway.Config{Addr: "127.0.0.1:0"}
+func build(ctx context.Context, cfg gateway.Config, reference string, schema *suite.Schema, request suite.Request) (*lifecycle.Group, *gateway.Gateway, error) {
 	t, err := telemetry.New(ctx, cfg.Config.Config, telemetry.Process{Service: gateway.Name, Version: gateway.Version}, io.Discard)
 	if err != nil {
 		return nil, nil, err
@@ -92,7 +105,13 @@ func build(ctx context.Context, reference string, schema *suite.Schema, request 
 	return group, front, err
 }
 
-func where(address string) (suite.Response, error) {
+// write puts the runner's credentials where the gateway reads them.
+func write(folder string, certificate, key []byte) (certFile, keyFile string, err error) {
+	certFile, keyFile = filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")
+	return certFile, keyFile, errors.Join(os.WriteFile(certFile, certificate, 0o600), os.WriteFile(keyFile, key, 0o600))
+}
+
+func where(address string, certificate []byte) (suite.Response, error) {
 	host, portText, err := net.SplitHostPort(address)
 	if err != nil {
 		return suite.Response{}, err
@@ -101,5 +120,5 @@ func where(address string) (suite.Response, error) {
 	if err != nil {
 		return suite.Response{}, err
 	}
-	return suite.Response{Host: host, Port: uint32(port)}, nil
+	return suite.Response{Host: host, Port: uint32(port), Certificate: certificate}, nil
 }

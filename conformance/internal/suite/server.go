@@ -23,6 +23,7 @@ type HTTPVersion protoreflect.EnumNumber
 const (
 	HTTP1 HTTPVersion = 1
 	HTTP2 HTTPVersion = 2
+	HTTP3 HTTPVersion = 3
 )
 
 // Request is what the runner asks a server to be: a ServerCompatRequest.
@@ -41,6 +42,9 @@ func (s *Schema) ReadRequest(r io.Reader) (Request, error) {
 	message := dynamicpb.NewMessage(s.server.Messages().ByName("ServerCompatRequest"))
 	return Request{message}, read(r, message)
 }
+
+// Version is the version of HTTP that the runner will speak.
+func (r Request) Version() HTTPVersion { return HTTPVersion(get(r.message, "http_version").Enum()) }
 
 // TLS tells whether the runner wants TLS, and returns the credentials that it gives for that, in PEM.
 func (r Request) TLS() (certificate, key []byte, want bool) {

@@ -6,11 +6,12 @@ import (
 	"go.uber.org/fx"
 
 	"ashlar.dev/gateway"
+	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/lifecycle/fxadapter"
 )
 
 func TestGraphIsComplete(t *testing.T) {
-	if err := fx.ValidateApp(graph(gateway.Config{}), fxadapter.Module()); err != nil {
+	if err := fx.ValidateApp(graph(gateway.Config{}), fx.Supply(config.Again[gateway.Config](nil)), fxadapter.Module()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -148,15 +147,6 @@ func (c *call) failure(cause error) error {
 		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonServiceUnavailable,
 			c.route.Service+" cannot be reached at the moment", rpcerror.Meta("service", c.route.Service), rpcerror.Cause(cause))
 	}
-}
-
-// client is the address at the other end of the connection.
-func (c *call) client() netip.Addr {
-	address, err := netip.ParseAddrPort(c.r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return address.Addr()
 }
 
 func codeOf(err error) string {

@@ -12,11 +12,16 @@ import (
 	"ashlar.dev/kernel/rpcerror"
 )
 
-// Reasons that are the gateway's own: services count no streams, and see no cookies.
+// Reasons that are the gateway's own: services count no streams, see no cookies, and do not know where callers are.
 const (
 	reasonTooManyStreams   = "TOO_MANY_STREAMS"
 	reasonCrossSiteRequest = "CROSS_SITE_REQUEST"
+	reasonAddressDenied    = "ADDRESS_DENIED"
 )
+
+func addressDenied() error {
+	return rpcerror.New(connect.CodePermissionDenied, reasonAddressDenied, "calls from this address are not taken")
+}
 
 func unknownProcedure() error {
 	return rpcerror.New(connect.CodeUnimplemented, rpcerror.ReasonUnknownProcedure, "no such procedure")

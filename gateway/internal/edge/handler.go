@@ -100,10 +100,17 @@ func New(parts Parts) (*Handler, error) {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	now := h.current.Load()
+	if !now.addresses.none() && !now.addresses.place(r) {
+		c := h.begin(w, r, nil) //nolint:contextcheck // the request has it
+		c.refuse(addressDenied())
+		c.end() //nolint:contextcheck // the context is the call's own
+		return
+	}
 	if r.Method != http.MethodPost && r.Method != http.MethodGet {
 		newPeer(w, r).hurry() // it is answered at once, or refused
 	}
-	h.current.Load().root.ServeHTTP(w, r)
+	now.root.ServeHTTP(w, r)
 }
 
 // EndStreams ends the streams that are under way with unavailable; unary calls go on.

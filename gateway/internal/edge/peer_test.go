@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -307,7 +308,7 @@ func TestStreamsOfOneCallerAreCounted(t *testing.T) {
 	w.open(t, true, listenToMe, "application/connect+json", "usr_2", strings.NewReader("{}"))
 	w.open(t, true, listen, "application/connect+json", "", strings.NewReader("{}"))
 	require.NoError(t, first.Body.Close())
-	caller, site := limit.Principal("usr_1"), limit.Address((&call{r: &http.Request{RemoteAddr: "127.0.0.1:1"}}).client())
+	caller, site := limit.Principal("usr_1"), limit.Address(netip.MustParseAddr("127.0.0.1"))
 	require.Eventually(t, func() bool {
 		leave, ok := w.h.Streams.Enter(caller, site)
 		if ok {

@@ -17,12 +17,15 @@ type Settings struct {
 	RateLimit routes.Limit
 	// MaxStreams is how many streams one caller may have open; 0: no bound.
 	MaxStreams int
+	// Addresses says where callers are, and which may call.
+	Addresses Addresses
 }
 
 // current is what is made of settings, once for all requests.
 type current struct {
 	root       http.Handler
 	maxTimeout time.Duration
+	addresses  Addresses
 	crossSite  crossSite
 }
 
@@ -31,7 +34,7 @@ type current struct {
 func (h *Handler) Apply(s Settings) {
 	h.Limits.SetStandard(s.RateLimit)
 	h.Streams.SetEach(s.MaxStreams)
-	next := &current{root: http.HandlerFunc(h.dispatch), maxTimeout: s.MaxTimeout}
+	next := &current{root: http.HandlerFunc(h.dispatch), maxTimeout: s.MaxTimeout, addresses: s.Addresses}
 	origins := newCORS(s.CORSOrigins)
 	if origins != nil {
 		next.root = origins.Handler(next.root)

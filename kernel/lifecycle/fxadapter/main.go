@@ -46,11 +46,20 @@ func run[C any](name, description string, graph func(C) fx.Option, args []string
 			code = coded.ExitCode()
 		}
 	default:
-		err = Run(ctx, graph(cfg))
+		err = Run(ctx, graph(cfg), fx.Supply(again[C](name, description, args, commands)))
 	}
 	if err == nil {
 		return 0
 	}
 	_, _ = fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 	return code
+}
+
+// again returns how the configuration is read anew. What prints or exits has done so at the start.
+func again[C any](name, description string, args []string, commands []config.Command) config.Again[C] {
+	return func() (C, error) {
+		var cfg C
+		_, err := config.ParseCommand(&cfg, name, description, args, io.Discard, func(int) {}, commands...)
+		return cfg, err
+	}
 }

@@ -1,0 +1,136 @@
+package gateway_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"github.com/quic-go/quic-go/http3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"ashlar.dev/gateway"
+)
+
+// http3 returns a client that speaks nothing else, and trusts the certificate that is in the file now.
+func (w *tlsWorld) http3(t testing.TB) *http.Client {
+	t.Helper()
+	certificate, err := os.ReadFile(w.certFile)
+	require.NoError(t, err)
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(certificate)
+	transport := &http3.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}, DisableCompression: true}
+	t.Cleanup(func() { _ = transport.Close() })
+	return &http.Client{Transport: transport}
+}
+
+func newHTTP3World(t testing.TB) *tlsWorld {
+	t.Helper()
+	return newTLSWorld(t, func(c *gateway.Config) { c.HTTP3 = true })
+}
+
+func TestHTTP3(t *testing.T) {
+	w := newHTTP3World(t)
+	client := w.http3(t)
+	for name, options := range dialects {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, w.look(t, client, options...))
+			seen := http.Header(w.echo.seen())
+			assert.Equal(t, []string{"https"}, seen["X-Forwarded-Proto"])
+			assert.Equal(t, []string{"127.0.0.1"}, seen["X-Forwarded-For"])
+			assert.Empty(t, seen["Alt-Svc"])
+
+			failing, err := w.over(client, options...).CallServerStream(t.Context(), spec(t, count), message("do", "fail"))
+			require.NoError(t, err)
+			defer func() { _ = failing.Close() }()
+			assert.Equal(t, connect.CodeFailedPrecondition, connect.CodeOf(failing.Receive(&structpb.Struct{})))
+
+			stream, err := w.over(client, options...).CallClientStream(t.Context(), spec(t, converse))
+			require.NoError(t, err)
+			defer func() { _ = stream.Close() }()
+			for _, text := range []string{"a", "b", "c"} {
+				require.NoError(t, stream.Send(message("text", text)))
+				var m structpb.Struct
+				require.NoError(t, stream.Receive(&m))
+				assert.Equal(t, text, m.AsMap()["text"])
+			}
+			require.NoError(t, stream.CloseSend())
+			var m structpb.Struct
+			require.NoError(t, stream.Receive(&m))
+			assert.Equal(t, "bye", m.AsMap()["text"])
+			require.ErrorIs(t, stream.Receive(&m), io.EOF)
+		})
+	}
+	t.Run("others learn of it", func(t *testing.T) {
+		response, err := w.https(t, true).Get("https://" + w.gateway.Address() + "/healthz")
+		require.NoError(t, err)
+		defer func() { _ = response.Body.Close() }()
+		assert.Regexp(t, `^h3=":\d+"; ma=86400$`, response.Header.Get("Alt-Svc"))
+	})
+	t.Run("cancellation reaches the handler", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		stream, err := w.over(client).CallServerStream(ctx, spec(t, count), message("do", "send-and-wait"))
+		require.NoError(t, err)
+		require.NoError(t, stream.Receive(&structpb.Struct{}))
+		<-w.echo.waiting
+		cancel()
+		select {
+		case <-w.echo.ended:
+		case <-time.After(within):
+			t.Error("the handler still waits")
+		}
+		_ = stream.Close()
+	})
+}
+
+// A certificate that is read anew is that of HTTP/3, too.
+func TestCertificateOfHTTP3IsReadAnew(t *testing.T) {
+	w := newHTTP3World(t)
+	old := w.http3(t)
+	require.NoError(t, w.look(t, old))
+	w.write(w.fresh())
+	require.Eventually(t, func() bool { return w.look(t, w.http3(t)) == nil }, within, 50*time.Millisecond)
+	require.NoError(t, w.look(t, old), "an old connection goes on")
+}
+
+// What is under way ends well, and a client that keeps its connection does not hold up the stop.
+func TestHTTP3IsDrained(t *testing.T) {
+	w := newHTTP3World(t)
+	idle := w.http3(t)
+	require.NoError(t, w.look(t, idle))
+	stream, err := w.over(w.http3(t)).CallClientStream(t.Context(), spec(t, converse))
+	require.NoError(t, err)
+	defer func() { _ = stream.Close() }()
+	says := func(text string) {
+		require.NoError(t, stream.Send(message("text", text)))
+		require.NoError(t, stream.Receive(&structpb.Struct{}))
+	}
+	says("before")
+	stopped := make(chan error, 1)
+	go func() { stopped <- w.group.Stop(context.Background()) }()
+	require.Eventually(t, func() bool {
+		return w.look(t, w.https(t, false)) != nil
+	}, within, 5*time.Millisecond, "it takes nothing new")
+	says("after")
+	require.NoError(t, stream.CloseSend())
+	var m structpb.Struct
+	require.NoError(t, stream.Receive(&m))
+	assert.Equal(t, "bye", m.AsMap()["text"])
+	require.NoError(t, <-stopped)
+	require.Error(t, w.look(t, w.http3(t)))
+}
+
+func TestNoHTTP3UnlessAsked(t *testing.T) {
+	w := newTLSWorld(t, nil)
+	response, err := w.https(t, true).Get("https://" + w.gateway.Address() + "/healthz")
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	assert.Empty(t, response.Header.Get("Alt-Svc"))
+}
