@@ -77,6 +77,44 @@ func TestInstanceThatNeverAnswers(t *testing.T) {
 	t.Logf("%d calls, %d of them were sent to the silent instance; the slowest took %s", load.served.Load(), asked.Load(), load.slowest().Round(time.Millisecond))
 }
 
+// An instance that is slow and not silent is waited for, though another one has been asked meanwhile.
+func TestSlowInstanceIsWaitedFor(t *testing.T) {
+	w := newWorld(t, nil)
+	var armed atomic.Bool
+	var asked atomic.Int64
+	second, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	slow := func(others http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path != look || !armed.Load():
+				others.ServeHTTP(rw, r)
+			case asked.Add(1) == 1:
+				<-second
+				rw.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(rw, `{"text":"the first"}`)
+			default:
+				close(second)
+				select {
+				case <-r.Context().Done():
+				case <-release:
+				}
+			}
+		})
+	}
+	for _, id := range []string{"echo-1", "echo-2"} {
+		o := echoOffer(t, newEcho())
+		o.id, o.policy.Timeout, o.wrap = id, durationpb.New(5*time.Second), slow
+		w.add(o)
+	}
+	w.routable(look, true)
+	armed.Store(true)
+	status, a := w.post(look, `{"text":"x"}`, nil)
+	assert.Equal(t, http.StatusOK, status, a.raw)
+	assert.Contains(t, a.raw, "the first")
+	assert.EqualValues(t, 2, asked.Load())
+}
+
 // Calls with effects cannot be sent again: those that the silent instance has end at their deadline, and not later.
 func TestInstanceThatNeverAnswersCallsWithEffects(t *testing.T) {
 	const timeout = 3 * time.Second

@@ -147,6 +147,8 @@ type offer struct {
 	// claimed is the name in the manifest, where it is not name.
 	claimed  string
 	register func(*connect.Server)
+	// wrap is put around what serves it; nil for nothing.
+	wrap func(http.Handler) http.Handler
 }
 
 // GetManifest implements ashlar.kernel.v1.ManifestService.
@@ -207,7 +209,11 @@ func (w *world) addTo(registrar discovery.Registrar, o offer) *backend {
 	inner, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	require.NoError(w.t, err)
 	b := &backend{w: w, id: o.id, listener: &listener{Listener: inner, connections: map[net.Conn]bool{}}}
-	b.http = rpc.NewHTTPServer(discard, mux)
+	var handler http.Handler = mux
+	if o.wrap != nil {
+		handler = o.wrap(mux)
+	}
+	b.http = rpc.NewHTTPServer(discard, handler)
 	go func() { _ = b.http.Serve(b.listener) }()
 	w.t.Cleanup(b.kill)
 	require.NoError(w.t, registrar.Register(context.Background(), discovery.Registration{

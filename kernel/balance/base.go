@@ -27,9 +27,9 @@ func DefaultBase() *http.Transport {
 		IdleConnTimeout:    90 * time.Second,
 		HTTP2: &http.HTTP2Config{
 			MaxReceiveBufferPerStream: streamBuffer,
-			SendPingTimeout:  5 * time.Second,
-			PingTimeout:      3 * time.Second,
-			WriteByteTimeout: 10 * time.Second,
+			SendPingTimeout:           5 * time.Second,
+			PingTimeout:               3 * time.Second,
+			WriteByteTimeout:          10 * time.Second,
 		},
 	}
 }

@@ -21,6 +21,8 @@ const (
 	// patientFor is how long an instance may work on a call before it is held against it that the deadline passed:
 	// callers choose deadlines, and must not be able to put an instance out of use by that.
 	patientFor = 2 * time.Second
+	// hedgeShare is which part of the time that is left a call without effects waits at most before it is asked elsewhere, too.
+	hedgeShare = 3
 )
 
 // Direct sends calls of one message each way, read as a whole, over a connection that each has to itself for that time.
@@ -34,6 +36,7 @@ type exchange struct {
 	body    []byte // of the request
 	request []byte // all of it
 	head    upstream.Head
+	asked   asked
 	tries   balance.Tries
 	copying []byte
 }
@@ -112,20 +115,21 @@ func (c *call) attempt(x *exchange) (again bool) {
 	}
 	conn, err := c.h.Direct.Pool.Get(c.r.Context(), lease.Address(), c.timer.deadline)
 	for err == nil {
-		stop := context.AfterFunc(c.r.Context(), conn.Abort)
+		a := c.ask(&x.asked, conn, lease, &x.head)
 		if len(x.request) == 0 {
 			x.request = append(c.appendHead(x.request, len(x.body)), x.body...)
 		}
 		began := time.Now()
 		sent, failure := conn.Send(x.request)
 		if failure == nil {
-			failure = conn.Receive(&x.head)
+			a = c.receive(x, a)
+			conn, lease, failure = a.conn, a.lease, a.err
 		}
 		if failure == nil {
-			c.answer(x, conn, lease, stop)
+			c.answer(x, a)
 			return false
 		}
-		stop()
+		a.stop()
 		conn.Release(false)
 		ended := c.ended()
 		switch {
@@ -159,12 +163,13 @@ func (c *call) attempt(x *exchange) (again bool) {
 }
 
 // answer passes on what an instance has begun to answer.
-func (c *call) answer(x *exchange, conn *upstream.Conn, lease balance.Lease, stop func() bool) {
+func (c *call) answer(x *exchange, a *asked) {
+	conn, head := a.conn, a.head
 	outcome := balance.Broken
 	var failure error
 	defer func() { // also where the caller's connection is cut off
-		conn.Release(stop())
-		lease.Done(outcome, &x.tries, failure)
+		conn.Release(a.stop())
+		a.lease.Done(outcome, &x.tries, failure)
 	}()
 	body, whole, err := conn.Whole(wholeBytes)
 	if err != nil {
@@ -176,15 +181,15 @@ func (c *call) answer(x *exchange, conn *upstream.Conn, lease balance.Lease, sto
 	}
 	outcome = balance.Answered
 	header := c.w.Header()
-	x.head.CopyTo(header)
+	head.CopyTo(header)
 	if whole && !c.protocol.Framed() {
 		c.code = wire.OK
-		if x.head.Status != http.StatusOK && x.head.Status != http.StatusNotModified {
+		if head.Status != http.StatusOK && head.Status != http.StatusNotModified {
 			c.code = wire.CodeOfError(body, header.Get("Content-Encoding"))
 		}
-		c.w.WriteHeader(x.head.Status)
+		c.w.WriteHeader(head.Status)
 		if len(body) > 0 {
-			if _, err := c.w.ResponseWriter.Write(body); err != nil { //nolint:gosec // it is passed on as the service made it
+			if _, err := c.w.ResponseWriter.Write(body); err != nil {
 				c.cause = err
 			}
 		}
@@ -197,13 +202,13 @@ func (c *call) answer(x *exchange, conn *upstream.Conn, lease balance.Lease, sto
 	if err := conn.Until(c.timer.deadline.Add(answerTime)); err != nil {
 		c.cause = err
 	}
-	c.flow(x, conn)
+	c.flow(x, a)
 }
 
 // flow copies an answer piece by piece.
-func (c *call) flow(x *exchange, conn *upstream.Conn) {
-	c.response.watch(c, &http.Response{StatusCode: x.head.Status, Header: c.w.Header(), Body: io.NopCloser(conn)})
-	c.w.WriteHeader(x.head.Status)
+func (c *call) flow(x *exchange, a *asked) {
+	c.response.watch(c, &http.Response{StatusCode: a.head.Status, Header: c.w.Header(), Body: io.NopCloser(a.conn)})
+	c.w.WriteHeader(a.head.Status)
 	if x.copying == nil {
 		x.copying = make([]byte, copyBytes)
 	}
