@@ -30,6 +30,8 @@ type Config struct {
 	RateBurst   int           `name:"gateway-rate-burst" help:"Requests that one caller may make at once." default:"200"`
 	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100"`
 	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s"`
+
+	VersionShares map[string]int `name:"gateway-version-shares" help:"Percent of the calls to a service that go to a version of it, such as notes@2.0.0=5; the other versions share the rest." placeholder:"SERVICE@VERSION=PERCENT"`
 }
 
 // defaultMaxTimeout is what MaxTimeout means where it is not set.
@@ -58,6 +60,7 @@ func (c Config) validate() error {
 	if c.MaxTimeout < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-timeout %s is negative", c.MaxTimeout))
 	}
+	errs = append(errs, c.validateShares())
 	for _, origin := range c.CORSOrigins {
 		errs = append(errs, validOrigin(origin))
 	}

@@ -35,12 +35,16 @@ func TestConfig(t *testing.T) {
 	assert.Equal(t, "127.0.0.1:0", cfg.OpsAddr)
 
 	t.Setenv("ASHLAR_GATEWAY_ADDR", "0.0.0.0:9000")
+	t.Setenv("ASHLAR_GATEWAY_VERSION_SHARES", "notes@2.0.0=5;notes@3.0.0=0")
+	t.Setenv("ASHLAR_WEIGHT", "0")
 	t.Setenv("ASHLAR_GATEWAY_MAX_STREAMS", "7")
 	t.Setenv("ASHLAR_GATEWAY_CORS_ORIGINS", "http://localhost:*,https://app.example.com")
 	cfg, err = parse(t)
 	require.NoError(t, err)
 	assert.Equal(t, "0.0.0.0:9000", cfg.Addr)
 	assert.Equal(t, 7, cfg.MaxStreams)
+	assert.Equal(t, map[string]int{"notes@2.0.0": 5, "notes@3.0.0": 0}, cfg.VersionShares)
+	assert.Equal(t, 0, *cfg.Weight)
 	assert.Equal(t, []string{"http://localhost:*", "https://app.example.com"}, cfg.CORSOrigins)
 
 	_, err = parse(t, "--listen-addr=x")
@@ -54,6 +58,9 @@ func TestConfigThatMakesNoSense(t *testing.T) {
 	for says, cfg := range map[string]gateway.Config{
 		"rate-limit":   {RateLimit: -1},
 		"rate-burst":   {RateLimit: 1},
+		"SERVICE@VERS": {VersionShares: map[string]int{"notes": 5}},
+		"percentage":   {VersionShares: map[string]int{"notes@1.0.0": 101}},
+		"more than 10": {VersionShares: map[string]int{"notes@1.0.0": 60, "notes@2.0.0": 50}},
 		"max-streams":  {MaxStreams: -1},
 		"max-timeout":  {MaxTimeout: -1},
 		"cors-origins": {CORSOrigins: []string{"https://app.example.com/path"}},

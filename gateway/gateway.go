@@ -95,7 +95,8 @@ func (g *Gateway) build() error {
 	}
 	g.learner = learn.New(Name, g.env.Directory, manifests(clients), services.Routes(), g.telemetry.Log)
 	g.pool = upstream.NewPool()
-	g.balancer = balance.New(g.env.Directory, balance.DefaultBase(), balance.WithGone(g.pool.Forget))
+	g.balancer = balance.New(g.env.Directory, balance.DefaultBase(), balance.WithGone(g.pool.Forget), balance.WithZone(g.cfg.Zone))
+	g.balancer.SetShares(g.cfg.shares())
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)),
 		Limits: limit.New(), Streams: limit.NewStreams(),
@@ -112,7 +113,8 @@ func (g *Gateway) build() error {
 
 // manifests asks services for their manifests; the calls prove that the gateway asks.
 func manifests(clients *rpc.Clients) learn.Ask {
-	return func(ctx context.Context, name string) (*kernelv1.GetManifestResponse, error) {
+	return func(ctx context.Context, name, version string) (*kernelv1.GetManifestResponse, error) {
+		ctx = balance.WithVersions(ctx, []string{version})
 		return kernelv1connect.NewManifestServiceClient(clients.Client(name)).GetManifest(ctx, &kernelv1.GetManifestRequest{})
 	}
 }
@@ -167,7 +169,7 @@ func (g *Gateway) membership() *service.Membership {
 	return &service.Membership{
 		Registrar: g.env.Registrar, Status: g.status, Log: g.telemetry.Log, Ops: g.ops,
 		Instance: discovery.Instance{ID: g.instance, Service: Name, Version: Version}, Bound: g.Address,
-		AdvertiseAddr: g.cfg.AdvertiseAddr, DrainTime: g.cfg.DrainTime,
+		Zone: g.cfg.Zone, Weight: g.cfg.Weight, AdvertiseAddr: g.cfg.AdvertiseAddr, DrainTime: g.cfg.DrainTime,
 	}
 }
 

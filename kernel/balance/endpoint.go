@@ -26,8 +26,7 @@ const (
 
 // endpoint is an instance with what we know of it. Times are counted as Transport.now does.
 type endpoint struct {
-	id      string
-	address string
+	place
 
 	outstanding atomic.Int64
 	until       atomic.Int64 // passed over until then; 0: not in probation

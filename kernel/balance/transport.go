@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ashlar.dev/kernel/discovery"
@@ -22,8 +23,10 @@ type Transport struct {
 	clock     func() time.Duration // the time since it was made, so that a clock that is set does not matter
 
 	gone func(address string) // nil: nobody asks
+	zone string               // of this process; empty where it has none
 
-	clusters sync.Map // name of a service → *cluster
+	shares   atomic.Pointer[map[string]Shares] // by service
+	clusters sync.Map                          // name of a service → *cluster
 }
 
 // Option changes how a Transport works.
@@ -39,6 +42,11 @@ func WithFirstView(d time.Duration) Option {
 // is told when the next request to the service is made, and must not block.
 func WithGone(gone func(address string)) Option {
 	return func(t *Transport) { t.gone = gone }
+}
+
+// WithZone sets the zone of this process: instances of the same zone are preferred.
+func WithZone(zone string) Option {
+	return func(t *Transport) { t.zone = zone }
 }
 
 // New returns a transport that finds instances in directory and sends through base, usually DefaultBase. base must report a
@@ -64,7 +72,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(body)
 		return nil, err
 	}
-	var tried tried
+	tried := tried{versions: versionsOf(req.Context())}
 	for {
 		e := view.pick(t.now(), &tried)
 		if e == nil {
@@ -126,7 +134,7 @@ func (t *Transport) CloseIdleConnections() {
 func (t *Transport) cluster(service string) *cluster {
 	known, found := t.clusters.Load(service)
 	if !found {
-		known, _ = t.clusters.LoadOrStore(service, newCluster(service, t.directory.Instances(service), t.gone, t.now))
+		known, _ = t.clusters.LoadOrStore(service, newCluster(service, t))
 	}
 	c, _ := known.(*cluster) // nothing else is stored
 	return c

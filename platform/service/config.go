@@ -28,6 +28,8 @@ type Config struct {
 	ConsulAddr        string        `help:"Address of the Consul agent." env:"ASHLAR_CONSUL_ADDR,CONSUL_HTTP_ADDR" default:"127.0.0.1:8500" placeholder:"HOST:PORT"`
 	ConsulToken       config.Secret `help:"ACL token for Consul; set it by environment or file." env:"ASHLAR_CONSUL_TOKEN,CONSUL_HTTP_TOKEN" placeholder:"TOKEN"`
 	InstanceID        string        `help:"Name of this instance, unique in the platform; made up where not set." placeholder:"ID"`
+	Zone              string        `help:"Where this process runs, such as a data centre; instances of the same zone are preferred." placeholder:"NAME"`
+	Weight            *int          `help:"Share of the calls to the service that this instance gets, beside the others': 0 to 10000; 100 where not set." placeholder:"N"`
 	DependencyTimeout time.Duration `help:"How long to wait at start for the services that this one depends on." default:"60s"`
 	Migrate           string        `help:"What to do at start where the database lacks migrations: apply, or verify, which refuses to start." enum:"apply,verify" default:"apply" placeholder:"MODE"`
 	MigrationTimeout  time.Duration `help:"How long the migrations of the database may take at start." default:"1h"`

@@ -59,7 +59,7 @@ func NewConsulEnvironment(cfg Config, log *slog.Logger) (*Environment, error) {
 	}
 	base := balance.DefaultBase()
 	return &Environment{
-		Registrar: registry, Directory: registry, Key: key, RoundTripper: balance.New(registry, base),
+		Registrar: registry, Directory: registry, Key: key, RoundTripper: balance.New(registry, base, balance.WithZone(cfg.Zone)),
 		Components: []lifecycle.Component{{
 			Name:  "environment",
 			Start: registry.Ping,

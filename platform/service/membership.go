@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,7 +26,10 @@ type Membership struct {
 	Ops       *Ops
 	// Instance is what is registered; its address is asked for when the process listens.
 	Instance discovery.Instance
-	Bound    func() string
+	// Zone and Weight say how much others send to the process; see Config.
+	Zone   string
+	Weight *int
+	Bound  func() string
 	// AdvertiseAddr is the host under which others reach the process; see Advertised.
 	AdvertiseAddr string
 	DependsOn     []string
@@ -64,10 +68,7 @@ func (m *Membership) join(ctx context.Context) error {
 	m.Status.SetReady(true)
 	instance := m.Instance
 	instance.Address = address
-	instance.Metadata = map[string]string{discovery.MetadataStarted: time.Now().UTC().Format(time.RFC3339)}
-	if len(m.DependsOn) > 0 {
-		instance.Metadata[discovery.MetadataDependsOn] = strings.Join(m.DependsOn, ",")
-	}
+	instance.Metadata = m.metadata(time.Now())
 	err = m.Registrar.Register(ctx, discovery.Registration{Instance: instance, CheckURL: m.Ops.CheckURL()})
 	if err != nil {
 		m.Status.Stop()
@@ -79,6 +80,21 @@ func (m *Membership) join(ctx context.Context) error {
 	}
 	m.Log.InfoContext(ctx, "ready", "address", address, "version", instance.Version)
 	return nil
+}
+
+// metadata is what the process says about itself.
+func (m *Membership) metadata(started time.Time) map[string]string {
+	out := map[string]string{discovery.MetadataStarted: started.UTC().Format(time.RFC3339)}
+	if len(m.DependsOn) > 0 {
+		out[discovery.MetadataDependsOn] = strings.Join(m.DependsOn, ",")
+	}
+	if m.Zone != "" {
+		out[discovery.MetadataZone] = m.Zone
+	}
+	if m.Weight != nil {
+		out[discovery.MetadataWeight] = strconv.Itoa(*m.Weight)
+	}
+	return out
 }
 
 // leave deregisters and waits for the drain time. A registry that cannot be reached must not keep the process from

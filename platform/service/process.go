@@ -2,8 +2,10 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"os"
 
+	"ashlar.dev/kernel/discovery"
 	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/telemetry"
 )
@@ -29,6 +31,9 @@ type Build func(cfg Config, env *Environment, t *telemetry.Telemetry, fail Fail)
 // Process puts together a process of the platform, whatever it runs: its telemetry, its place in Consul, and what build
 // makes.
 func Process(cfg Config, name, version string, build Build) (*lifecycle.Group, error) {
+	if w := cfg.Weight; w != nil && (*w < 0 || *w > discovery.MaxWeight) {
+		return nil, fmt.Errorf("weight %d: want 0 to %d", *w, discovery.MaxWeight)
+	}
 	cfg.InstanceID = InstanceID(cfg, name)
 	t, err := telemetry.New(context.Background(), cfg.Config, telemetry.Process{
 		Service: name, Version: version, InstanceID: cfg.InstanceID,

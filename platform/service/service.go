@@ -187,7 +187,7 @@ func (s *Service) membership() *Membership {
 	return &Membership{
 		Registrar: s.env.Registrar, Status: s.status, Log: s.log, Ops: s.ops,
 		Instance: discovery.Instance{ID: s.instance, Service: m.Name, Version: m.Version}, Bound: s.server.Address,
-		AdvertiseAddr: s.cfg.AdvertiseAddr, DependsOn: dependencies(m), DrainTime: s.cfg.DrainTime,
+		Zone: s.cfg.Zone, Weight: s.cfg.Weight, AdvertiseAddr: s.cfg.AdvertiseAddr, DependsOn: dependencies(m), DrainTime: s.cfg.DrainTime,
 	}
 }
 

@@ -144,13 +144,13 @@ func TestItWaitsForTheVersionThatItNeeds(t *testing.T) {
 func TestADependencyOfTheWrongVersion(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.cfg.DependencyTimeout = 300 * time.Millisecond
+	w.cfg.DependencyTimeout = 3 * time.Second // the database has to open within it, too
 	w.module.manifest.DependsOn = []manifest.Dependency{{Name: "identity", Requirement: ">= 1.2"}}
 	w.appearAs("identity_1", "identity", "1.1.0")
 	w.appearAs("identity_2", "identity", "")
 	_, err := w.start()
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, "waited 300ms for identity >= 1.2, which notes depends on, and of identity there is only version 1.1.0, unknown: start a version that will do")
+	require.ErrorContains(t, err, "waited 3s for identity >= 1.2, which notes depends on, and of identity there is only version 1.1.0, unknown: start a version that will do")
 }
 
 // A service becomes visible to others when it can serve them, and not before.

@@ -21,8 +21,6 @@ const (
 	// patientFor is how long an instance may work on a call before it is held against it that the deadline passed:
 	// callers choose deadlines, and must not be able to put an instance out of use by that.
 	patientFor = 2 * time.Second
-	// hedgeShare is which part of the time that is left a call without effects waits at most before it is asked elsewhere, too.
-	hedgeShare = 3
 )
 
 // Direct sends calls of one message each way, read as a whole, over a connection that each has to itself for that time.
@@ -35,13 +33,20 @@ type Direct struct {
 type exchange struct {
 	body    []byte // of the request
 	request []byte // all of it
-	head    upstream.Head
-	asked   asked
 	tries   balance.Tries
+	first   offer
+	second  offer // where the first takes long
 	copying []byte
 }
 
 var exchanges = sync.Pool{New: func() any { return &exchange{} }}
+
+// putBack lets the next call have it, without what belongs to this one.
+func (x *exchange) putBack() {
+	x.first.forget()
+	x.second.forget()
+	exchanges.Put(x)
+}
 
 // isDirect tells whether a call goes that way: one message each way, whose size is known and small, in a protocol that
 // does not need HTTP/2.
@@ -75,19 +80,46 @@ func (c *call) serveDirect() {
 		return
 	}
 	x, _ := exchanges.Get().(*exchange) // nothing else is in there
-	defer exchanges.Put(x)
+	defer x.putBack()
 	if err := c.readBody(x); err != nil {
 		c.request.broken.Store(true)
 		c.refuse(c.failure(err))
 		return
 	}
-	x.tries = balance.Tries{}
-	x.request = x.request[:0]
+	x.tries = balance.TriesOf(c.route.Versions)
+	x.request = append(c.appendHead(x.request[:0], len(x.body)), x.body...)
 	for c.attempt(x) {
 		if !x.tries.Left() {
 			c.refuse(c.failure(x.tries.Cause()))
 			return
 		}
+	}
+}
+
+// attempt offers the call to an instance, or to two where the first takes long, and reports whether it may be offered to
+// another: nothing has been answered then.
+func (c *call) attempt(x *exchange) (again bool) {
+	if err := c.lease(c.r.Context(), x, &x.first); err != nil {
+		c.refuse(c.failure(err))
+		return false
+	}
+	o := &x.first
+	if o.make(c, x.request, c.patience()); o.silent != nil {
+		o = c.hedge(x)
+	}
+	if o.err == nil {
+		c.answer(x, o)
+		return false
+	}
+	o.lease.Done(o.outcome, &x.tries, o.err)
+	switch {
+	case o.outcome == balance.Unreachable:
+		return true
+	case o.outcome == balance.Broken && c.ended() == nil && c.route.Get && o.lease.Retry():
+		return true
+	default:
+		c.refuse(c.failure(o.err))
+		return false
 	}
 }
 
@@ -105,71 +137,13 @@ func (c *call) readBody(x *exchange) error {
 	return err
 }
 
-// attempt offers the call to one instance, and reports whether it may be offered to another: nothing has been answered
-// then.
-func (c *call) attempt(x *exchange) (again bool) {
-	lease, err := c.h.Direct.Balancer.Lease(c.r.Context(), c.route.Service, &x.tries)
-	if err != nil {
-		c.refuse(c.failure(err))
-		return false
-	}
-	conn, err := c.h.Direct.Pool.Get(c.r.Context(), lease.Address(), c.timer.deadline)
-	for err == nil {
-		a := c.ask(&x.asked, conn, lease, &x.head)
-		if len(x.request) == 0 {
-			x.request = append(c.appendHead(x.request, len(x.body)), x.body...)
-		}
-		began := time.Now()
-		sent, failure := conn.Send(x.request)
-		if failure == nil {
-			a = c.receive(x, a)
-			conn, lease, failure = a.conn, a.lease, a.err
-		}
-		if failure == nil {
-			c.answer(x, a)
-			return false
-		}
-		a.stop()
-		conn.Release(false)
-		ended := c.ended()
-		switch {
-		case ended != nil:
-			outcome := balance.Abandoned
-			if time.Since(began) >= patientFor && context.Cause(c.r.Context()) == nil {
-				outcome = balance.Broken
-			}
-			lease.Done(outcome, &x.tries, failure)
-			c.refuse(c.failure(failure))
-			return false
-		case conn.Reused() && !conn.Answered() && (sent == 0 || c.route.Get):
-			// The instance had closed it. What has been sent may have had effects, so only what has none is sent again.
-			conn, err = c.h.Direct.Pool.Dial(c.r.Context(), lease.Address(), c.timer.deadline)
-			continue
-		}
-		lease.Done(balance.Broken, &x.tries, failure)
-		if c.route.Get && lease.Retry() {
-			return true
-		}
-		c.refuse(c.failure(failure))
-		return false
-	}
-	if c.ended() != nil {
-		lease.Done(balance.Abandoned, &x.tries, err)
-		c.refuse(c.failure(err))
-		return false
-	}
-	lease.Done(balance.Unreachable, &x.tries, err)
-	return true
-}
-
 // answer passes on what an instance has begun to answer.
-func (c *call) answer(x *exchange, a *asked) {
-	conn, head := a.conn, a.head
-	outcome := balance.Broken
+func (c *call) answer(x *exchange, o *offer) {
+	conn, outcome := o.conn, balance.Broken
 	var failure error
 	defer func() { // also where the caller's connection is cut off
-		conn.Release(a.stop())
-		a.lease.Done(outcome, &x.tries, failure)
+		conn.Release(o.stop())
+		o.lease.Done(outcome, &x.tries, failure)
 	}()
 	body, whole, err := conn.Whole(wholeBytes)
 	if err != nil {
@@ -181,13 +155,13 @@ func (c *call) answer(x *exchange, a *asked) {
 	}
 	outcome = balance.Answered
 	header := c.w.Header()
-	head.CopyTo(header)
+	o.head.CopyTo(header)
 	if whole && !c.protocol.Framed() {
 		c.code = wire.OK
-		if head.Status != http.StatusOK && head.Status != http.StatusNotModified {
+		if o.head.Status != http.StatusOK && o.head.Status != http.StatusNotModified {
 			c.code = wire.CodeOfError(body, header.Get("Content-Encoding"))
 		}
-		c.w.WriteHeader(head.Status)
+		c.w.WriteHeader(o.head.Status)
 		if len(body) > 0 {
 			if _, err := c.w.ResponseWriter.Write(body); err != nil {
 				c.cause = err
@@ -202,13 +176,13 @@ func (c *call) answer(x *exchange, a *asked) {
 	if err := conn.Until(c.timer.deadline.Add(answerTime)); err != nil {
 		c.cause = err
 	}
-	c.flow(x, a)
+	c.flow(x, o)
 }
 
 // flow copies an answer piece by piece.
-func (c *call) flow(x *exchange, a *asked) {
-	c.response.watch(c, &http.Response{StatusCode: a.head.Status, Header: c.w.Header(), Body: io.NopCloser(a.conn)})
-	c.w.WriteHeader(a.head.Status)
+func (c *call) flow(x *exchange, o *offer) {
+	c.response.watch(c, &http.Response{StatusCode: o.head.Status, Header: c.w.Header(), Body: io.NopCloser(o.conn)})
+	c.w.WriteHeader(o.head.Status)
 	if x.copying == nil {
 		x.copying = make([]byte, copyBytes)
 	}

@@ -10,6 +10,7 @@ import (
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/access"
 	"ashlar.dev/kernel/authn"
+	"ashlar.dev/kernel/balance"
 	"ashlar.dev/kernel/rpcerror"
 )
 
@@ -39,7 +40,7 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 	if err != nil {
 		return func() {}, err
 	}
-	ctx, end := context.WithCancelCause(context.WithValue(c.traced(), callKey{}, c))
+	ctx, end := context.WithCancelCause(balance.WithVersions(context.WithValue(c.traced(), callKey{}, c), c.route.Versions))
 	c.r, c.giveUp = c.r.WithContext(ctx), end
 	c.undo(context.AfterFunc(ctx, c.w.wake))
 	if !c.route.Unary() {

@@ -1,129 +1,83 @@
 package edge
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"os"
 	"time"
 
-	"ashlar.dev/gateway/internal/upstream"
 	"ashlar.dev/kernel/balance"
 )
 
-// asked is an instance that has been sent a call.
-type asked struct {
-	conn  *upstream.Conn
-	lease balance.Lease
-	// stop ends that conn is aborted when the caller goes.
-	stop func() bool
-	head *upstream.Head
-	err  error
+// hedgeShare is which part of the time that is left the first instance is waited for at most.
+const hedgeShare = 3
+
+// patience is how long a call waits for the first answer before another instance is asked, too: what the service's manifest
+// says, or else so long that the instance looks paused, or gone without a word. 0: only one instance may be asked.
+func (c *call) patience() time.Duration {
+	if !c.route.Get {
+		return 0
+	}
+	return cmp.Or(c.route.HedgeAfter, min(patientFor, time.Until(c.timer.deadline)/hedgeShare))
 }
 
-// ask notes in a that the lease's conn is about to be used, and ends it with the caller.
-func (c *call) ask(a *asked, conn *upstream.Conn, lease balance.Lease, head *upstream.Head) *asked {
-	*a = asked{conn: conn, lease: lease, head: head, stop: context.AfterFunc(c.r.Context(), conn.Abort)}
-	return a
-}
-
-// receive waits for the head of the answer. Where a call without effects is not answered for long, another instance is
-// asked, too: one that is paused, or gone without a word, looks like one that works. It returns the one that answered, or
-// the last one that failed; there is nothing left to do about the other.
-func (c *call) receive(x *exchange, a *asked) *asked {
-	if !c.route.Get || !x.tries.Left() {
-		a.err = a.conn.Receive(a.head)
-		return a
+// hedge goes on after a first offer that has not been answered for long: it makes a second one to another instance, as far
+// as the budget for retries goes. It returns the one that was answered first; where none was, one that has not been
+// accounted for. (Dean and Barroso, The Tail at Scale, 2013: hedged requests.)
+func (c *call) hedge(x *exchange) *offer {
+	first, second := &x.first, &x.second
+	ctx, end := context.WithCancel(c.r.Context())
+	if !x.tries.Left() || !first.lease.Retry() || c.lease(ctx, x, second) != nil {
+		end()
+		first.resume(c)
+		return first
 	}
-	patience := min(patientFor, time.Until(c.timer.deadline)/hedgeShare)
-	c.until(a.conn, time.Now().Add(patience))
-	a.err = a.conn.Receive(a.head)
-	silent := errors.Is(a.err, os.ErrDeadlineExceeded) && !a.conn.Answered() && c.ended() == nil
-	if a.err != nil && !silent {
-		return a
-	}
-	c.until(a.conn, c.timer.deadline)
-	if a.err == nil {
-		return a
-	}
-	other := c.another(x, a.lease)
-	if other == nil {
-		a.err = a.conn.Receive(a.head)
-		return a
-	}
-	return c.race(x, a, other, patience)
-}
-
-// until moves the deadline of a connection that is aborted when the caller goes, and must stay so.
-func (c *call) until(conn *upstream.Conn, deadline time.Time) {
-	// Where the deadline cannot be set, reading fails, too.
-	_ = conn.Until(deadline)
-	if c.r.Context().Err() != nil {
-		conn.Abort()
-	}
-}
-
-// another sends the call to one more instance; nil where there is none, or more repetitions than the service can bear.
-func (c *call) another(x *exchange, first balance.Lease) *asked {
-	if !first.Retry() {
-		return nil
-	}
-	lease, err := c.h.Direct.Balancer.Lease(c.r.Context(), c.route.Service, &x.tries)
-	if err != nil {
-		return nil
-	}
-	// A new connection: one that was used before may turn out to be closed.
-	conn, err := c.h.Direct.Pool.Dial(c.r.Context(), lease.Address(), c.timer.deadline)
-	if err != nil {
-		outcome := balance.Unreachable
-		if c.ended() != nil {
-			outcome = balance.Abandoned
-		}
-		lease.Done(outcome, &x.tries, err)
-		return nil
-	}
-	other := c.ask(&asked{}, conn, lease, &upstream.Head{})
-	if _, err := conn.Send(x.request); err != nil {
-		other.giveUp(balance.Broken, x, err)
-		return nil
-	}
-	return other
-}
-
-// race waits for whichever answers first. first has been silent for some time.
-func (c *call) race(x *exchange, first, second *asked, silent time.Duration) *asked {
-	done := make(chan *asked, 2)
-	for _, a := range []*asked{first, second} {
-		go func() {
-			a.err = a.conn.Receive(a.head)
-			done <- a
-		}()
-	}
-	won, lost := <-done, first
-	if won == first {
-		lost = second
-	}
-	outcome := balance.Abandoned
+	c.h.metrics.hedged.Inc()
+	done := make(chan *offer, 2)
+	go func() { //nolint:contextcheck // the offer has it
+		first.resume(c)
+		done <- first
+	}()
+	go func() { //nolint:contextcheck // as above
+		second.make(c, x.request, 0)
+		done <- second
+	}()
+	winner := <-done
 	switch {
-	case won.err != nil: // the other one may do better
-		won, lost = lost, won
-		<-done
-		if c.ended() == nil {
-			outcome = balance.Broken
+	case winner.err != nil:
+		// The other one may still be answered.
+		winner.lease.Done(winner.outcome, &x.tries, winner.err)
+		if winner = <-done; winner == first {
+			end()
+			return first
 		}
+	case winner == first:
+		end()
+		<-done // nobody else may touch the request, and the place for it, once this returns
+		second.abandon(balance.Abandoned, &x.tries)
+		return first
 	default:
-		lost.conn.Abort()
+		first.silent.Abort()
 		<-done
-		if lost == first && silent >= patientFor {
+		outcome := balance.Abandoned
+		if time.Since(first.began) >= patientFor {
 			outcome = balance.Broken
 		}
+		first.abandon(outcome, &x.tries)
 	}
-	lost.giveUp(outcome, x, lost.err)
-	return won
+	return second.until(end)
 }
 
-// giveUp ends what has been asked.
-func (a *asked) giveUp(outcome balance.Outcome, x *exchange, cause error) {
-	a.stop()
-	a.conn.Release(false)
-	a.lease.Done(outcome, &x.tries, cause)
+// until keeps an offer's context until the offer has ended.
+func (o *offer) until(end context.CancelFunc) *offer {
+	if o.err != nil {
+		end()
+		return o
+	}
+	stop := o.stop
+	o.stop = func() bool {
+		clean := stop()
+		end()
+		return clean
+	}
+	return o
 }

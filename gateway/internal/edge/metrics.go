@@ -17,6 +17,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
+	hedged   prometheus.Counter
 
 	// known holds the series that have been asked for, so that they are not looked up by their labels for each request.
 	known atomic.Pointer[map[seriesKey]series]
@@ -72,9 +73,13 @@ func newMetrics(registerer prometheus.Registerer, procedures func() float64) (*m
 			Name: "ashlar_gateway_requests_in_flight", Help: "Requests that are under way.",
 		}),
 	}
+	m.hedged = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "ashlar_gateway_hedged_requests_total", Help: "Requests that were sent to a second instance because the first took long.",
+	})
 	m.known.Store(&map[seriesKey]series{})
 	return m, errors.Join(
 		registerer.Register(m.requests), registerer.Register(m.duration), registerer.Register(m.inFlight),
+		registerer.Register(m.hedged),
 		registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "ashlar_gateway_procedures", Help: "Procedures that can be called.",
 		}, procedures)),

@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"google.golang.org/protobuf/proto"
 
 	"ashlar.dev/gateway/internal/routes"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
@@ -27,8 +25,8 @@ const (
 	settleEvery = 10 * time.Second
 )
 
-// Ask asks a service for its manifest.
-type Ask func(ctx context.Context, service string) (*kernelv1.GetManifestResponse, error)
+// Ask asks an instance of a version of a service for the manifest.
+type Ask func(ctx context.Context, service, version string) (*kernelv1.GetManifestResponse, error)
 
 // Learner learns routes between Start and Stop. Table is safe for concurrent use at any time.
 type Learner struct {
@@ -127,7 +125,7 @@ func (l *Learner) present(names []string) {
 	l.settle()
 }
 
-// follow asks a service for its manifest whenever its instances, or their versions, change.
+// follow asks each version of a service for its manifest whenever its instances change.
 func (l *Learner) follow(ctx context.Context, service string) {
 	delays := &backoff.ExponentialBackOff{
 		InitialInterval: firstRetry, MaxInterval: lastRetry,
@@ -135,18 +133,14 @@ func (l *Learner) follow(ctx context.Context, service string) {
 	}
 	delays.Reset()
 	watch := l.directory.Instances(service)
-	var last *kernelv1.GetManifestResponse
-	asked := "" // of which instances
+	known := versions{}
 	for {
-		instances, known, changed := watch.Get()
-		who := fingerprint(instances)
+		instances, seen, changed := watch.Get()
 		var retry <-chan time.Time
-		switch {
-		case !known:
-		case len(instances) == 0 || who == asked:
-			l.tried(service)
-		default:
-			response, err := l.ask(ctx, service)
+		if seen {
+			news, err := known.update(instances, func(version string) (*kernelv1.GetManifestResponse, error) {
+				return l.ask(ctx, service, version)
+			})
 			if ctx.Err() != nil {
 				return
 			}
@@ -156,11 +150,9 @@ func (l *Learner) follow(ctx context.Context, service string) {
 				l.log.WarnContext(ctx, "cannot get the manifest of a service", "peer", service, "retry_in", delay, "error", err)
 			} else {
 				delays.Reset()
-				asked = who
-				if !proto.Equal(last, response) {
-					last = response
-					l.learn(ctx, service, response)
-				}
+			}
+			if news {
+				l.learn(ctx, service, known)
 			}
 			l.tried(service)
 		}
@@ -173,24 +165,26 @@ func (l *Learner) follow(ctx context.Context, service string) {
 	}
 }
 
-// fingerprint names instances and their versions.
-func fingerprint(instances []discovery.Instance) string {
-	var b strings.Builder
-	for _, i := range instances {
-		b.WriteString(i.ID + "\x00" + i.Address + "\x00" + i.Version + "\n")
+// learn takes what the versions of a service offer. One that makes no sense is passed over, and the others are taken.
+func (l *Learner) learn(ctx context.Context, service string, known versions) {
+	var modules []*routes.Module
+	for version, v := range known {
+		if v.response == nil {
+			continue
+		}
+		module, err := routes.NewModule(service, v.response)
+		if err != nil {
+			l.log.ErrorContext(ctx, "a service is refused: its manifest makes no sense", "peer", service, "version", version, "error", err)
+			continue
+		}
+		modules = append(modules, module.At(version))
 	}
-	return b.String()
-}
-
-func (l *Learner) learn(ctx context.Context, service string, response *kernelv1.GetManifestResponse) {
-	module, err := routes.NewModule(service, response)
-	if err != nil {
-		l.log.ErrorContext(ctx, "a service is refused: its manifest makes no sense", "peer", service, "error", err)
+	if len(modules) == 0 {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.book.offer(module)
+	l.book.offer(routes.Merge(modules))
 	l.settle()
 }
 

@@ -32,6 +32,11 @@ type Module struct {
 	// Version is that of the manifest.
 	Version string
 
+	// instances is what discovery calls the version.
+	instances string
+	// older are the other versions of the service that are there, newest first.
+	older []*Module
+
 	claims   []string
 	callable []string
 	routes   []*Route

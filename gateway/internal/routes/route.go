@@ -16,12 +16,17 @@ type Route struct {
 	Procedure string
 	// Service is the name of the service in discovery; empty for what the gateway itself serves.
 	Service string
+	// Versions are those of the service, as discovery calls them, that have the procedure; nil where all do.
+	Versions []string
 	// Access is what is asked of the caller: public, authenticated or permission. Other kinds are in no table.
 	Access access.Kind
 	// Stream says which sides send more than one message.
 	Stream connect.StreamType
 	// Get says that the procedure has no side effects, so that it can be called with a Connect GET.
 	Get bool
+	// HedgeAfter is how long the answer to a call without side effects may take before another instance is asked, too;
+	// 0: none is.
+	HedgeAfter time.Duration
 	// Timeout bounds a unary call; 0 means the gateway's own bound.
 	Timeout time.Duration
 	// Limit is what one caller may ask of the service; nil where the manifest sets none.

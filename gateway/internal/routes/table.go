@@ -12,13 +12,13 @@ import (
 type Table struct {
 	routes   map[string]*Route
 	aliases  map[string]*Route
-	modules  []*Module
+	modules  []*Module // with older versions, newer ones first
 	services []string
 }
 
 // NewTable returns the table of what the gateway itself serves and of modules, which must not conflict.
 func NewTable(own []*Route, modules ...*Module) *Table {
-	t := &Table{routes: map[string]*Route{}, aliases: map[string]*Route{}, modules: modules}
+	t := &Table{routes: map[string]*Route{}, aliases: map[string]*Route{}}
 	for _, route := range own {
 		t.routes[route.Procedure] = route
 	}
@@ -28,6 +28,7 @@ func NewTable(own []*Route, modules ...*Module) *Table {
 		}
 		maps.Copy(t.aliases, m.aliases)
 		t.services = append(t.services, m.callable...)
+		t.modules = append(append(t.modules, m), m.older...)
 	}
 	slices.Sort(t.services)
 	return t

@@ -1,0 +1,88 @@
+package routes
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/Masterminds/semver/v3"
+)
+
+// At returns the module as what instances of a version offer that goes by this name in discovery.
+func (m *Module) At(version string) *Module {
+	at := *m
+	at.instances = version
+	return &at
+}
+
+// Merge returns what the versions of one service offer together, at least one; the newest says how. A procedure that only
+// some of them have goes only to these. Where they differ in what they ask of the caller, the stricter holds, and only
+// what all of them can be sent with GET can be.
+func Merge(versions []*Module) *Module {
+	versions = slices.Clone(versions)
+	slices.SortFunc(versions, func(a, b *Module) int {
+		return cmp.Or(compareVersions(b.Version, a.Version), cmp.Compare(b.instances, a.instances))
+	})
+	newest := versions[0]
+	if len(versions) == 1 {
+		return newest
+	}
+	merged := &Module{
+		Service: newest.Service, Version: newest.Version, instances: newest.instances, aliases: map[string]*Route{},
+		files: newest.files, types: newest.types, older: versions[1:],
+	}
+	served := map[string][]*Route{} // by procedure, newest first
+	at := map[*Route]string{}
+	for _, v := range versions {
+		merged.claims = union(merged.claims, v.claims)
+		merged.callable = union(merged.callable, v.callable)
+		for _, route := range v.routes {
+			served[route.Procedure] = append(served[route.Procedure], route)
+			at[route] = v.instances
+		}
+	}
+	for _, procedure := range slices.Sorted(maps.Keys(served)) {
+		merged.routes = append(merged.routes, mergeRoutes(served[procedure], at, len(versions)))
+	}
+	for _, v := range slices.Backward(versions) {
+		for path, target := range v.aliases {
+			i := slices.IndexFunc(merged.routes, func(r *Route) bool { return r.Procedure == target.Procedure })
+			merged.aliases[path] = merged.routes[i]
+		}
+	}
+	return merged
+}
+
+// mergeRoutes returns the route of a procedure, of which each version that has it has one.
+func mergeRoutes(served []*Route, at map[*Route]string, versions int) *Route {
+	route := *served[0]
+	for _, r := range served {
+		route.Access = max(route.Access, r.Access)
+		route.Get = route.Get && r.Get
+		if len(served) < versions {
+			route.Versions = append(route.Versions, at[r])
+		}
+	}
+	slices.Sort(route.Versions)
+	return &route
+}
+
+// compareVersions compares by Semantic Versioning 2.0.0, section 11; what is no version is older than all that are.
+func compareVersions(a, b string) int {
+	left, errA := semver.NewVersion(a)
+	right, errB := semver.NewVersion(b)
+	switch {
+	case errA == nil && errB == nil:
+		return left.Compare(right)
+	case errA == nil:
+		return 1
+	case errB == nil:
+		return -1
+	default:
+		return cmp.Compare(a, b)
+	}
+}
+
+func union(a, b []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(a, b))))
+}

@@ -1,0 +1,133 @@
+package gateway_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"ashlar.dev/gateway"
+	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
+	"ashlar.dev/kernel/discovery"
+)
+
+const added = "/acme.echo.v1.EchoService/Added" // of version 2 only
+
+// release starts an instance of a version of the test service: the second has a procedure more, and lets only who has
+// signed in look.
+func (w *world) release(t *testing.T, id, version string, e *echo) *backend {
+	methods := []method{{name: "Look", rule: public, pure: true}, {name: "Change", rule: public}, {name: "Converse", rule: public, client: true, server: true}}
+	if version == "2.0.0" {
+		methods[0].rule = authenticated
+		methods = append(methods, method{name: "Added", rule: public}, method{name: "Count", rule: public, server: true})
+	}
+	set := schema("acme/echo/v1/echo.proto", "acme.echo.v1", "EchoService", methods...)
+	return w.add(offer{
+		name: "echo", id: id, version: version, services: []string{echoService}, schema: set,
+		policy:   &kernelv1.GatewayPolicy{Expose: true, Timeout: durationpb.New(30 * time.Second)},
+		register: func(server *connect.Server) { registerAll(server, specs(t, set), e) },
+	})
+}
+
+// Two versions side by side, as in every upgrade: what only one has goes there, each time, and what they ask of callers
+// is what the stricter asks.
+func TestVersionsSideBySide(t *testing.T) {
+	w := newWorld(t, nil)
+	first, second := newEcho(), newEcho()
+	old := w.release(t, "echo-1", "1.0.0", first)
+	w.routable(look, true)
+	status, _ := w.post(look, "{}", nil)
+	require.Equal(t, http.StatusOK, status)
+	w.routable(added, false)
+
+	w.release(t, "echo-2", "2.0.0", second)
+	w.routable(added, true)
+	before := first.count()
+	for range 20 {
+		status, a := w.post(added, "{}", nil)
+		require.Equal(t, http.StatusOK, status, a.raw)
+		stream, err := w.client(true).CallServerStream(t.Context(), spec(t, count), message("count", 1))
+		require.NoError(t, err)
+		for range 3 {
+			require.NoError(t, stream.Receive(&structpb.Struct{}))
+		}
+		require.ErrorIs(t, stream.Receive(&structpb.Struct{}), io.EOF)
+	}
+	assert.Equal(t, before, first.count(), "the old version does not know them")
+
+	for range 20 {
+		status, _ := w.post(look, "{}", nil)
+		require.Equal(t, http.StatusUnauthorized, status)
+		status, a := w.post(look, "{}", http.Header{"Authorization": {"Bearer " + w.token(nil)}})
+		require.Equal(t, http.StatusOK, status, a.raw)
+	}
+	assert.Greater(t, first.count(), before, "both serve it to who has signed in")
+
+	old.leave()
+	require.Eventually(t, func() bool {
+		calls := first.count()
+		for range 5 {
+			w.post(change, "{}", nil)
+		}
+		return first.count() == calls
+	}, within, time.Millisecond)
+	w.routable(added, true)
+}
+
+// Back to the version before: what only the newer one had is gone, and there are no scraps of it.
+func TestAVersionIsTakenBack(t *testing.T) {
+	w := newWorld(t, nil)
+	w.release(t, "echo-1", "1.0.0", newEcho())
+	canary := w.release(t, "echo-2", "2.0.0", newEcho())
+	w.routable(added, true)
+	canary.leave()
+	w.routable(added, false)
+	status, a := w.post(look, "{}", nil)
+	require.Equal(t, http.StatusOK, status, a.raw)
+}
+
+func TestSharesOfVersions(t *testing.T) {
+	w := newWorld(t, func(c *gateway.Config) { c.VersionShares = map[string]int{"echo@2.0.0": 10} })
+	first, second := newEcho(), newEcho()
+	w.release(t, "echo-1", "1.0.0", first)
+	for i := range 3 {
+		w.release(t, fmt.Sprintf("canary-%d", i), "2.0.0", second)
+	}
+	w.routable(added, true)
+	one, two := first.count(), second.count()
+	load := w.call(t, change)
+	load.more(3000)
+	load.stop()
+	require.Zero(t, load.failed.Load())
+	one, two = first.count()-one, second.count()-two
+	assert.InDelta(t, 0.1, float64(two)/float64(one+two), 0.03, "%d and %d", one, two)
+}
+
+// An instance without weight gets only what nobody else can serve.
+func TestWeightOfInstances(t *testing.T) {
+	w := newWorld(t, nil)
+	first, second := newEcho(), newEcho()
+	w.release(t, "echo-1", "1.0.0", first)
+	canary := w.release(t, "echo-2", "2.0.0", second)
+	require.NoError(t, w.registry.Register(t.Context(), discovery.Registration{Instance: discovery.Instance{
+		ID: "echo-2", Service: "echo", Address: canary.listener.Addr().String(), Version: "2.0.0",
+		Metadata: map[string]string{discovery.MetadataWeight: "0"},
+	}}))
+	w.routable(added, true)
+	calls := second.count()
+	for range 100 {
+		status, a := w.post(change, "{}", nil)
+		require.Equal(t, http.StatusOK, status, a.raw)
+	}
+	assert.Equal(t, calls, second.count())
+	status, _ := w.post(added, "{}", nil)
+	assert.Equal(t, http.StatusOK, status)
+	assert.Equal(t, calls+1, second.count())
+}
