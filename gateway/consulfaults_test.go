@@ -24,7 +24,7 @@ import (
 const envFaultTime = "ASHLAR_TEST_FAULT_TIME"
 
 func faultTime(t *testing.T) time.Duration {
-	d, err := time.ParseDuration(cmp.Or(os.Getenv(envFaultTime), "3s"))
+	d, err := time.ParseDuration(cmp.Or(os.Getenv(envFaultTime), "2s"))
 	require.NoError(t, err)
 	return d
 }

@@ -184,7 +184,7 @@ func TestManyStreamsAreReset(t *testing.T) {
 
 // Callers of streams read nothing. What they do not take waits in buffers whose size is bounded; the service has to wait.
 func TestSlowReaders(t *testing.T) {
-	const many = 50
+	const many = 30
 	w := newWorld(t, nil)
 	e := newEcho()
 	w.add(echoOffer(t, e))

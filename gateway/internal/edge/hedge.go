@@ -33,11 +33,11 @@ func (c *call) hedge(x *exchange) *offer {
 	}
 	c.h.metrics.hedged.Inc()
 	done := make(chan *offer, 2)
-	go func() { //nolint:contextcheck // the offer has it
+	go func() {
 		first.resume(c)
 		done <- first
 	}()
-	go func() { //nolint:contextcheck // as above
+	go func() {
 		second.make(c, x.request, 0)
 		done <- second
 	}()

@@ -112,7 +112,9 @@ func (o *offer) release(conn *upstream.Conn) {
 }
 
 // forget lets go of what belongs to a call.
-func (o *offer) forget() { o.ctx, o.conn, o.stop, o.silent, o.err, o.lease = nil, nil, nil, nil, nil, balance.Lease{} }
+func (o *offer) forget() {
+	o.ctx, o.conn, o.stop, o.silent, o.err, o.lease = nil, nil, nil, nil, nil, balance.Lease{}
+}
 
 // abandon ends an offer that is not wanted any more.
 func (o *offer) abandon(outcome balance.Outcome, tries *balance.Tries) {
