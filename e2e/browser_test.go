@@ -103,7 +103,7 @@ func browse(t *testing.T, address string) {
 func TestBrowserFromAnAllowedOrigin(t *testing.T) {
 	p := shared(t)
 	outcomes := visit(t, common.origin, p.url())
-	require.Len(t, outcomes, 3)
+	require.Len(t, outcomes, 4)
 	for protocol, o := range outcomes {
 		assert.Empty(t, o.Failure, protocol)
 		assert.NotEmpty(t, o.Email, protocol)

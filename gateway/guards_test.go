@@ -352,7 +352,7 @@ func TestCORS(t *testing.T) {
 		assert.Equal(t, origin, header.Get("Access-Control-Allow-Origin"))
 		assert.Equal(t, "POST", header.Get("Access-Control-Allow-Methods"))
 		assert.Contains(t, header.Get("Access-Control-Allow-Headers"), "authorization")
-		assert.Empty(t, header.Get("Access-Control-Allow-Credentials"))
+		assert.Equal(t, "true", header.Get("Access-Control-Allow-Credentials"))
 	}
 	for _, origin := range []string{"https://evil.example.com", "null", "http://localhost.evil.com:1", "https://app.example.com.evil.com"} {
 		_, header := preflight(origin)

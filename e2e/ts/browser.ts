@@ -1,5 +1,5 @@
-// What runs in the browser: somebody signs up and in, asks who they are, and is refused something; once over Connect and
-// once over gRPC-Web. The page shows what came of it, and tells the server that it came from.
+// What runs in the browser: somebody signs up and in, asks who they are, and is refused something; over Connect, over
+// gRPC-Web, and with the tokens in cookies. The page shows what came of it, and tells the server that it came from.
 import { AuthService } from "@ashlar/client/ashlar/auth/v1/auth";
 import { OrganizationService } from "@ashlar/client/ashlar/identity/v1/organization";
 import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
@@ -15,14 +15,29 @@ type Outcome = {
   failure?: string;
 };
 
-async function tryOut(transport: Transport): Promise<Outcome> {
+type Headers = { Authorization: string } | undefined;
+
+// signIn keeps the tokens in cookies, or returns the header that carries one.
+async function signIn(transport: Transport, email: string, password: string, sessionCookies: boolean): Promise<Headers> {
+  const auth = createClient(AuthService, transport);
+  const { outcome } = await auth.login({ email, password, sessionCookies });
+  if (!sessionCookies) {
+    return { Authorization: `Bearer ${outcome.value?.accessToken}` };
+  }
+  if (outcome.value?.accessToken !== "" || outcome.value.refreshToken !== "" || document.cookie !== "") {
+    throw new Error("a script can see a token");
+  }
+  await auth.refresh({});
+  return undefined;
+}
+
+async function tryOut(transport: Transport, sessionCookies = false): Promise<Outcome> {
   const auth = createClient(AuthService, transport);
   const organizations = createClient(OrganizationService, transport);
   const email = `${crypto.randomUUID()}@example.com`;
   const password = "correct horse battery staple";
   await auth.signUp({ email, password, displayName: "Bob" });
-  const { outcome } = await auth.login({ email, password });
-  const headers = { Authorization: `Bearer ${outcome.value?.accessToken}` };
+  const headers = await signIn(transport, email, password, sessionCookies);
   const me = await auth.whoAmI({}, { headers });
   try {
     await organizations.getOrganization({ organizationId: "org_00000000000000000000000000" }, { headers });
@@ -40,9 +55,9 @@ async function tryOut(transport: Transport): Promise<Outcome> {
   return { failure: "nothing was refused" };
 }
 
-async function outcomeOf(transport: Transport): Promise<Outcome> {
+async function outcomeOf(transport: Transport, sessionCookies = false): Promise<Outcome> {
   try {
-    return await tryOut(transport);
+    return await tryOut(transport, sessionCookies);
   } catch (reason) {
     const error = ConnectError.from(reason);
     return { code: Code[error.code], failure: error.message };
@@ -54,6 +69,10 @@ const outcomes = {
   connect: await outcomeOf(createConnectTransport({ baseUrl })),
   connectGet: await outcomeOf(createConnectTransport({ baseUrl, useHttpGet: true })),
   grpcWeb: await outcomeOf(createGrpcWebTransport({ baseUrl })),
+  cookies: await outcomeOf(
+    createConnectTransport({ baseUrl, fetch: (input, init) => fetch(input, { ...init, credentials: "include" }) }),
+    true,
+  ),
 };
 document.body.textContent = JSON.stringify(outcomes);
 await fetch("/outcomes", { method: "POST", body: JSON.stringify(outcomes) });

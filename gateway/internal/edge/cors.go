@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"net/http"
 	"slices"
 
 	connectcors "connectrpc.com/cors"
@@ -11,17 +10,18 @@ import (
 // corsMaxAge is how long a browser may remember a preflight: two hours, the most that Chromium takes. Seconds.
 const corsMaxAge = 7200
 
-// withCORS lets scripts of these origins call. Without origins nothing is added, and browsers refuse. Cookies are not
-// credentials here, so none are allowed.
-func withCORS(origins []string, next http.Handler) http.Handler {
+// newCORS lets scripts of these origins call, with the cookies that hold tokens unless that is everybody. Without origins
+// it is nil: nothing is added, and browsers refuse.
+func newCORS(origins []string) *cors.Cors {
 	if len(origins) == 0 {
-		return next // an empty list would mean all to rs/cors
+		return nil // an empty list would mean all to rs/cors
 	}
 	return cors.New(cors.Options{
-		AllowedOrigins: origins,
-		AllowedMethods: connectcors.AllowedMethods(),
-		AllowedHeaders: slices.Concat(connectcors.AllowedHeaders(), []string{"Authorization"}),
-		ExposedHeaders: slices.Concat(connectcors.ExposedHeaders(), []string{"Retry-After"}),
-		MaxAge:         corsMaxAge,
-	}).Handler(next)
+		AllowedOrigins:   origins,
+		AllowedMethods:   connectcors.AllowedMethods(),
+		AllowedHeaders:   slices.Concat(connectcors.AllowedHeaders(), []string{"Authorization"}),
+		ExposedHeaders:   slices.Concat(connectcors.ExposedHeaders(), []string{"Retry-After"}),
+		MaxAge:           corsMaxAge,
+		AllowCredentials: !slices.Contains(origins, "*"),
+	})
 }

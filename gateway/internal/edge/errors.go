@@ -12,8 +12,11 @@ import (
 	"ashlar.dev/kernel/rpcerror"
 )
 
-// reasonTooManyStreams is the gateway's own: services do not count streams.
-const reasonTooManyStreams = "TOO_MANY_STREAMS"
+// Reasons that are the gateway's own: services count no streams, and see no cookies.
+const (
+	reasonTooManyStreams   = "TOO_MANY_STREAMS"
+	reasonCrossSiteRequest = "CROSS_SITE_REQUEST"
+)
 
 func unknownProcedure() error {
 	return rpcerror.New(connect.CodeUnimplemented, rpcerror.ReasonUnknownProcedure, "no such procedure")
@@ -30,6 +33,11 @@ func rateLimited(wait time.Duration) error {
 
 func tooManyStreams() error {
 	return rpcerror.New(connect.CodeResourceExhausted, reasonTooManyStreams, "too many streams are open; end one first")
+}
+
+func crossSiteRequest() error {
+	return rpcerror.New(connect.CodePermissionDenied, reasonCrossSiteRequest,
+		"cookies count only for pages of this host and of origins that may call")
 }
 
 func tokenExpired(cause error) error {

@@ -108,14 +108,20 @@ func (c *call) admit() error {
 // authenticate verifies a token where the rule asks for one; services verify it again. Where it asks for none, a
 // credential that is sent all the same goes no further.
 func (c *call) authenticate() (authn.Principal, error) {
+	cookie, err := c.takeCookies()
+	if err != nil {
+		return authn.Principal{}, err
+	}
 	switch c.route.Access {
 	case access.Public:
 		c.r.Header.Del("Authorization")
 		return authn.Principal{}, nil
 	case access.Authenticated, access.Permission:
-		token, err := authn.Bearer(c.r.Header.Get("Authorization"))
-		if err != nil {
-			return authn.Principal{}, err
+		token := cookie
+		if header := c.r.Header.Get("Authorization"); header != "" || token == "" {
+			if token, err = authn.Bearer(header); err != nil {
+				return authn.Principal{}, err
+			}
 		}
 		if exact := "Bearer " + token; len(c.r.Header["Authorization"]) != 1 || c.r.Header["Authorization"][0] != exact {
 			c.r.Header.Set("Authorization", exact) // one, and nothing beside it

@@ -23,6 +23,7 @@ type Settings struct {
 type current struct {
 	root       http.Handler
 	maxTimeout time.Duration
+	crossSite  crossSite
 }
 
 // Apply lets settings hold for requests that begin from now on; those that are under way keep what they began with. It
@@ -30,8 +31,11 @@ type current struct {
 func (h *Handler) Apply(s Settings) {
 	h.Limits.SetStandard(s.RateLimit)
 	h.Streams.SetEach(s.MaxStreams)
-	h.current.Store(&current{
-		root:       withCORS(s.CORSOrigins, http.HandlerFunc(h.dispatch)),
-		maxTimeout: s.MaxTimeout,
-	})
+	next := &current{root: http.HandlerFunc(h.dispatch), maxTimeout: s.MaxTimeout}
+	origins := newCORS(s.CORSOrigins)
+	if origins != nil {
+		next.root = origins.Handler(next.root)
+	}
+	next.crossSite = newCrossSite(origins)
+	h.current.Store(next)
 }

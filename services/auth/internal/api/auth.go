@@ -72,12 +72,19 @@ func (h *Auth) Login(ctx context.Context, req *authv1.LoginRequest) (*authv1.Log
 	if err != nil {
 		return nil, err
 	}
+	if req.GetSessionCookies() {
+		keep(ctx, tokens, session, h.tokens.clock())
+	}
 	return &authv1.LoginResponse{Outcome: &authv1.LoginResponse_Tokens{Tokens: tokens}}, nil
 }
 
 // Refresh implements ashlar.auth.v1.AuthService.
 func (h *Auth) Refresh(ctx context.Context, req *authv1.RefreshRequest) (*authv1.RefreshResponse, error) {
-	token, err := refreshtoken.Parse(req.GetRefreshToken())
+	text, cookies := req.GetRefreshToken(), false
+	if text == "" {
+		text, cookies = refreshTokenOf(ctx)
+	}
+	token, err := refreshtoken.Parse(text)
 	if err != nil {
 		return nil, answer(errors.Join(store.ErrNotFound, err), reasonRefreshTokenInvalid)
 	}
@@ -103,6 +110,9 @@ func (h *Auth) Refresh(ctx context.Context, req *authv1.RefreshRequest) (*authv1
 	if err != nil {
 		return nil, err
 	}
+	if cookies {
+		keep(ctx, tokens, session, h.tokens.clock())
+	}
 	return &authv1.RefreshResponse{Tokens: tokens}, nil
 }
 
@@ -112,6 +122,7 @@ func (h *Auth) Logout(ctx context.Context, _ *authv1.LogoutRequest) (*authv1.Log
 	if err := h.store.RevokeSession(ctx, caller.UserID, caller.SessionID); err != nil {
 		return nil, answer(err, "")
 	}
+	forget(ctx)
 	return &authv1.LogoutResponse{}, nil
 }
 

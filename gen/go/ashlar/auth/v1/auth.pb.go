@@ -135,6 +135,8 @@ type LoginRequest struct {
 	Password string                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
 	// The organization that the session works in; it can be left empty.
 	OrganizationId string `protobuf:"bytes,3,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
+	// For browsers: the tokens are kept in cookies that scripts cannot read, and left out of the answer.
+	SessionCookies bool `protobuf:"varint,4,opt,name=session_cookies,json=sessionCookies,proto3" json:"session_cookies,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -188,6 +190,13 @@ func (x *LoginRequest) GetOrganizationId() string {
 		return x.OrganizationId
 	}
 	return ""
+}
+
+func (x *LoginRequest) GetSessionCookies() bool {
+	if x != nil {
+		return x.SessionCookies
+	}
+	return false
 }
 
 type LoginResponse struct {
@@ -257,8 +266,9 @@ type LoginResponse_Tokens struct {
 func (*LoginResponse_Tokens) isLoginResponse_Outcome() {}
 
 type RefreshRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RefreshToken  string                 `protobuf:"bytes,1,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty where it is in a cookie; the new tokens are kept in cookies then, too.
+	RefreshToken  string `protobuf:"bytes,1,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -537,7 +547,7 @@ func (x *WhoAmIResponse) GetSessionExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
-// Tokens are what a client keeps after signing in.
+// Tokens are what a client keeps after signing in. Where they are kept in cookies, only expires_at is set.
 type Tokens struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A JWT (RFC 9068) to send as `Authorization: Bearer …`.
@@ -612,17 +622,18 @@ const file_ashlar_auth_v1_auth_proto_rawDesc = "" +
 	"\bpassword\x18\x02 \x01(\tB\r\xbaH\ar\x05\x10\x0f(\x80\b\x80\x01\x01R\bpassword\x12B\n" +
 	"\fdisplay_name\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\")\n" +
 	"\x0eSignUpResponse\x12\x17\n" +
-	"\auser_id\x18\x01 \x01(\tR\x06userId\"\x8d\x01\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\"\xb6\x01\n" +
 	"\fLoginRequest\x12 \n" +
 	"\x05email\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xfe\x01R\x05email\x12)\n" +
 	"\bpassword\x18\x02 \x01(\tB\r\xbaH\ar\x05\x10\x01(\x80\b\x80\x01\x01R\bpassword\x120\n" +
-	"\x0forganization_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\"L\n" +
+	"\x0forganization_id\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x12'\n" +
+	"\x0fsession_cookies\x18\x04 \x01(\bR\x0esessionCookies\"L\n" +
 	"\rLoginResponse\x120\n" +
 	"\x06tokens\x18\x01 \x01(\v2\x16.ashlar.auth.v1.TokensH\x00R\x06tokensB\t\n" +
-	"\aoutcome\"D\n" +
-	"\x0eRefreshRequest\x122\n" +
-	"\rrefresh_token\x18\x01 \x01(\tB\r\xbaH\ar\x05\x10\x01\x18\x80\x02\x80\x01\x01R\frefreshToken\"A\n" +
+	"\aoutcome\"B\n" +
+	"\x0eRefreshRequest\x120\n" +
+	"\rrefresh_token\x18\x01 \x01(\tB\v\xbaH\x05r\x03\x18\x80\x02\x80\x01\x01R\frefreshToken\"A\n" +
 	"\x0fRefreshResponse\x12.\n" +
 	"\x06tokens\x18\x01 \x01(\v2\x16.ashlar.auth.v1.TokensR\x06tokens\"\x0f\n" +
 	"\rLogoutRequest\"\x10\n" +

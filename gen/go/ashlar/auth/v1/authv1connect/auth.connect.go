@@ -86,7 +86,7 @@ type AuthServiceClient interface {
 	// Refresh exchanges a refresh token for new tokens. Each refresh token is good once: using one again after a
 	// short grace period ends its session (RFC 9700, section 4.14.2), because somebody else may hold it.
 	Refresh(context.Context, *v1.RefreshRequest) (*v1.RefreshResponse, error)
-	// Logout ends the session that the access token belongs to.
+	// Logout ends the session that the access token belongs to, and takes back the cookies that hold tokens.
 	Logout(context.Context, *v1.LogoutRequest) (*v1.LogoutResponse, error)
 	// WhoAmI tells whom the access token speaks for.
 	WhoAmI(context.Context, *v1.WhoAmIRequest) (*v1.WhoAmIResponse, error)
@@ -109,7 +109,7 @@ type AuthServiceHandler interface {
 	// Refresh exchanges a refresh token for new tokens. Each refresh token is good once: using one again after a
 	// short grace period ends its session (RFC 9700, section 4.14.2), because somebody else may hold it.
 	Refresh(context.Context, *v1.RefreshRequest) (*v1.RefreshResponse, error)
-	// Logout ends the session that the access token belongs to.
+	// Logout ends the session that the access token belongs to, and takes back the cookies that hold tokens.
 	Logout(context.Context, *v1.LogoutRequest) (*v1.LogoutResponse, error)
 	// WhoAmI tells whom the access token speaks for.
 	WhoAmI(context.Context, *v1.WhoAmIRequest) (*v1.WhoAmIResponse, error)

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ashlar/auth/v1/auth.proto.
  */
 export const file_ashlar_auth_v1_auth: GenFile = /*@__PURE__*/
-  fileDesc("Chlhc2hsYXIvYXV0aC92MS9hdXRoLnByb3RvEg5hc2hsYXIuYXV0aC52MSKCAQoNU2lnblVwUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUY/gFgARIfCghwYXNzd29yZBgCIAEoCUINgAEBukgHcgUQDyiACBI1CgxkaXNwbGF5X25hbWUYAyABKAlCH7pIHHIaEAEYyAEyE15bXlx4MDAtXHgxZlx4N2ZdKiQiIQoOU2lnblVwUmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCSJsCgxMb2dpblJlcXVlc3QSGQoFZW1haWwYASABKAlCCrpIB3IFEAEY/gESHwoIcGFzc3dvcmQYAiABKAlCDYABAbpIB3IFEAEogAgSIAoPb3JnYW5pemF0aW9uX2lkGAMgASgJQge6SARyAhhAIkQKDUxvZ2luUmVzcG9uc2USKAoGdG9rZW5zGAEgASgLMhYuYXNobGFyLmF1dGgudjEuVG9rZW5zSABCCQoHb3V0Y29tZSI2Cg5SZWZyZXNoUmVxdWVzdBIkCg1yZWZyZXNoX3Rva2VuGAEgASgJQg2AAQG6SAdyBRABGIACIjkKD1JlZnJlc2hSZXNwb25zZRImCgZ0b2tlbnMYASABKAsyFi5hc2hsYXIuYXV0aC52MS5Ub2tlbnMiDwoNTG9nb3V0UmVxdWVzdCIQCg5Mb2dvdXRSZXNwb25zZSIPCg1XaG9BbUlSZXF1ZXN0IqsBCg5XaG9BbUlSZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRISCgpzZXNzaW9uX2lkGAQgASgJEhcKD29yZ2FuaXphdGlvbl9pZBgFIAEoCRI2ChJzZXNzaW9uX2V4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIm8KBlRva2VucxIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARIaCg1yZWZyZXNoX3Rva2VuGAIgASgJQgOAAQESLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAypQMKC0F1dGhTZXJ2aWNlEk8KBlNpZ25VcBIdLmFzaGxhci5hdXRoLnYxLlNpZ25VcFJlcXVlc3QaHi5hc2hsYXIuYXV0aC52MS5TaWduVXBSZXNwb25zZSIG6uAYAggBEkwKBUxvZ2luEhwuYXNobGFyLmF1dGgudjEuTG9naW5SZXF1ZXN0Gh0uYXNobGFyLmF1dGgudjEuTG9naW5SZXNwb25zZSIG6uAYAggBElIKB1JlZnJlc2gSHi5hc2hsYXIuYXV0aC52MS5SZWZyZXNoUmVxdWVzdBofLmFzaGxhci5hdXRoLnYxLlJlZnJlc2hSZXNwb25zZSIG6uAYAggBEk8KBkxvZ291dBIdLmFzaGxhci5hdXRoLnYxLkxvZ291dFJlcXVlc3QaHi5hc2hsYXIuYXV0aC52MS5Mb2dvdXRSZXNwb25zZSIG6uAYAhABElIKBldob0FtSRIdLmFzaGxhci5hdXRoLnYxLldob0FtSVJlcXVlc3QaHi5hc2hsYXIuYXV0aC52MS5XaG9BbUlSZXNwb25zZSIJkAIB6uAYAhABQqIBChJjb20uYXNobGFyLmF1dGgudjFCCUF1dGhQcm90b1ABWidhc2hsYXIuZGV2L2dlbi9nby9hc2hsYXIvYXV0aC92MTthdXRodjGiAgNBQViqAg5Bc2hsYXIuQXV0aC5WMcoCDkFzaGxhclxBdXRoXFYx4gIaQXNobGFyXEF1dGhcVjFcR1BCTWV0YWRhdGHqAhBBc2hsYXI6OkF1dGg6OlYxYgZwcm90bzM", [file_ashlar_options_v1_access, file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("Chlhc2hsYXIvYXV0aC92MS9hdXRoLnByb3RvEg5hc2hsYXIuYXV0aC52MSKCAQoNU2lnblVwUmVxdWVzdBIZCgVlbWFpbBgBIAEoCUIKukgHcgUY/gFgARIfCghwYXNzd29yZBgCIAEoCUINgAEBukgHcgUQDyiACBI1CgxkaXNwbGF5X25hbWUYAyABKAlCH7pIHHIaEAEYyAEyE15bXlx4MDAtXHgxZlx4N2ZdKiQiIQoOU2lnblVwUmVzcG9uc2USDwoHdXNlcl9pZBgBIAEoCSKFAQoMTG9naW5SZXF1ZXN0EhkKBWVtYWlsGAEgASgJQgq6SAdyBRABGP4BEh8KCHBhc3N3b3JkGAIgASgJQg2AAQG6SAdyBRABKIAIEiAKD29yZ2FuaXphdGlvbl9pZBgDIAEoCUIHukgEcgIYQBIXCg9zZXNzaW9uX2Nvb2tpZXMYBCABKAgiRAoNTG9naW5SZXNwb25zZRIoCgZ0b2tlbnMYASABKAsyFi5hc2hsYXIuYXV0aC52MS5Ub2tlbnNIAEIJCgdvdXRjb21lIjQKDlJlZnJlc2hSZXF1ZXN0EiIKDXJlZnJlc2hfdG9rZW4YASABKAlCC4ABAbpIBXIDGIACIjkKD1JlZnJlc2hSZXNwb25zZRImCgZ0b2tlbnMYASABKAsyFi5hc2hsYXIuYXV0aC52MS5Ub2tlbnMiDwoNTG9nb3V0UmVxdWVzdCIQCg5Mb2dvdXRSZXNwb25zZSIPCg1XaG9BbUlSZXF1ZXN0IqsBCg5XaG9BbUlSZXNwb25zZRIPCgd1c2VyX2lkGAEgASgJEg0KBWVtYWlsGAIgASgJEhQKDGRpc3BsYXlfbmFtZRgDIAEoCRISCgpzZXNzaW9uX2lkGAQgASgJEhcKD29yZ2FuaXphdGlvbl9pZBgFIAEoCRI2ChJzZXNzaW9uX2V4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIm8KBlRva2VucxIZCgxhY2Nlc3NfdG9rZW4YASABKAlCA4ABARIaCg1yZWZyZXNoX3Rva2VuGAIgASgJQgOAAQESLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAypQMKC0F1dGhTZXJ2aWNlEk8KBlNpZ25VcBIdLmFzaGxhci5hdXRoLnYxLlNpZ25VcFJlcXVlc3QaHi5hc2hsYXIuYXV0aC52MS5TaWduVXBSZXNwb25zZSIG6uAYAggBEkwKBUxvZ2luEhwuYXNobGFyLmF1dGgudjEuTG9naW5SZXF1ZXN0Gh0uYXNobGFyLmF1dGgudjEuTG9naW5SZXNwb25zZSIG6uAYAggBElIKB1JlZnJlc2gSHi5hc2hsYXIuYXV0aC52MS5SZWZyZXNoUmVxdWVzdBofLmFzaGxhci5hdXRoLnYxLlJlZnJlc2hSZXNwb25zZSIG6uAYAggBEk8KBkxvZ291dBIdLmFzaGxhci5hdXRoLnYxLkxvZ291dFJlcXVlc3QaHi5hc2hsYXIuYXV0aC52MS5Mb2dvdXRSZXNwb25zZSIG6uAYAhABElIKBldob0FtSRIdLmFzaGxhci5hdXRoLnYxLldob0FtSVJlcXVlc3QaHi5hc2hsYXIuYXV0aC52MS5XaG9BbUlSZXNwb25zZSIJkAIB6uAYAhABQqIBChJjb20uYXNobGFyLmF1dGgudjFCCUF1dGhQcm90b1ABWidhc2hsYXIuZGV2L2dlbi9nby9hc2hsYXIvYXV0aC92MTthdXRodjGiAgNBQViqAg5Bc2hsYXIuQXV0aC5WMcoCDkFzaGxhclxBdXRoXFYx4gIaQXNobGFyXEF1dGhcVjFcR1BCTWV0YWRhdGHqAhBBc2hsYXI6OkF1dGg6OlYxYgZwcm90bzM", [file_ashlar_options_v1_access, file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message ashlar.auth.v1.SignUpRequest
@@ -82,6 +82,13 @@ export type LoginRequest = Message<"ashlar.auth.v1.LoginRequest"> & {
    * @generated from field: string organization_id = 3;
    */
   organizationId: string;
+
+  /**
+   * For browsers: the tokens are kept in cookies that scripts cannot read, and left out of the answer.
+   *
+   * @generated from field: bool session_cookies = 4;
+   */
+  sessionCookies: boolean;
 };
 
 /**
@@ -119,6 +126,8 @@ export const LoginResponseSchema: GenMessage<LoginResponse> = /*@__PURE__*/
  */
 export type RefreshRequest = Message<"ashlar.auth.v1.RefreshRequest"> & {
   /**
+   * Empty where it is in a cookie; the new tokens are kept in cookies then, too.
+   *
    * @generated from field: string refresh_token = 1;
    */
   refreshToken: string;
@@ -232,7 +241,7 @@ export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
   messageDesc(file_ashlar_auth_v1_auth, 9);
 
 /**
- * Tokens are what a client keeps after signing in.
+ * Tokens are what a client keeps after signing in. Where they are kept in cookies, only expires_at is set.
  *
  * @generated from message ashlar.auth.v1.Tokens
  */
@@ -306,7 +315,7 @@ export const AuthService: GenService<{
     output: typeof RefreshResponseSchema;
   },
   /**
-   * Logout ends the session that the access token belongs to.
+   * Logout ends the session that the access token belongs to, and takes back the cookies that hold tokens.
    *
    * @generated from rpc ashlar.auth.v1.AuthService.Logout
    */
