@@ -133,7 +133,8 @@ func TestInstanceThatNeverAnswersCallsWithEffects(t *testing.T) {
 	load.drained()
 	load.stop()
 	assert.LessOrEqual(t, load.failed.Load(), asked.Load())
-	assert.LessOrEqual(t, load.failed.Load(), int64(sideBySide), "of %d", load.served.Load())
+	// All that were under way, and those that find out whether it is back.
+	assert.LessOrEqual(t, load.failed.Load(), int64(2*sideBySide), "of %d", load.served.Load())
 	assert.Less(t, load.slowest(), timeout+5*time.Second)
 	t.Logf("%d calls, %d failed; the slowest took %s", load.served.Load()+load.failed.Load(), load.failed.Load(), load.slowest().Round(time.Millisecond))
 }
@@ -159,6 +160,7 @@ func TestManyStreamsAreReset(t *testing.T) {
 		require.NoError(t, stream.Receive(&structpb.Struct{}))
 		streams = append(streams, stream)
 	}
+	require.Eventually(t, func() bool { return len(echoes[0].waiting)+len(echoes[1].waiting) == many }, 3*within, time.Millisecond)
 	at := len(echoes[0].waiting)
 	require.NotZero(t, at)
 	require.Less(t, at, many)
