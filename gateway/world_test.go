@@ -50,7 +50,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world is a gateway with services behind it, over real connections.
 type world struct {
 	t        testing.TB
-	registry *memory.Registry
+	registry registry
 	env      *service.Environment
 	key      ed25519.PrivateKey
 	gateway  *gateway.Gateway
@@ -59,6 +59,12 @@ type world struct {
 	telem    *telemetry.Telemetry
 	// options are the gateway's.
 	options []gateway.Option
+}
+
+// registry is discovery as a world needs it.
+type registry interface {
+	discovery.Registrar
+	discovery.Directory
 }
 
 // newWorld returns a world with auth, which has the keys, and a gateway that has started. change may be nil.
@@ -72,15 +78,19 @@ func newWorld(t testing.TB, change func(*gateway.Config)) *world {
 
 func newEmptyWorld(t testing.TB) *world {
 	t.Helper()
+	return newEmptyWorldIn(t, memory.New(), workload.NewClusterKey())
+}
+
+func newEmptyWorldIn(t testing.TB, registry registry, cluster workload.ClusterKey) *world {
+	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
-	registry := memory.New()
 	base := balance.DefaultBase()
 	t.Cleanup(base.CloseIdleConnections)
 	return &world{
 		t: t, registry: registry, key: key, out: &output{},
 		env: &service.Environment{
-			Registrar: registry, Directory: registry, Key: workload.NewClusterKey(), RoundTripper: balance.New(registry, base),
+			Registrar: registry, Directory: registry, Key: cluster, RoundTripper: balance.New(registry, base),
 		},
 	}
 }
@@ -139,6 +149,8 @@ type offer struct {
 	// claimed is the name in the manifest, where it is not name.
 	claimed  string
 	register func(*connect.Server)
+	// wrap is put around what serves it; nil for nothing.
+	wrap func(http.Handler) http.Handler
 }
 
 // GetManifest implements ashlar.kernel.v1.ManifestService.
@@ -180,6 +192,12 @@ type backend struct {
 // add starts an instance and registers it.
 func (w *world) add(o offer) *backend {
 	w.t.Helper()
+	return w.addTo(w.registry, o)
+}
+
+// addTo is add where a process has a registrar of its own. Its /readyz is there for those who check it.
+func (w *world) addTo(registrar discovery.Registrar, o offer) *backend {
+	w.t.Helper()
 	rules := access.NewRules(nil)
 	server := connect.NewServer(access.Authenticate(rules, verifier{w}, workload.NewTokens(o.name, w.env.Key)))
 	kernelv1connect.RegisterManifestServiceHandler(server, o)
@@ -189,15 +207,21 @@ func (w *world) add(o offer) *backend {
 	require.NoError(w.t, rules.Seal(server))
 	mux := http.NewServeMux()
 	connecthttp.Mount(mux, server)
+	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
 	inner, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	require.NoError(w.t, err)
 	b := &backend{w: w, id: o.id, listener: &listener{Listener: inner, connections: map[net.Conn]bool{}}}
-	b.http = rpc.NewHTTPServer(discard, mux)
+	var handler http.Handler = mux
+	if o.wrap != nil {
+		handler = o.wrap(mux)
+	}
+	b.http = rpc.NewHTTPServer(discard, handler)
 	go func() { _ = b.http.Serve(b.listener) }()
 	w.t.Cleanup(b.kill)
-	require.NoError(w.t, w.registry.Register(context.Background(), discovery.Registration{Instance: discovery.Instance{
-		ID: o.id, Service: o.name, Address: inner.Addr().String(), Version: o.version,
-	}}))
+	require.NoError(w.t, registrar.Register(context.Background(), discovery.Registration{
+		Instance: discovery.Instance{ID: o.id, Service: o.name, Address: inner.Addr().String(), Version: o.version},
+		CheckURL: "http://" + inner.Addr().String() + "/readyz",
+	}))
 	return b
 }
 
