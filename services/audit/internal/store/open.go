@@ -65,7 +65,8 @@ func (s *Store) openOnce(ctx context.Context) (opened bool, err error) {
 		if end, err = s.head(ctx, tx); err != nil {
 			return err
 		}
-		strays, err := tx.Event.Query().Where(event.LeafIndexGTE(end.at.Size)).Exist(ctx)
+		// The order has it read the index, whatever it guesses about how many there are.
+		strays, err := tx.Event.Query().Where(event.LeafIndexGTE(end.at.Size)).Order(event.ByLeafIndex()).Exist(ctx)
 		if err == nil && strays {
 			err = damaged("there are events after its %d events that it has not recorded", end.at.Size)
 		}

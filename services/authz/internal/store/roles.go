@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"entgo.io/ent/dialect"
@@ -21,10 +22,18 @@ const roleKind id.Kind = "rol"
 type NewRole struct {
 	Organization, Name, Description string
 	Permissions                     []string
+	// RequestKey makes creating idempotent where it is not empty.
+	RequestKey string
 }
 
-// CreateRole adds a role that people made. A role for everywhere of the same name is in its way, too.
+// CreateRole adds a role that people made. A role for everywhere of the same name is in its way, too. With a request key that
+// is there already it returns that role, and changes nothing.
 func (s *Store) CreateRole(ctx context.Context, n NewRole) (*ent.Role, error) {
+	if n.RequestKey != "" {
+		if found, err := s.roleByRequest(ctx, n.RequestKey); !ent.IsNotFound(err) {
+			return found, err
+		}
+	}
 	var created *ent.Role
 	err := s.change(ctx, func(tx *ent.Tx) error {
 		if err := known(ctx, tx, n.Permissions); err != nil {
@@ -38,16 +47,39 @@ func (s *Store) CreateRole(ctx context.Context, n NewRole) (*ent.Role, error) {
 			return ErrRoleExists
 		}
 		created, err = tx.Role.Create().SetID(id.New(roleKind)).SetOrganizationID(n.Organization).SetName(n.Name).
-			SetDescription(n.Description).SetPermissions(n.Permissions).Save(ctx)
+			SetDescription(n.Description).SetPermissions(n.Permissions).SetNillableRequestKey(optional(n.RequestKey)).Save(ctx)
 		if err != nil {
 			return err
 		}
 		return s.trail.Append(ctx, tx, roleChange("role.create", created))
 	})
+	if n.RequestKey != "" && (errors.Is(err, ErrRoleExists) || ent.IsConstraintError(err)) {
+		// Perhaps it is the same request, which came twice at the same time.
+		if found, err := s.roleByRequest(ctx, n.RequestKey); !ent.IsNotFound(err) {
+			return found, err
+		}
+	}
 	if ent.IsConstraintError(err) {
 		return nil, ErrRoleExists
 	}
 	return created, err
+}
+
+// roleByRequest returns the role that was created under a request key.
+func (s *Store) roleByRequest(ctx context.Context, requestKey string) (*ent.Role, error) {
+	found, err := s.client.Role.Query().Where(role.RequestKey(requestKey)).Only(ctx)
+	if err == nil {
+		audit.MarkRecorded(ctx)
+	}
+	return found, err
+}
+
+// optional returns nil for an empty string, which must not be unique.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 // Role returns the role of a name that can be granted in an organization: its own, or the one for everywhere.
