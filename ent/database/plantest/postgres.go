@@ -138,6 +138,8 @@ func literal(t *testing.T, value any) string {
 		return `'\x` + hex.EncodeToString(v) + "'"
 	case time.Time:
 		return "'" + v.Format(time.RFC3339Nano) + "'"
+	case []int64:
+		return "'" + strings.NewReplacer("[", "{", "]", "}", " ", ",").Replace(fmt.Sprint(v)) + "'"
 	case bool, int, int32, int64:
 		return fmt.Sprint(v)
 	}

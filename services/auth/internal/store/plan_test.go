@@ -50,7 +50,16 @@ func TestPlans(t *testing.T) {
 		})
 		p.Page(t, "Credential", func() error { _, err := s.Credential(ctx, plantest.Name("usr_", 77)); return err })
 		p.Page(t, "PendingSince", func() error { _, err := s.PendingSince(ctx, time.Hour, limit); return err })
+		p.Page(t, "WasMadeAdministrator", func() error { _, err := s.WasMadeAdministrator(ctx, "usr_"+plantest.Big); return err })
 		p.Page(t, "DeleteSessions", func() error { _, err := s.DeleteSessions(ctx, time.Hour, limit); return err })
+		p.Complete(t, s, map[string]string{
+			"NoteAdministrator": "inserts", "CreatePending": "inserts", "CreateActive": "inserts", "CreateSession": "inserts",
+			"CreateFirstSigningKey": "inserts", "ReplaceSigningKey": "there are few keys",
+			"SigningKeys": "there are few keys", "DeleteSigningKeys": "there are few keys",
+			"DeletePending": "by id", "Activate": "by id", "ReplaceHash": "by id", "Postpone": "by id",
+			"RevokeSession": "by id, as LiveSession", "EndSession": "by id", "Rotate": "by the token, as TokenSession",
+			"RefuseSession": "asks no database",
+		})
 	})
 }
 

@@ -57,6 +57,12 @@ func TestPlans(t *testing.T) {
 					p.Page(t, "Notes/"+who+"/"+owner+"/"+page, func() error { _, err := s.Notes(ctx, v, owner, at, limit); return err })
 				}
 			}
+			for words, query := range map[string][]string{"in all": {"granite"}, "in some": {"granite", "marble"}, "in few": {"obsidian"}, "in none": {"basalt"}} {
+				for page, at := range map[string]string{"first": "", "middle": plantest.Name("note_", p.Rows/2), "last": plantest.Name("note_", 100)} {
+					// What has the words is read, and sorted; never all notes.
+					p.Larger(t, "Search/"+who+"/"+words+"/"+page, plantest.Allow{Pages: 10 * p.Rows, Rows: 2 * p.Rows}, func() error { _, err := s.Search(ctx, v, query, at, limit); return err })
+				}
+			}
 			p.Page(t, "Note/"+who, func() error { _, err := s.Note(ctx, v, plantest.Name("note_", 78)); return ignoreNotFound(err) })
 			p.Page(t, "Changes/"+who, func() error { _, _, err := s.Changes(ctx, v, int64(p.Rows/2), limit); return err })
 		}
@@ -70,7 +76,12 @@ func TestPlans(t *testing.T) {
 			seen[plantest.Name("org_", i)] = int64(p.Rows) - 100
 		}
 		p.Larger(t, "NewerChanges", plantest.Allow{Pages: 4000, Rows: 2000}, func() error { _, err := s.NewerChanges(ctx, seen); return err })
+		p.Page(t, "Forget", func() error { return s.Forget(ctx) })
 		p.Page(t, "noteByRequest", func() error { _, err := s.noteByRequest(ctx, "r77"); return err })
+		p.Complete(t, s, map[string]string{
+			"CreateNote": "inserts", "UpdateNote": "by id, as Note", "DeleteNote": "by id, as Note, and as Shares",
+			"Share": "by id, as Note, and as Shares", "Unshare": "by id, as Note, and as Shares",
+		})
 	})
 }
 
