@@ -34,11 +34,18 @@ type node struct {
 	Plans      []node  `json:"Plans"`
 }
 
-// explain looks at the plan for the values at hand, and at the one for any, which PostgreSQL may come to prefer.
+// explain looks at the plan for the values at hand, which is what the connections
+// of services ask for. Where there is no page to stop after, it must also be no
+// worse for any values: such statements guard others, and a pooler may lose the
+// setting. For pages the guesses of two plans are too near each other to hold.
 func (e *postgres) explain(t *testing.T, s sent, allow Allow) []string {
 	t.Helper()
+	modes := []string{"force_custom_plan"}
+	if !strings.Contains(s.text, "LIMIT") {
+		modes = append(modes, "force_generic_plan")
+	}
 	var all []string
-	for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+	for _, mode := range modes {
 		root, text := e.plan(t, s, mode)
 		complaints := e.complaints(t, root, allow)
 		if read := root.SharedHit + root.SharedRead; read > allow.Pages {

@@ -29,11 +29,6 @@ type NewRole struct {
 // CreateRole adds a role that people made. A role for everywhere of the same name is in its way, too. With a request key that
 // is there already it returns that role, and changes nothing.
 func (s *Store) CreateRole(ctx context.Context, n NewRole) (*ent.Role, error) {
-	if n.RequestKey != "" {
-		if found, err := s.roleByRequest(ctx, n.RequestKey); !ent.IsNotFound(err) {
-			return found, err
-		}
-	}
 	var created *ent.Role
 	err := s.change(ctx, func(tx *ent.Tx) error {
 		if err := known(ctx, tx, n.Permissions); err != nil {
@@ -53,14 +48,13 @@ func (s *Store) CreateRole(ctx context.Context, n NewRole) (*ent.Role, error) {
 		}
 		return s.trail.Append(ctx, tx, roleChange("role.create", created))
 	})
-	if n.RequestKey != "" && (errors.Is(err, ErrRoleExists) || ent.IsConstraintError(err)) {
-		// Perhaps it is the same request, which came twice at the same time.
-		if found, err := s.roleByRequest(ctx, n.RequestKey); !ent.IsNotFound(err) {
-			return found, err
-		}
-	}
 	if ent.IsConstraintError(err) {
-		return nil, ErrRoleExists
+		err = ErrRoleExists
+	}
+	if errors.Is(err, ErrRoleExists) && n.RequestKey != "" {
+		if found, asked := s.roleByRequest(ctx, n.RequestKey); !ent.IsNotFound(asked) {
+			return found, asked
+		}
 	}
 	return created, err
 }
