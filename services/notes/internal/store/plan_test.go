@@ -28,8 +28,9 @@ func fill(sql plantest.SQL) []string {
 			sql.Text("note_", "i"), sql.At("i"), organization, body, owner, sql.Series(sql.Rows)),
 		fmt.Sprintf("INSERT INTO shares (id, created_at, updated_at, user_id, note_id) SELECT %s, %s, %[2]s, %s, %s FROM %s",
 			sql.Text("shr_", "i"), sql.At("i"), sql.Text("usr_", fmt.Sprintf("i * 7 %% %d", people)), sql.Text("note_", "i"), sql.Series(sql.Rows/2)),
+		// None of them is old, whenever this runs.
 		fmt.Sprintf("INSERT INTO changes (organization_id, note_id, user_id, created_at) SELECT %s, %s, '', %s FROM %s",
-			organization, sql.Text("note_", "i"), sql.At("i"), sql.Series(sql.Rows)),
+			organization, sql.Text("note_", "i"), sql.At("i + 1000000000"), sql.Series(sql.Rows)),
 	}
 	if sql.Dialect == dialect.SQLite {
 		statements = append(statements,
