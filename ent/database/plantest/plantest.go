@@ -127,8 +127,8 @@ func (p *Plans) Complete(t *testing.T, store any, others map[string]string) {
 
 func incomplete(store reflect.Type, called map[string]bool, others map[string]string) (complaints []string) {
 	has := map[string]bool{}
-	for i := range store.NumMethod() {
-		name := store.Method(i).Name
+	for method := range store.Methods() {
+		name := method.Name
 		has[name] = true
 		switch {
 		case called[name] && others[name] != "":

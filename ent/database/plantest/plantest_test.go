@@ -1,6 +1,8 @@
 package plantest
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	entsql "entgo.io/ent/dialect/sql"
@@ -20,8 +22,9 @@ func TestMissingIndex(t *testing.T) {
 			_, err := db.DB.ExecContext(t.Context(), text)
 			require.NoError(t, err)
 		}
-		exec("CREATE TABLE things (id VARCHAR(40) NOT NULL PRIMARY KEY, owner VARCHAR(40) NOT NULL)")
-		Fill(t, db, []string{"INSERT INTO things (id, owner) SELECT " + sql.Text("thg_", "i") + ", " + sql.Spread("usr_", 1000) + " FROM " + sql.Series(sql.Rows)})
+		exec("CREATE TABLE things (id VARCHAR(40) NOT NULL PRIMARY KEY, owner VARCHAR(40) NOT NULL, body VARCHAR(200) NOT NULL)")
+		Fill(t, db, []string{fmt.Sprintf("INSERT INTO things (id, owner, body) SELECT %s, %s, '%s' FROM %s",
+			sql.Text("thg_", "i"), sql.Spread("usr_", 1000), strings.Repeat("x", 200), sql.Series(sql.Rows))})
 		explainer := newExplainer(t, db)
 		list := func(owner string) []string {
 			query := entsql.Dialect(db.Dialect).Select("id").From(entsql.Table("things")).Where(entsql.EQ("owner", owner)).OrderBy("owner", "id").Limit(50)

@@ -78,8 +78,7 @@ func filters(t *testing.T, rows int) map[string]store.Filter {
 	out, values := map[string]store.Filter{"": {}}, samples(rows)
 	kind := reflect.TypeFor[store.Filter]()
 	// The organization is the first field.
-	for i := range kind.NumField() {
-		field := kind.Field(i)
+	for field := range kind.Fields() {
 		require.NotEmpty(t, values[field.Name], "say what to filter by: "+field.Name)
 		for name, f := range maps.Clone(out) {
 			if f != (store.Filter{OrganizationID: f.OrganizationID}) {
