@@ -47,8 +47,11 @@ func (s *Store) takeTurn(ctx context.Context, tx *ent.Tx, organizationID string)
 	if s.db.Dialect != dialect.Postgres {
 		return nil
 	}
-	query := tx.Turn.Query().Where(turn.ID(organizationID)).ForUpdate()
-	_, err := query.OnlyID(ctx)
+	lock := func() error {
+		_, err := tx.Turn.Query().Where(turn.ID(organizationID)).ForUpdate().OnlyID(ctx)
+		return err
+	}
+	err := lock()
 	if !ent.IsNotFound(err) {
 		return err
 	}
@@ -57,8 +60,7 @@ func (s *Store) takeTurn(ctx context.Context, tx *ent.Tx, organizationID string)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	_, err = query.OnlyID(ctx)
-	return err
+	return lock()
 }
 
 // LastChange returns the id of an organization's newest change; 0 where there is none.
