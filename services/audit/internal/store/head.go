@@ -85,9 +85,9 @@ func (s *Store) lockedHead(ctx context.Context, tx *ent.Tx) (head, error) {
 	return s.head(ctx, tx, row.Checkpoint)
 }
 
-// head returns the end of the log that a checkpoint says, after it made sure that it is what was signed, and that the log begins with all that
-// this instance has seen of it. So nobody who can write the database, and has not the key, gets a signature to a log that
-// he changed.
+// head returns the end of the log that a checkpoint says, after it made sure that it is what was signed, and that the log
+// begins with all that this instance has seen of it. So nobody who can write the database, and has not the key, gets a
+// signature to a log that he changed.
 func (s *Store) head(ctx context.Context, tx *ent.Tx, signed string) (head, error) {
 	known := s.known()
 	if known.signed == signed {
