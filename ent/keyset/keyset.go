@@ -32,7 +32,8 @@ type Fixed struct {
 // Page is where in a list to begin. The index that answers it has the columns of Within, in any order but for the last,
 // and Key after them.
 type Page struct {
-	// Within are columns without NULLs, at least one. The last is the one that is held by bounds.
+	// Within are columns without NULLs. The last is the one that is held by bounds. None: the list is the whole table, and
+	// Key its primary key.
 	Within []Fixed
 	// Key is the column of the order, in which no value is twice within the list.
 	Key string
@@ -61,12 +62,19 @@ func (p Page) Of(selector *sql.Selector, column func(string) string) {
 	case p.Inclusive:
 		beyond = sql.OpGTE
 	}
+	begins := p.After == nil || p.After == ""
+	if len(p.Within) == 0 {
+		key := column(p.Key)
+		if selector.OrderBy(order(key)); !begins {
+			selector.Where(sql.P(func(b *sql.Builder) { b.Ident(key).WriteOp(beyond).Arg(p.After) }))
+		}
+		return
+	}
 	equal, last := p.Within[:len(p.Within)-1], p.Within[len(p.Within)-1]
 	for _, each := range equal {
 		selector.Where(sql.EQ(column(each.Column), each.Value))
 	}
 	within, key := column(last.Column), column(p.Key)
-	begins := p.After == nil || p.After == ""
 	if selector.Dialect() == dialect.SQLite {
 		selector.Where(sql.EQ(within, last.Value)).OrderBy(order(key))
 		if !begins {

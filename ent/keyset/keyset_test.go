@@ -49,6 +49,14 @@ func TestNarrow(t *testing.T) {
 			"`t`.`o` = ? AND `t`.`id` <= ? ORDER BY `t`.`id` DESC",
 			[]any{"org", "org", "k", "org"},
 		},
+		"the whole table, after a key": {
+			keyset.Page{Key: "id", After: "k"},
+			`"t"."id" > $1 ORDER BY "t"."id" ASC`, "`t`.`id` > ? ORDER BY `t`.`id` ASC", []any{"k"},
+		},
+		"the whole table, backwards from a key": {
+			keyset.Page{Key: "id", After: "k", Inclusive: true, Descending: true},
+			`"t"."id" <= $1 ORDER BY "t"."id" DESC`, "`t`.`id` <= ? ORDER BY `t`.`id` DESC", []any{"k"},
+		},
 		"two columns": {
 			keyset.Page{Within: two, Key: "id", After: "k"},
 			`(("t"."u" = $1 AND "t"."o" >= $2) AND ("t"."o", "t"."id") > ($3, $4)) AND "t"."o" <= $5 ORDER BY "t"."o" ASC, "t"."id" ASC`,

@@ -86,11 +86,6 @@ var (
 		PrimaryKey: []*schema.Column{SessionsColumns[0]},
 		Indexes: []*schema.Index{
 			{
-				Name:    "session_user_id_id",
-				Unique:  false,
-				Columns: []*schema.Column{SessionsColumns[1], SessionsColumns[0]},
-			},
-			{
 				Name:    "session_live_user_id_id",
 				Unique:  false,
 				Columns: []*schema.Column{SessionsColumns[1], SessionsColumns[0]},
