@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"ashlar.dev/services/auth/ent/administrator"
+	"ashlar.dev/services/auth/ent/apikey"
 	"ashlar.dev/services/auth/ent/credential"
 	"ashlar.dev/services/auth/ent/outboxevent"
 	"ashlar.dev/services/auth/ent/outboxlease"
@@ -79,6 +80,7 @@ func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
 			administrator.Table: administrator.ValidColumn,
+			apikey.Table:        apikey.ValidColumn,
 			credential.Table:    credential.ValidColumn,
 			outboxevent.Table:   outboxevent.ValidColumn,
 			outboxlease.Table:   outboxlease.ValidColumn,

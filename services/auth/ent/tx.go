@@ -16,6 +16,8 @@ type Tx struct {
 	config
 	// Administrator is the client for interacting with the Administrator builders.
 	Administrator *AdministratorClient
+	// ApiKey is the client for interacting with the ApiKey builders.
+	ApiKey *ApiKeyClient
 	// Credential is the client for interacting with the Credential builders.
 	Credential *CredentialClient
 	// OutboxEvent is the client for interacting with the OutboxEvent builders.
@@ -158,6 +160,7 @@ func (tx *Tx) Client() *Client {
 
 func (tx *Tx) init() {
 	tx.Administrator = NewAdministratorClient(tx.config)
+	tx.ApiKey = NewApiKeyClient(tx.config)
 	tx.Credential = NewCredentialClient(tx.config)
 	tx.OutboxEvent = NewOutboxEventClient(tx.config)
 	tx.OutboxLease = NewOutboxLeaseClient(tx.config)

@@ -9,6 +9,9 @@ import (
 // Administrator is the predicate function for administrator builders.
 type Administrator func(*sql.Selector)
 
+// ApiKey is the predicate function for apikey builders.
+type ApiKey func(*sql.Selector)
+
 // Credential is the predicate function for credential builders.
 type Credential func(*sql.Selector)
 
