@@ -88,7 +88,7 @@ func (c *call) admit() error {
 	caller := site
 	if principal.Kind == authn.User {
 		caller = limit.Principal(principal.UserID)
-		if strings.HasPrefix(principal.SessionID, string(authn.APIKey)) {
+		if strings.HasPrefix(principal.SessionID, string(authn.APIKey)+"_") {
 			caller = limit.Principal(principal.SessionID) // a program leaves its person what is his
 		}
 	}

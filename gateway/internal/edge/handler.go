@@ -51,7 +51,7 @@ type Parts struct {
 	Tokens access.TokenVerifier
 	// APIKeys gets access tokens for API keys; nil: none are known.
 	APIKeys APIKeys
-	Limits *limit.Limiter
+	Limits  *limit.Limiter
 	// Streams bounds how many streams one caller has open; nil: no bound.
 	Streams *limit.Streams
 	// Own serves the procedures whose route names no service.
