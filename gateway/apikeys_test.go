@@ -15,7 +15,6 @@ import (
 
 const goodKey = "ak_good"
 
-
 func TestAPIKey(t *testing.T) {
 	w := newWorld(t, nil)
 	e := newEcho()

@@ -87,7 +87,7 @@ func (m module) Build(host *service.Host) (*service.Parts, error) {
 		Register: func(server *connect.Server) {
 			authv1connect.RegisterAuthServiceHandler(server, api.NewAuth(s, people, desk, tokens))
 			authv1connect.RegisterSessionServiceHandler(server, api.NewSessions(s))
-			authv1connect.RegisterApiKeyServiceHandler(server, api.NewAPIKeys(s, people, tokens, host.Key.Derive(apiKeyPurpose)))
+			authv1connect.RegisterApiKeyServiceHandler(server, api.NewPrograms(s, people, tokens, host.Key.Derive(apiKeyPurpose)))
 			authv1connect.RegisterKeyServiceHandler(server, api.NewKeys(ring))
 		},
 	}, nil

@@ -15,28 +15,28 @@ import (
 	"entgo.io/ent/schema/field"
 )
 
-// ApiKeyCreate is the builder for creating a ApiKey entity.
-type ApiKeyCreate struct {
+// APIKeyCreate is the builder for creating a APIKey entity.
+type APIKeyCreate struct {
 	config
-	mutation *ApiKeyMutation
+	mutation *APIKeyMutation
 	hooks    []Hook
 	conflict []sql.ConflictOption
 }
 
 // SetUserID sets the "user_id" field.
-func (_c *ApiKeyCreate) SetUserID(v string) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetUserID(v string) *APIKeyCreate {
 	_c.mutation.SetUserID(v)
 	return _c
 }
 
 // SetOrganizationID sets the "organization_id" field.
-func (_c *ApiKeyCreate) SetOrganizationID(v string) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetOrganizationID(v string) *APIKeyCreate {
 	_c.mutation.SetOrganizationID(v)
 	return _c
 }
 
 // SetNillableOrganizationID sets the "organization_id" field if the given value is not nil.
-func (_c *ApiKeyCreate) SetNillableOrganizationID(v *string) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetNillableOrganizationID(v *string) *APIKeyCreate {
 	if v != nil {
 		_c.SetOrganizationID(*v)
 	}
@@ -44,37 +44,37 @@ func (_c *ApiKeyCreate) SetNillableOrganizationID(v *string) *ApiKeyCreate {
 }
 
 // SetDisplayName sets the "display_name" field.
-func (_c *ApiKeyCreate) SetDisplayName(v string) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetDisplayName(v string) *APIKeyCreate {
 	_c.mutation.SetDisplayName(v)
 	return _c
 }
 
 // SetSecretHash sets the "secret_hash" field.
-func (_c *ApiKeyCreate) SetSecretHash(v []byte) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetSecretHash(v []byte) *APIKeyCreate {
 	_c.mutation.SetSecretHash(v)
 	return _c
 }
 
 // SetCreatedAt sets the "created_at" field.
-func (_c *ApiKeyCreate) SetCreatedAt(v time.Time) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetCreatedAt(v time.Time) *APIKeyCreate {
 	_c.mutation.SetCreatedAt(v)
 	return _c
 }
 
 // SetExpiresAt sets the "expires_at" field.
-func (_c *ApiKeyCreate) SetExpiresAt(v time.Time) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetExpiresAt(v time.Time) *APIKeyCreate {
 	_c.mutation.SetExpiresAt(v)
 	return _c
 }
 
 // SetUsedAt sets the "used_at" field.
-func (_c *ApiKeyCreate) SetUsedAt(v time.Time) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetUsedAt(v time.Time) *APIKeyCreate {
 	_c.mutation.SetUsedAt(v)
 	return _c
 }
 
 // SetNillableUsedAt sets the "used_at" field if the given value is not nil.
-func (_c *ApiKeyCreate) SetNillableUsedAt(v *time.Time) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetNillableUsedAt(v *time.Time) *APIKeyCreate {
 	if v != nil {
 		_c.SetUsedAt(*v)
 	}
@@ -82,13 +82,13 @@ func (_c *ApiKeyCreate) SetNillableUsedAt(v *time.Time) *ApiKeyCreate {
 }
 
 // SetRevokedAt sets the "revoked_at" field.
-func (_c *ApiKeyCreate) SetRevokedAt(v time.Time) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetRevokedAt(v time.Time) *APIKeyCreate {
 	_c.mutation.SetRevokedAt(v)
 	return _c
 }
 
 // SetNillableRevokedAt sets the "revoked_at" field if the given value is not nil.
-func (_c *ApiKeyCreate) SetNillableRevokedAt(v *time.Time) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetNillableRevokedAt(v *time.Time) *APIKeyCreate {
 	if v != nil {
 		_c.SetRevokedAt(*v)
 	}
@@ -96,13 +96,13 @@ func (_c *ApiKeyCreate) SetNillableRevokedAt(v *time.Time) *ApiKeyCreate {
 }
 
 // SetRequestKey sets the "request_key" field.
-func (_c *ApiKeyCreate) SetRequestKey(v string) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetRequestKey(v string) *APIKeyCreate {
 	_c.mutation.SetRequestKey(v)
 	return _c
 }
 
 // SetNillableRequestKey sets the "request_key" field if the given value is not nil.
-func (_c *ApiKeyCreate) SetNillableRequestKey(v *string) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetNillableRequestKey(v *string) *APIKeyCreate {
 	if v != nil {
 		_c.SetRequestKey(*v)
 	}
@@ -110,24 +110,24 @@ func (_c *ApiKeyCreate) SetNillableRequestKey(v *string) *ApiKeyCreate {
 }
 
 // SetID sets the "id" field.
-func (_c *ApiKeyCreate) SetID(v string) *ApiKeyCreate {
+func (_c *APIKeyCreate) SetID(v string) *APIKeyCreate {
 	_c.mutation.SetID(v)
 	return _c
 }
 
-// Mutation returns the ApiKeyMutation object of the builder.
-func (_c *ApiKeyCreate) Mutation() *ApiKeyMutation {
+// Mutation returns the APIKeyMutation object of the builder.
+func (_c *APIKeyCreate) Mutation() *APIKeyMutation {
 	return _c.mutation
 }
 
-// Save creates the ApiKey in the database.
-func (_c *ApiKeyCreate) Save(ctx context.Context) (*ApiKey, error) {
+// Save creates the APIKey in the database.
+func (_c *APIKeyCreate) Save(ctx context.Context) (*APIKey, error) {
 	_c.defaults()
 	return withHooks(ctx, _c.sqlSave, _c.mutation, _c.hooks)
 }
 
 // SaveX calls Save and panics if Save returns an error.
-func (_c *ApiKeyCreate) SaveX(ctx context.Context) *ApiKey {
+func (_c *APIKeyCreate) SaveX(ctx context.Context) *APIKey {
 	v, err := _c.Save(ctx)
 	if err != nil {
 		panic(err)
@@ -136,20 +136,20 @@ func (_c *ApiKeyCreate) SaveX(ctx context.Context) *ApiKey {
 }
 
 // Exec executes the query.
-func (_c *ApiKeyCreate) Exec(ctx context.Context) error {
+func (_c *APIKeyCreate) Exec(ctx context.Context) error {
 	_, err := _c.Save(ctx)
 	return err
 }
 
 // ExecX is like Exec, but panics if an error occurs.
-func (_c *ApiKeyCreate) ExecX(ctx context.Context) {
+func (_c *APIKeyCreate) ExecX(ctx context.Context) {
 	if err := _c.Exec(ctx); err != nil {
 		panic(err)
 	}
 }
 
 // defaults sets the default values of the builder before save.
-func (_c *ApiKeyCreate) defaults() {
+func (_c *APIKeyCreate) defaults() {
 	if _, ok := _c.mutation.OrganizationID(); !ok {
 		v := apikey.DefaultOrganizationID
 		_c.mutation.SetOrganizationID(v)
@@ -157,59 +157,59 @@ func (_c *ApiKeyCreate) defaults() {
 }
 
 // check runs all checks and user-defined validators on the builder.
-func (_c *ApiKeyCreate) check() error {
+func (_c *APIKeyCreate) check() error {
 	if _, ok := _c.mutation.UserID(); !ok {
-		return &ValidationError{Name: "user_id", err: errors.New(`ent: missing required field "ApiKey.user_id"`)}
+		return &ValidationError{Name: "user_id", err: errors.New(`ent: missing required field "APIKey.user_id"`)}
 	}
 	if v, ok := _c.mutation.UserID(); ok {
 		if err := apikey.UserIDValidator(v); err != nil {
-			return &ValidationError{Name: "user_id", err: fmt.Errorf(`ent: validator failed for field "ApiKey.user_id": %w`, err)}
+			return &ValidationError{Name: "user_id", err: fmt.Errorf(`ent: validator failed for field "APIKey.user_id": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.OrganizationID(); !ok {
-		return &ValidationError{Name: "organization_id", err: errors.New(`ent: missing required field "ApiKey.organization_id"`)}
+		return &ValidationError{Name: "organization_id", err: errors.New(`ent: missing required field "APIKey.organization_id"`)}
 	}
 	if v, ok := _c.mutation.OrganizationID(); ok {
 		if err := apikey.OrganizationIDValidator(v); err != nil {
-			return &ValidationError{Name: "organization_id", err: fmt.Errorf(`ent: validator failed for field "ApiKey.organization_id": %w`, err)}
+			return &ValidationError{Name: "organization_id", err: fmt.Errorf(`ent: validator failed for field "APIKey.organization_id": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.DisplayName(); !ok {
-		return &ValidationError{Name: "display_name", err: errors.New(`ent: missing required field "ApiKey.display_name"`)}
+		return &ValidationError{Name: "display_name", err: errors.New(`ent: missing required field "APIKey.display_name"`)}
 	}
 	if v, ok := _c.mutation.DisplayName(); ok {
 		if err := apikey.DisplayNameValidator(v); err != nil {
-			return &ValidationError{Name: "display_name", err: fmt.Errorf(`ent: validator failed for field "ApiKey.display_name": %w`, err)}
+			return &ValidationError{Name: "display_name", err: fmt.Errorf(`ent: validator failed for field "APIKey.display_name": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.SecretHash(); !ok {
-		return &ValidationError{Name: "secret_hash", err: errors.New(`ent: missing required field "ApiKey.secret_hash"`)}
+		return &ValidationError{Name: "secret_hash", err: errors.New(`ent: missing required field "APIKey.secret_hash"`)}
 	}
 	if v, ok := _c.mutation.SecretHash(); ok {
 		if err := apikey.SecretHashValidator(v); err != nil {
-			return &ValidationError{Name: "secret_hash", err: fmt.Errorf(`ent: validator failed for field "ApiKey.secret_hash": %w`, err)}
+			return &ValidationError{Name: "secret_hash", err: fmt.Errorf(`ent: validator failed for field "APIKey.secret_hash": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
-		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "ApiKey.created_at"`)}
+		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "APIKey.created_at"`)}
 	}
 	if _, ok := _c.mutation.ExpiresAt(); !ok {
-		return &ValidationError{Name: "expires_at", err: errors.New(`ent: missing required field "ApiKey.expires_at"`)}
+		return &ValidationError{Name: "expires_at", err: errors.New(`ent: missing required field "APIKey.expires_at"`)}
 	}
 	if v, ok := _c.mutation.RequestKey(); ok {
 		if err := apikey.RequestKeyValidator(v); err != nil {
-			return &ValidationError{Name: "request_key", err: fmt.Errorf(`ent: validator failed for field "ApiKey.request_key": %w`, err)}
+			return &ValidationError{Name: "request_key", err: fmt.Errorf(`ent: validator failed for field "APIKey.request_key": %w`, err)}
 		}
 	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := apikey.IDValidator(v); err != nil {
-			return &ValidationError{Name: "id", err: fmt.Errorf(`ent: validator failed for field "ApiKey.id": %w`, err)}
+			return &ValidationError{Name: "id", err: fmt.Errorf(`ent: validator failed for field "APIKey.id": %w`, err)}
 		}
 	}
 	return nil
 }
 
-func (_c *ApiKeyCreate) sqlSave(ctx context.Context) (*ApiKey, error) {
+func (_c *APIKeyCreate) sqlSave(ctx context.Context) (*APIKey, error) {
 	if err := _c.check(); err != nil {
 		return nil, err
 	}
@@ -224,7 +224,7 @@ func (_c *ApiKeyCreate) sqlSave(ctx context.Context) (*ApiKey, error) {
 		if id, ok := _spec.ID.Value.(string); ok {
 			_node.ID = id
 		} else {
-			return nil, fmt.Errorf("unexpected ApiKey.ID type: %T", _spec.ID.Value)
+			return nil, fmt.Errorf("unexpected APIKey.ID type: %T", _spec.ID.Value)
 		}
 	}
 	_c.mutation.id = &_node.ID
@@ -232,9 +232,9 @@ func (_c *ApiKeyCreate) sqlSave(ctx context.Context) (*ApiKey, error) {
 	return _node, nil
 }
 
-func (_c *ApiKeyCreate) createSpec() (*ApiKey, *sqlgraph.CreateSpec) {
+func (_c *APIKeyCreate) createSpec() (*APIKey, *sqlgraph.CreateSpec) {
 	var (
-		_node = &ApiKey{config: _c.config}
+		_node = &APIKey{config: _c.config}
 		_spec = sqlgraph.NewCreateSpec(apikey.Table, sqlgraph.NewFieldSpec(apikey.FieldID, field.TypeString))
 	)
 	_spec.OnConflict = _c.conflict
@@ -284,7 +284,7 @@ func (_c *ApiKeyCreate) createSpec() (*ApiKey, *sqlgraph.CreateSpec) {
 // OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
 // of the `INSERT` statement. For example:
 //
-//	client.ApiKey.Create().
+//	client.APIKey.Create().
 //		SetUserID(v).
 //		OnConflict(
 //			// Update the row with the new values
@@ -293,13 +293,13 @@ func (_c *ApiKeyCreate) createSpec() (*ApiKey, *sqlgraph.CreateSpec) {
 //		).
 //		// Override some of the fields with custom
 //		// update values.
-//		Update(func(u *ent.ApiKeyUpsert) {
+//		Update(func(u *ent.APIKeyUpsert) {
 //			SetUserID(v+v).
 //		}).
 //		Exec(ctx)
-func (_c *ApiKeyCreate) OnConflict(opts ...sql.ConflictOption) *ApiKeyUpsertOne {
+func (_c *APIKeyCreate) OnConflict(opts ...sql.ConflictOption) *APIKeyUpsertOne {
 	_c.conflict = opts
-	return &ApiKeyUpsertOne{
+	return &APIKeyUpsertOne{
 		create: _c,
 	}
 }
@@ -307,61 +307,61 @@ func (_c *ApiKeyCreate) OnConflict(opts ...sql.ConflictOption) *ApiKeyUpsertOne 
 // OnConflictColumns calls `OnConflict` and configures the columns
 // as conflict target. Using this option is equivalent to using:
 //
-//	client.ApiKey.Create().
+//	client.APIKey.Create().
 //		OnConflict(sql.ConflictColumns(columns...)).
 //		Exec(ctx)
-func (_c *ApiKeyCreate) OnConflictColumns(columns ...string) *ApiKeyUpsertOne {
+func (_c *APIKeyCreate) OnConflictColumns(columns ...string) *APIKeyUpsertOne {
 	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &ApiKeyUpsertOne{
+	return &APIKeyUpsertOne{
 		create: _c,
 	}
 }
 
 type (
-	// ApiKeyUpsertOne is the builder for "upsert"-ing
-	//  one ApiKey node.
-	ApiKeyUpsertOne struct {
-		create *ApiKeyCreate
+	// APIKeyUpsertOne is the builder for "upsert"-ing
+	//  one APIKey node.
+	APIKeyUpsertOne struct {
+		create *APIKeyCreate
 	}
 
-	// ApiKeyUpsert is the "OnConflict" setter.
-	ApiKeyUpsert struct {
+	// APIKeyUpsert is the "OnConflict" setter.
+	APIKeyUpsert struct {
 		*sql.UpdateSet
 	}
 )
 
 // SetUsedAt sets the "used_at" field.
-func (u *ApiKeyUpsert) SetUsedAt(v time.Time) *ApiKeyUpsert {
+func (u *APIKeyUpsert) SetUsedAt(v time.Time) *APIKeyUpsert {
 	u.Set(apikey.FieldUsedAt, v)
 	return u
 }
 
 // UpdateUsedAt sets the "used_at" field to the value that was provided on create.
-func (u *ApiKeyUpsert) UpdateUsedAt() *ApiKeyUpsert {
+func (u *APIKeyUpsert) UpdateUsedAt() *APIKeyUpsert {
 	u.SetExcluded(apikey.FieldUsedAt)
 	return u
 }
 
 // ClearUsedAt clears the value of the "used_at" field.
-func (u *ApiKeyUpsert) ClearUsedAt() *ApiKeyUpsert {
+func (u *APIKeyUpsert) ClearUsedAt() *APIKeyUpsert {
 	u.SetNull(apikey.FieldUsedAt)
 	return u
 }
 
 // SetRevokedAt sets the "revoked_at" field.
-func (u *ApiKeyUpsert) SetRevokedAt(v time.Time) *ApiKeyUpsert {
+func (u *APIKeyUpsert) SetRevokedAt(v time.Time) *APIKeyUpsert {
 	u.Set(apikey.FieldRevokedAt, v)
 	return u
 }
 
 // UpdateRevokedAt sets the "revoked_at" field to the value that was provided on create.
-func (u *ApiKeyUpsert) UpdateRevokedAt() *ApiKeyUpsert {
+func (u *APIKeyUpsert) UpdateRevokedAt() *APIKeyUpsert {
 	u.SetExcluded(apikey.FieldRevokedAt)
 	return u
 }
 
 // ClearRevokedAt clears the value of the "revoked_at" field.
-func (u *ApiKeyUpsert) ClearRevokedAt() *ApiKeyUpsert {
+func (u *APIKeyUpsert) ClearRevokedAt() *APIKeyUpsert {
 	u.SetNull(apikey.FieldRevokedAt)
 	return u
 }
@@ -369,7 +369,7 @@ func (u *ApiKeyUpsert) ClearRevokedAt() *ApiKeyUpsert {
 // UpdateNewValues updates the mutable fields using the new values that were set on create except the ID field.
 // Using this option is equivalent to using:
 //
-//	client.ApiKey.Create().
+//	client.APIKey.Create().
 //		OnConflict(
 //			sql.ResolveWithNewValues(),
 //			sql.ResolveWith(func(u *sql.UpdateSet) {
@@ -377,7 +377,7 @@ func (u *ApiKeyUpsert) ClearRevokedAt() *ApiKeyUpsert {
 //			}),
 //		).
 //		Exec(ctx)
-func (u *ApiKeyUpsertOne) UpdateNewValues() *ApiKeyUpsertOne {
+func (u *APIKeyUpsertOne) UpdateNewValues() *APIKeyUpsertOne {
 	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
 	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
 		if _, exists := u.create.mutation.ID(); exists {
@@ -411,93 +411,93 @@ func (u *ApiKeyUpsertOne) UpdateNewValues() *ApiKeyUpsertOne {
 // Ignore sets each column to itself in case of conflict.
 // Using this option is equivalent to using:
 //
-//	client.ApiKey.Create().
+//	client.APIKey.Create().
 //	    OnConflict(sql.ResolveWithIgnore()).
 //	    Exec(ctx)
-func (u *ApiKeyUpsertOne) Ignore() *ApiKeyUpsertOne {
+func (u *APIKeyUpsertOne) Ignore() *APIKeyUpsertOne {
 	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
 	return u
 }
 
 // DoNothing configures the conflict_action to `DO NOTHING`.
 // Supported only by SQLite and PostgreSQL.
-func (u *ApiKeyUpsertOne) DoNothing() *ApiKeyUpsertOne {
+func (u *APIKeyUpsertOne) DoNothing() *APIKeyUpsertOne {
 	u.create.conflict = append(u.create.conflict, sql.DoNothing())
 	return u
 }
 
-// Update allows overriding fields `UPDATE` values. See the ApiKeyCreate.OnConflict
+// Update allows overriding fields `UPDATE` values. See the APIKeyCreate.OnConflict
 // documentation for more info.
-func (u *ApiKeyUpsertOne) Update(set func(*ApiKeyUpsert)) *ApiKeyUpsertOne {
+func (u *APIKeyUpsertOne) Update(set func(*APIKeyUpsert)) *APIKeyUpsertOne {
 	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&ApiKeyUpsert{UpdateSet: update})
+		set(&APIKeyUpsert{UpdateSet: update})
 	}))
 	return u
 }
 
 // SetUsedAt sets the "used_at" field.
-func (u *ApiKeyUpsertOne) SetUsedAt(v time.Time) *ApiKeyUpsertOne {
-	return u.Update(func(s *ApiKeyUpsert) {
+func (u *APIKeyUpsertOne) SetUsedAt(v time.Time) *APIKeyUpsertOne {
+	return u.Update(func(s *APIKeyUpsert) {
 		s.SetUsedAt(v)
 	})
 }
 
 // UpdateUsedAt sets the "used_at" field to the value that was provided on create.
-func (u *ApiKeyUpsertOne) UpdateUsedAt() *ApiKeyUpsertOne {
-	return u.Update(func(s *ApiKeyUpsert) {
+func (u *APIKeyUpsertOne) UpdateUsedAt() *APIKeyUpsertOne {
+	return u.Update(func(s *APIKeyUpsert) {
 		s.UpdateUsedAt()
 	})
 }
 
 // ClearUsedAt clears the value of the "used_at" field.
-func (u *ApiKeyUpsertOne) ClearUsedAt() *ApiKeyUpsertOne {
-	return u.Update(func(s *ApiKeyUpsert) {
+func (u *APIKeyUpsertOne) ClearUsedAt() *APIKeyUpsertOne {
+	return u.Update(func(s *APIKeyUpsert) {
 		s.ClearUsedAt()
 	})
 }
 
 // SetRevokedAt sets the "revoked_at" field.
-func (u *ApiKeyUpsertOne) SetRevokedAt(v time.Time) *ApiKeyUpsertOne {
-	return u.Update(func(s *ApiKeyUpsert) {
+func (u *APIKeyUpsertOne) SetRevokedAt(v time.Time) *APIKeyUpsertOne {
+	return u.Update(func(s *APIKeyUpsert) {
 		s.SetRevokedAt(v)
 	})
 }
 
 // UpdateRevokedAt sets the "revoked_at" field to the value that was provided on create.
-func (u *ApiKeyUpsertOne) UpdateRevokedAt() *ApiKeyUpsertOne {
-	return u.Update(func(s *ApiKeyUpsert) {
+func (u *APIKeyUpsertOne) UpdateRevokedAt() *APIKeyUpsertOne {
+	return u.Update(func(s *APIKeyUpsert) {
 		s.UpdateRevokedAt()
 	})
 }
 
 // ClearRevokedAt clears the value of the "revoked_at" field.
-func (u *ApiKeyUpsertOne) ClearRevokedAt() *ApiKeyUpsertOne {
-	return u.Update(func(s *ApiKeyUpsert) {
+func (u *APIKeyUpsertOne) ClearRevokedAt() *APIKeyUpsertOne {
+	return u.Update(func(s *APIKeyUpsert) {
 		s.ClearRevokedAt()
 	})
 }
 
 // Exec executes the query.
-func (u *ApiKeyUpsertOne) Exec(ctx context.Context) error {
+func (u *APIKeyUpsertOne) Exec(ctx context.Context) error {
 	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for ApiKeyCreate.OnConflict")
+		return errors.New("ent: missing options for APIKeyCreate.OnConflict")
 	}
 	return u.create.Exec(ctx)
 }
 
 // ExecX is like Exec, but panics if an error occurs.
-func (u *ApiKeyUpsertOne) ExecX(ctx context.Context) {
+func (u *APIKeyUpsertOne) ExecX(ctx context.Context) {
 	if err := u.create.Exec(ctx); err != nil {
 		panic(err)
 	}
 }
 
 // Exec executes the UPSERT query and returns the inserted/updated ID.
-func (u *ApiKeyUpsertOne) ID(ctx context.Context) (id string, err error) {
+func (u *APIKeyUpsertOne) ID(ctx context.Context) (id string, err error) {
 	if u.create.driver.Dialect() == dialect.MySQL {
 		// In case of "ON CONFLICT", there is no way to get back non-numeric ID
 		// fields from the database since MySQL does not support the RETURNING clause.
-		return id, errors.New("ent: ApiKeyUpsertOne.ID is not supported by MySQL driver. Use ApiKeyUpsertOne.Exec instead")
+		return id, errors.New("ent: APIKeyUpsertOne.ID is not supported by MySQL driver. Use APIKeyUpsertOne.Exec instead")
 	}
 	node, err := u.create.Save(ctx)
 	if err != nil {
@@ -507,7 +507,7 @@ func (u *ApiKeyUpsertOne) ID(ctx context.Context) (id string, err error) {
 }
 
 // IDX is like ID, but panics if an error occurs.
-func (u *ApiKeyUpsertOne) IDX(ctx context.Context) string {
+func (u *APIKeyUpsertOne) IDX(ctx context.Context) string {
 	id, err := u.ID(ctx)
 	if err != nil {
 		panic(err)
@@ -515,28 +515,28 @@ func (u *ApiKeyUpsertOne) IDX(ctx context.Context) string {
 	return id
 }
 
-// ApiKeyCreateBulk is the builder for creating many ApiKey entities in bulk.
-type ApiKeyCreateBulk struct {
+// APIKeyCreateBulk is the builder for creating many APIKey entities in bulk.
+type APIKeyCreateBulk struct {
 	config
 	err      error
-	builders []*ApiKeyCreate
+	builders []*APIKeyCreate
 	conflict []sql.ConflictOption
 }
 
-// Save creates the ApiKey entities in the database.
-func (_c *ApiKeyCreateBulk) Save(ctx context.Context) ([]*ApiKey, error) {
+// Save creates the APIKey entities in the database.
+func (_c *APIKeyCreateBulk) Save(ctx context.Context) ([]*APIKey, error) {
 	if _c.err != nil {
 		return nil, _c.err
 	}
 	specs := make([]*sqlgraph.CreateSpec, len(_c.builders))
-	nodes := make([]*ApiKey, len(_c.builders))
+	nodes := make([]*APIKey, len(_c.builders))
 	mutators := make([]Mutator, len(_c.builders))
 	for i := range _c.builders {
 		func(i int, root context.Context) {
 			builder := _c.builders[i]
 			builder.defaults()
 			var mut Mutator = MutateFunc(func(ctx context.Context, m Mutation) (Value, error) {
-				mutation, ok := m.(*ApiKeyMutation)
+				mutation, ok := m.(*APIKeyMutation)
 				if !ok {
 					return nil, fmt.Errorf("unexpected mutation type %T", m)
 				}
@@ -580,7 +580,7 @@ func (_c *ApiKeyCreateBulk) Save(ctx context.Context) ([]*ApiKey, error) {
 }
 
 // SaveX is like Save, but panics if an error occurs.
-func (_c *ApiKeyCreateBulk) SaveX(ctx context.Context) []*ApiKey {
+func (_c *APIKeyCreateBulk) SaveX(ctx context.Context) []*APIKey {
 	v, err := _c.Save(ctx)
 	if err != nil {
 		panic(err)
@@ -589,13 +589,13 @@ func (_c *ApiKeyCreateBulk) SaveX(ctx context.Context) []*ApiKey {
 }
 
 // Exec executes the query.
-func (_c *ApiKeyCreateBulk) Exec(ctx context.Context) error {
+func (_c *APIKeyCreateBulk) Exec(ctx context.Context) error {
 	_, err := _c.Save(ctx)
 	return err
 }
 
 // ExecX is like Exec, but panics if an error occurs.
-func (_c *ApiKeyCreateBulk) ExecX(ctx context.Context) {
+func (_c *APIKeyCreateBulk) ExecX(ctx context.Context) {
 	if err := _c.Exec(ctx); err != nil {
 		panic(err)
 	}
@@ -604,7 +604,7 @@ func (_c *ApiKeyCreateBulk) ExecX(ctx context.Context) {
 // OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
 // of the `INSERT` statement. For example:
 //
-//	client.ApiKey.CreateBulk(builders...).
+//	client.APIKey.CreateBulk(builders...).
 //		OnConflict(
 //			// Update the row with the new values
 //			// the was proposed for insertion.
@@ -612,13 +612,13 @@ func (_c *ApiKeyCreateBulk) ExecX(ctx context.Context) {
 //		).
 //		// Override some of the fields with custom
 //		// update values.
-//		Update(func(u *ent.ApiKeyUpsert) {
+//		Update(func(u *ent.APIKeyUpsert) {
 //			SetUserID(v+v).
 //		}).
 //		Exec(ctx)
-func (_c *ApiKeyCreateBulk) OnConflict(opts ...sql.ConflictOption) *ApiKeyUpsertBulk {
+func (_c *APIKeyCreateBulk) OnConflict(opts ...sql.ConflictOption) *APIKeyUpsertBulk {
 	_c.conflict = opts
-	return &ApiKeyUpsertBulk{
+	return &APIKeyUpsertBulk{
 		create: _c,
 	}
 }
@@ -626,26 +626,26 @@ func (_c *ApiKeyCreateBulk) OnConflict(opts ...sql.ConflictOption) *ApiKeyUpsert
 // OnConflictColumns calls `OnConflict` and configures the columns
 // as conflict target. Using this option is equivalent to using:
 //
-//	client.ApiKey.Create().
+//	client.APIKey.Create().
 //		OnConflict(sql.ConflictColumns(columns...)).
 //		Exec(ctx)
-func (_c *ApiKeyCreateBulk) OnConflictColumns(columns ...string) *ApiKeyUpsertBulk {
+func (_c *APIKeyCreateBulk) OnConflictColumns(columns ...string) *APIKeyUpsertBulk {
 	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &ApiKeyUpsertBulk{
+	return &APIKeyUpsertBulk{
 		create: _c,
 	}
 }
 
-// ApiKeyUpsertBulk is the builder for "upsert"-ing
-// a bulk of ApiKey nodes.
-type ApiKeyUpsertBulk struct {
-	create *ApiKeyCreateBulk
+// APIKeyUpsertBulk is the builder for "upsert"-ing
+// a bulk of APIKey nodes.
+type APIKeyUpsertBulk struct {
+	create *APIKeyCreateBulk
 }
 
 // UpdateNewValues updates the mutable fields using the new values that
 // were set on create. Using this option is equivalent to using:
 //
-//	client.ApiKey.Create().
+//	client.APIKey.Create().
 //		OnConflict(
 //			sql.ResolveWithNewValues(),
 //			sql.ResolveWith(func(u *sql.UpdateSet) {
@@ -653,7 +653,7 @@ type ApiKeyUpsertBulk struct {
 //			}),
 //		).
 //		Exec(ctx)
-func (u *ApiKeyUpsertBulk) UpdateNewValues() *ApiKeyUpsertBulk {
+func (u *APIKeyUpsertBulk) UpdateNewValues() *APIKeyUpsertBulk {
 	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
 	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
 		for _, b := range u.create.builders {
@@ -689,90 +689,90 @@ func (u *ApiKeyUpsertBulk) UpdateNewValues() *ApiKeyUpsertBulk {
 // Ignore sets each column to itself in case of conflict.
 // Using this option is equivalent to using:
 //
-//	client.ApiKey.Create().
+//	client.APIKey.Create().
 //		OnConflict(sql.ResolveWithIgnore()).
 //		Exec(ctx)
-func (u *ApiKeyUpsertBulk) Ignore() *ApiKeyUpsertBulk {
+func (u *APIKeyUpsertBulk) Ignore() *APIKeyUpsertBulk {
 	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
 	return u
 }
 
 // DoNothing configures the conflict_action to `DO NOTHING`.
 // Supported only by SQLite and PostgreSQL.
-func (u *ApiKeyUpsertBulk) DoNothing() *ApiKeyUpsertBulk {
+func (u *APIKeyUpsertBulk) DoNothing() *APIKeyUpsertBulk {
 	u.create.conflict = append(u.create.conflict, sql.DoNothing())
 	return u
 }
 
-// Update allows overriding fields `UPDATE` values. See the ApiKeyCreateBulk.OnConflict
+// Update allows overriding fields `UPDATE` values. See the APIKeyCreateBulk.OnConflict
 // documentation for more info.
-func (u *ApiKeyUpsertBulk) Update(set func(*ApiKeyUpsert)) *ApiKeyUpsertBulk {
+func (u *APIKeyUpsertBulk) Update(set func(*APIKeyUpsert)) *APIKeyUpsertBulk {
 	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&ApiKeyUpsert{UpdateSet: update})
+		set(&APIKeyUpsert{UpdateSet: update})
 	}))
 	return u
 }
 
 // SetUsedAt sets the "used_at" field.
-func (u *ApiKeyUpsertBulk) SetUsedAt(v time.Time) *ApiKeyUpsertBulk {
-	return u.Update(func(s *ApiKeyUpsert) {
+func (u *APIKeyUpsertBulk) SetUsedAt(v time.Time) *APIKeyUpsertBulk {
+	return u.Update(func(s *APIKeyUpsert) {
 		s.SetUsedAt(v)
 	})
 }
 
 // UpdateUsedAt sets the "used_at" field to the value that was provided on create.
-func (u *ApiKeyUpsertBulk) UpdateUsedAt() *ApiKeyUpsertBulk {
-	return u.Update(func(s *ApiKeyUpsert) {
+func (u *APIKeyUpsertBulk) UpdateUsedAt() *APIKeyUpsertBulk {
+	return u.Update(func(s *APIKeyUpsert) {
 		s.UpdateUsedAt()
 	})
 }
 
 // ClearUsedAt clears the value of the "used_at" field.
-func (u *ApiKeyUpsertBulk) ClearUsedAt() *ApiKeyUpsertBulk {
-	return u.Update(func(s *ApiKeyUpsert) {
+func (u *APIKeyUpsertBulk) ClearUsedAt() *APIKeyUpsertBulk {
+	return u.Update(func(s *APIKeyUpsert) {
 		s.ClearUsedAt()
 	})
 }
 
 // SetRevokedAt sets the "revoked_at" field.
-func (u *ApiKeyUpsertBulk) SetRevokedAt(v time.Time) *ApiKeyUpsertBulk {
-	return u.Update(func(s *ApiKeyUpsert) {
+func (u *APIKeyUpsertBulk) SetRevokedAt(v time.Time) *APIKeyUpsertBulk {
+	return u.Update(func(s *APIKeyUpsert) {
 		s.SetRevokedAt(v)
 	})
 }
 
 // UpdateRevokedAt sets the "revoked_at" field to the value that was provided on create.
-func (u *ApiKeyUpsertBulk) UpdateRevokedAt() *ApiKeyUpsertBulk {
-	return u.Update(func(s *ApiKeyUpsert) {
+func (u *APIKeyUpsertBulk) UpdateRevokedAt() *APIKeyUpsertBulk {
+	return u.Update(func(s *APIKeyUpsert) {
 		s.UpdateRevokedAt()
 	})
 }
 
 // ClearRevokedAt clears the value of the "revoked_at" field.
-func (u *ApiKeyUpsertBulk) ClearRevokedAt() *ApiKeyUpsertBulk {
-	return u.Update(func(s *ApiKeyUpsert) {
+func (u *APIKeyUpsertBulk) ClearRevokedAt() *APIKeyUpsertBulk {
+	return u.Update(func(s *APIKeyUpsert) {
 		s.ClearRevokedAt()
 	})
 }
 
 // Exec executes the query.
-func (u *ApiKeyUpsertBulk) Exec(ctx context.Context) error {
+func (u *APIKeyUpsertBulk) Exec(ctx context.Context) error {
 	if u.create.err != nil {
 		return u.create.err
 	}
 	for i, b := range u.create.builders {
 		if len(b.conflict) != 0 {
-			return fmt.Errorf("ent: OnConflict was set for builder %d. Set it on the ApiKeyCreateBulk instead", i)
+			return fmt.Errorf("ent: OnConflict was set for builder %d. Set it on the APIKeyCreateBulk instead", i)
 		}
 	}
 	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for ApiKeyCreateBulk.OnConflict")
+		return errors.New("ent: missing options for APIKeyCreateBulk.OnConflict")
 	}
 	return u.create.Exec(ctx)
 }
 
 // ExecX is like Exec, but panics if an error occurs.
-func (u *ApiKeyUpsertBulk) ExecX(ctx context.Context) {
+func (u *APIKeyUpsertBulk) ExecX(ctx context.Context) {
 	if err := u.create.Exec(ctx); err != nil {
 		panic(err)
 	}

@@ -15,27 +15,27 @@ import (
 	"entgo.io/ent/schema/field"
 )
 
-// ApiKeyUpdate is the builder for updating ApiKey entities.
-type ApiKeyUpdate struct {
+// APIKeyUpdate is the builder for updating APIKey entities.
+type APIKeyUpdate struct {
 	config
 	hooks    []Hook
-	mutation *ApiKeyMutation
+	mutation *APIKeyMutation
 }
 
-// Where appends a list predicates to the ApiKeyUpdate builder.
-func (_u *ApiKeyUpdate) Where(ps ...predicate.ApiKey) *ApiKeyUpdate {
+// Where appends a list predicates to the APIKeyUpdate builder.
+func (_u *APIKeyUpdate) Where(ps ...predicate.APIKey) *APIKeyUpdate {
 	_u.mutation.Where(ps...)
 	return _u
 }
 
 // SetUsedAt sets the "used_at" field.
-func (_u *ApiKeyUpdate) SetUsedAt(v time.Time) *ApiKeyUpdate {
+func (_u *APIKeyUpdate) SetUsedAt(v time.Time) *APIKeyUpdate {
 	_u.mutation.SetUsedAt(v)
 	return _u
 }
 
 // SetNillableUsedAt sets the "used_at" field if the given value is not nil.
-func (_u *ApiKeyUpdate) SetNillableUsedAt(v *time.Time) *ApiKeyUpdate {
+func (_u *APIKeyUpdate) SetNillableUsedAt(v *time.Time) *APIKeyUpdate {
 	if v != nil {
 		_u.SetUsedAt(*v)
 	}
@@ -43,19 +43,19 @@ func (_u *ApiKeyUpdate) SetNillableUsedAt(v *time.Time) *ApiKeyUpdate {
 }
 
 // ClearUsedAt clears the value of the "used_at" field.
-func (_u *ApiKeyUpdate) ClearUsedAt() *ApiKeyUpdate {
+func (_u *APIKeyUpdate) ClearUsedAt() *APIKeyUpdate {
 	_u.mutation.ClearUsedAt()
 	return _u
 }
 
 // SetRevokedAt sets the "revoked_at" field.
-func (_u *ApiKeyUpdate) SetRevokedAt(v time.Time) *ApiKeyUpdate {
+func (_u *APIKeyUpdate) SetRevokedAt(v time.Time) *APIKeyUpdate {
 	_u.mutation.SetRevokedAt(v)
 	return _u
 }
 
 // SetNillableRevokedAt sets the "revoked_at" field if the given value is not nil.
-func (_u *ApiKeyUpdate) SetNillableRevokedAt(v *time.Time) *ApiKeyUpdate {
+func (_u *APIKeyUpdate) SetNillableRevokedAt(v *time.Time) *APIKeyUpdate {
 	if v != nil {
 		_u.SetRevokedAt(*v)
 	}
@@ -63,23 +63,23 @@ func (_u *ApiKeyUpdate) SetNillableRevokedAt(v *time.Time) *ApiKeyUpdate {
 }
 
 // ClearRevokedAt clears the value of the "revoked_at" field.
-func (_u *ApiKeyUpdate) ClearRevokedAt() *ApiKeyUpdate {
+func (_u *APIKeyUpdate) ClearRevokedAt() *APIKeyUpdate {
 	_u.mutation.ClearRevokedAt()
 	return _u
 }
 
-// Mutation returns the ApiKeyMutation object of the builder.
-func (_u *ApiKeyUpdate) Mutation() *ApiKeyMutation {
+// Mutation returns the APIKeyMutation object of the builder.
+func (_u *APIKeyUpdate) Mutation() *APIKeyMutation {
 	return _u.mutation
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
-func (_u *ApiKeyUpdate) Save(ctx context.Context) (int, error) {
+func (_u *APIKeyUpdate) Save(ctx context.Context) (int, error) {
 	return withHooks(ctx, _u.sqlSave, _u.mutation, _u.hooks)
 }
 
 // SaveX is like Save, but panics if an error occurs.
-func (_u *ApiKeyUpdate) SaveX(ctx context.Context) int {
+func (_u *APIKeyUpdate) SaveX(ctx context.Context) int {
 	affected, err := _u.Save(ctx)
 	if err != nil {
 		panic(err)
@@ -88,19 +88,19 @@ func (_u *ApiKeyUpdate) SaveX(ctx context.Context) int {
 }
 
 // Exec executes the query.
-func (_u *ApiKeyUpdate) Exec(ctx context.Context) error {
+func (_u *APIKeyUpdate) Exec(ctx context.Context) error {
 	_, err := _u.Save(ctx)
 	return err
 }
 
 // ExecX is like Exec, but panics if an error occurs.
-func (_u *ApiKeyUpdate) ExecX(ctx context.Context) {
+func (_u *APIKeyUpdate) ExecX(ctx context.Context) {
 	if err := _u.Exec(ctx); err != nil {
 		panic(err)
 	}
 }
 
-func (_u *ApiKeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
+func (_u *APIKeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	_spec := sqlgraph.NewUpdateSpec(apikey.Table, apikey.Columns, sqlgraph.NewFieldSpec(apikey.FieldID, field.TypeString))
 	if ps := _u.mutation.predicates; len(ps) > 0 {
 		_spec.Predicate = func(selector *sql.Selector) {
@@ -136,22 +136,22 @@ func (_u *ApiKeyUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	return _node, nil
 }
 
-// ApiKeyUpdateOne is the builder for updating a single ApiKey entity.
-type ApiKeyUpdateOne struct {
+// APIKeyUpdateOne is the builder for updating a single APIKey entity.
+type APIKeyUpdateOne struct {
 	config
 	fields   []string
 	hooks    []Hook
-	mutation *ApiKeyMutation
+	mutation *APIKeyMutation
 }
 
 // SetUsedAt sets the "used_at" field.
-func (_u *ApiKeyUpdateOne) SetUsedAt(v time.Time) *ApiKeyUpdateOne {
+func (_u *APIKeyUpdateOne) SetUsedAt(v time.Time) *APIKeyUpdateOne {
 	_u.mutation.SetUsedAt(v)
 	return _u
 }
 
 // SetNillableUsedAt sets the "used_at" field if the given value is not nil.
-func (_u *ApiKeyUpdateOne) SetNillableUsedAt(v *time.Time) *ApiKeyUpdateOne {
+func (_u *APIKeyUpdateOne) SetNillableUsedAt(v *time.Time) *APIKeyUpdateOne {
 	if v != nil {
 		_u.SetUsedAt(*v)
 	}
@@ -159,19 +159,19 @@ func (_u *ApiKeyUpdateOne) SetNillableUsedAt(v *time.Time) *ApiKeyUpdateOne {
 }
 
 // ClearUsedAt clears the value of the "used_at" field.
-func (_u *ApiKeyUpdateOne) ClearUsedAt() *ApiKeyUpdateOne {
+func (_u *APIKeyUpdateOne) ClearUsedAt() *APIKeyUpdateOne {
 	_u.mutation.ClearUsedAt()
 	return _u
 }
 
 // SetRevokedAt sets the "revoked_at" field.
-func (_u *ApiKeyUpdateOne) SetRevokedAt(v time.Time) *ApiKeyUpdateOne {
+func (_u *APIKeyUpdateOne) SetRevokedAt(v time.Time) *APIKeyUpdateOne {
 	_u.mutation.SetRevokedAt(v)
 	return _u
 }
 
 // SetNillableRevokedAt sets the "revoked_at" field if the given value is not nil.
-func (_u *ApiKeyUpdateOne) SetNillableRevokedAt(v *time.Time) *ApiKeyUpdateOne {
+func (_u *APIKeyUpdateOne) SetNillableRevokedAt(v *time.Time) *APIKeyUpdateOne {
 	if v != nil {
 		_u.SetRevokedAt(*v)
 	}
@@ -179,36 +179,36 @@ func (_u *ApiKeyUpdateOne) SetNillableRevokedAt(v *time.Time) *ApiKeyUpdateOne {
 }
 
 // ClearRevokedAt clears the value of the "revoked_at" field.
-func (_u *ApiKeyUpdateOne) ClearRevokedAt() *ApiKeyUpdateOne {
+func (_u *APIKeyUpdateOne) ClearRevokedAt() *APIKeyUpdateOne {
 	_u.mutation.ClearRevokedAt()
 	return _u
 }
 
-// Mutation returns the ApiKeyMutation object of the builder.
-func (_u *ApiKeyUpdateOne) Mutation() *ApiKeyMutation {
+// Mutation returns the APIKeyMutation object of the builder.
+func (_u *APIKeyUpdateOne) Mutation() *APIKeyMutation {
 	return _u.mutation
 }
 
-// Where appends a list predicates to the ApiKeyUpdate builder.
-func (_u *ApiKeyUpdateOne) Where(ps ...predicate.ApiKey) *ApiKeyUpdateOne {
+// Where appends a list predicates to the APIKeyUpdate builder.
+func (_u *APIKeyUpdateOne) Where(ps ...predicate.APIKey) *APIKeyUpdateOne {
 	_u.mutation.Where(ps...)
 	return _u
 }
 
 // Select allows selecting one or more fields (columns) of the returned entity.
 // The default is selecting all fields defined in the entity schema.
-func (_u *ApiKeyUpdateOne) Select(field string, fields ...string) *ApiKeyUpdateOne {
+func (_u *APIKeyUpdateOne) Select(field string, fields ...string) *APIKeyUpdateOne {
 	_u.fields = append([]string{field}, fields...)
 	return _u
 }
 
-// Save executes the query and returns the updated ApiKey entity.
-func (_u *ApiKeyUpdateOne) Save(ctx context.Context) (*ApiKey, error) {
+// Save executes the query and returns the updated APIKey entity.
+func (_u *APIKeyUpdateOne) Save(ctx context.Context) (*APIKey, error) {
 	return withHooks(ctx, _u.sqlSave, _u.mutation, _u.hooks)
 }
 
 // SaveX is like Save, but panics if an error occurs.
-func (_u *ApiKeyUpdateOne) SaveX(ctx context.Context) *ApiKey {
+func (_u *APIKeyUpdateOne) SaveX(ctx context.Context) *APIKey {
 	node, err := _u.Save(ctx)
 	if err != nil {
 		panic(err)
@@ -217,23 +217,23 @@ func (_u *ApiKeyUpdateOne) SaveX(ctx context.Context) *ApiKey {
 }
 
 // Exec executes the query on the entity.
-func (_u *ApiKeyUpdateOne) Exec(ctx context.Context) error {
+func (_u *APIKeyUpdateOne) Exec(ctx context.Context) error {
 	_, err := _u.Save(ctx)
 	return err
 }
 
 // ExecX is like Exec, but panics if an error occurs.
-func (_u *ApiKeyUpdateOne) ExecX(ctx context.Context) {
+func (_u *APIKeyUpdateOne) ExecX(ctx context.Context) {
 	if err := _u.Exec(ctx); err != nil {
 		panic(err)
 	}
 }
 
-func (_u *ApiKeyUpdateOne) sqlSave(ctx context.Context) (_node *ApiKey, err error) {
+func (_u *APIKeyUpdateOne) sqlSave(ctx context.Context) (_node *APIKey, err error) {
 	_spec := sqlgraph.NewUpdateSpec(apikey.Table, apikey.Columns, sqlgraph.NewFieldSpec(apikey.FieldID, field.TypeString))
 	id, ok := _u.mutation.ID()
 	if !ok {
-		return nil, &ValidationError{Name: "id", err: errors.New(`ent: missing "ApiKey.id" for update`)}
+		return nil, &ValidationError{Name: "id", err: errors.New(`ent: missing "APIKey.id" for update`)}
 	}
 	_spec.Node.ID.Value = id
 	if fields := _u.fields; len(fields) > 0 {
@@ -270,7 +270,7 @@ func (_u *ApiKeyUpdateOne) sqlSave(ctx context.Context) (_node *ApiKey, err erro
 	if _u.mutation.RequestKeyCleared() {
 		_spec.ClearField(apikey.FieldRequestKey, field.TypeString)
 	}
-	_node = &ApiKey{config: _u.config}
+	_node = &APIKey{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues
 	if err = sqlgraph.UpdateNode(ctx, _u.driver, _spec); err != nil {

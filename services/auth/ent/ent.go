@@ -79,8 +79,8 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
-			administrator.Table: administrator.ValidColumn,
 			apikey.Table:        apikey.ValidColumn,
+			administrator.Table: administrator.ValidColumn,
 			credential.Table:    credential.ValidColumn,
 			outboxevent.Table:   outboxevent.ValidColumn,
 			outboxlease.Table:   outboxlease.ValidColumn,

@@ -19,33 +19,10 @@ import (
 // (default values, validators, hooks and policies) and stitches it
 // to their package variables.
 func init() {
-	administratorMixin := schema.Administrator{}.Mixin()
-	administratorMixinFields0 := administratorMixin[0].Fields()
-	_ = administratorMixinFields0
-	administratorFields := schema.Administrator{}.Fields()
-	_ = administratorFields
-	// administratorDescID is the schema descriptor for id field.
-	administratorDescID := administratorMixinFields0[0].Descriptor()
-	// administrator.IDValidator is a validator for the "id" field. It is called by the builders before save.
-	administrator.IDValidator = func() func(string) error {
-		validators := administratorDescID.Validators
-		fns := [...]func(string) error{
-			validators[0].(func(string) error),
-			validators[1].(func(string) error),
-		}
-		return func(id string) error {
-			for _, fn := range fns {
-				if err := fn(id); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-	}()
-	apikeyMixin := schema.ApiKey{}.Mixin()
+	apikeyMixin := schema.APIKey{}.Mixin()
 	apikeyMixinFields0 := apikeyMixin[0].Fields()
 	_ = apikeyMixinFields0
-	apikeyFields := schema.ApiKey{}.Fields()
+	apikeyFields := schema.APIKey{}.Fields()
 	_ = apikeyFields
 	// apikeyDescUserID is the schema descriptor for user_id field.
 	apikeyDescUserID := apikeyFields[0].Descriptor()
@@ -74,6 +51,29 @@ func init() {
 	// apikey.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	apikey.IDValidator = func() func(string) error {
 		validators := apikeyDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	administratorMixin := schema.Administrator{}.Mixin()
+	administratorMixinFields0 := administratorMixin[0].Fields()
+	_ = administratorMixinFields0
+	administratorFields := schema.Administrator{}.Fields()
+	_ = administratorFields
+	// administratorDescID is the schema descriptor for id field.
+	administratorDescID := administratorMixinFields0[0].Descriptor()
+	// administrator.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	administrator.IDValidator = func() func(string) error {
+		validators := administratorDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),

@@ -14,10 +14,10 @@ import (
 // Tx is a transactional client that is created by calling Client.Tx().
 type Tx struct {
 	config
+	// APIKey is the client for interacting with the APIKey builders.
+	APIKey *APIKeyClient
 	// Administrator is the client for interacting with the Administrator builders.
 	Administrator *AdministratorClient
-	// ApiKey is the client for interacting with the ApiKey builders.
-	ApiKey *ApiKeyClient
 	// Credential is the client for interacting with the Credential builders.
 	Credential *CredentialClient
 	// OutboxEvent is the client for interacting with the OutboxEvent builders.
@@ -159,8 +159,8 @@ func (tx *Tx) Client() *Client {
 }
 
 func (tx *Tx) init() {
+	tx.APIKey = NewAPIKeyClient(tx.config)
 	tx.Administrator = NewAdministratorClient(tx.config)
-	tx.ApiKey = NewApiKeyClient(tx.config)
 	tx.Credential = NewCredentialClient(tx.config)
 	tx.OutboxEvent = NewOutboxEventClient(tx.config)
 	tx.OutboxLease = NewOutboxLeaseClient(tx.config)
@@ -175,7 +175,7 @@ func (tx *Tx) init() {
 // of them in order to commit or rollback the transaction.
 //
 // If a closed transaction is embedded in one of the generated entities, and the entity
-// applies a query, for example: Administrator.QueryXXX(), the query will be executed
+// applies a query, for example: APIKey.QueryXXX(), the query will be executed
 // through the driver which created this transaction.
 //
 // Note that txDriver is not goroutine safe.

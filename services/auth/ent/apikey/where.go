@@ -10,606 +10,606 @@ import (
 )
 
 // ID filters vertices based on their ID field.
-func ID(id string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldID, id))
+func ID(id string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldID, id))
 }
 
 // IDEQ applies the EQ predicate on the ID field.
-func IDEQ(id string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldID, id))
+func IDEQ(id string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldID, id))
 }
 
 // IDNEQ applies the NEQ predicate on the ID field.
-func IDNEQ(id string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNEQ(FieldID, id))
+func IDNEQ(id string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldID, id))
 }
 
 // IDIn applies the In predicate on the ID field.
-func IDIn(ids ...string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldIn(FieldID, ids...))
+func IDIn(ids ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldID, ids...))
 }
 
 // IDNotIn applies the NotIn predicate on the ID field.
-func IDNotIn(ids ...string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNotIn(FieldID, ids...))
+func IDNotIn(ids ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldID, ids...))
 }
 
 // IDGT applies the GT predicate on the ID field.
-func IDGT(id string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGT(FieldID, id))
+func IDGT(id string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldID, id))
 }
 
 // IDGTE applies the GTE predicate on the ID field.
-func IDGTE(id string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGTE(FieldID, id))
+func IDGTE(id string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldID, id))
 }
 
 // IDLT applies the LT predicate on the ID field.
-func IDLT(id string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLT(FieldID, id))
+func IDLT(id string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldID, id))
 }
 
 // IDLTE applies the LTE predicate on the ID field.
-func IDLTE(id string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLTE(FieldID, id))
+func IDLTE(id string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldID, id))
 }
 
 // IDEqualFold applies the EqualFold predicate on the ID field.
-func IDEqualFold(id string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEqualFold(FieldID, id))
+func IDEqualFold(id string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEqualFold(FieldID, id))
 }
 
 // IDContainsFold applies the ContainsFold predicate on the ID field.
-func IDContainsFold(id string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldContainsFold(FieldID, id))
+func IDContainsFold(id string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldContainsFold(FieldID, id))
 }
 
 // UserID applies equality check predicate on the "user_id" field. It's identical to UserIDEQ.
-func UserID(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldUserID, v))
+func UserID(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldUserID, v))
 }
 
 // OrganizationID applies equality check predicate on the "organization_id" field. It's identical to OrganizationIDEQ.
-func OrganizationID(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldOrganizationID, v))
+func OrganizationID(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldOrganizationID, v))
 }
 
 // DisplayName applies equality check predicate on the "display_name" field. It's identical to DisplayNameEQ.
-func DisplayName(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldDisplayName, v))
+func DisplayName(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldDisplayName, v))
 }
 
 // SecretHash applies equality check predicate on the "secret_hash" field. It's identical to SecretHashEQ.
-func SecretHash(v []byte) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldSecretHash, v))
+func SecretHash(v []byte) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldSecretHash, v))
 }
 
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
-func CreatedAt(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldCreatedAt, v))
+func CreatedAt(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldCreatedAt, v))
 }
 
 // ExpiresAt applies equality check predicate on the "expires_at" field. It's identical to ExpiresAtEQ.
-func ExpiresAt(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldExpiresAt, v))
+func ExpiresAt(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldExpiresAt, v))
 }
 
 // UsedAt applies equality check predicate on the "used_at" field. It's identical to UsedAtEQ.
-func UsedAt(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldUsedAt, v))
+func UsedAt(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldUsedAt, v))
 }
 
 // RevokedAt applies equality check predicate on the "revoked_at" field. It's identical to RevokedAtEQ.
-func RevokedAt(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldRevokedAt, v))
+func RevokedAt(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldRevokedAt, v))
 }
 
 // RequestKey applies equality check predicate on the "request_key" field. It's identical to RequestKeyEQ.
-func RequestKey(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldRequestKey, v))
+func RequestKey(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldRequestKey, v))
 }
 
 // UserIDEQ applies the EQ predicate on the "user_id" field.
-func UserIDEQ(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldUserID, v))
+func UserIDEQ(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldUserID, v))
 }
 
 // UserIDNEQ applies the NEQ predicate on the "user_id" field.
-func UserIDNEQ(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNEQ(FieldUserID, v))
+func UserIDNEQ(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldUserID, v))
 }
 
 // UserIDIn applies the In predicate on the "user_id" field.
-func UserIDIn(vs ...string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldIn(FieldUserID, vs...))
+func UserIDIn(vs ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldUserID, vs...))
 }
 
 // UserIDNotIn applies the NotIn predicate on the "user_id" field.
-func UserIDNotIn(vs ...string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNotIn(FieldUserID, vs...))
+func UserIDNotIn(vs ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldUserID, vs...))
 }
 
 // UserIDGT applies the GT predicate on the "user_id" field.
-func UserIDGT(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGT(FieldUserID, v))
+func UserIDGT(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldUserID, v))
 }
 
 // UserIDGTE applies the GTE predicate on the "user_id" field.
-func UserIDGTE(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGTE(FieldUserID, v))
+func UserIDGTE(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldUserID, v))
 }
 
 // UserIDLT applies the LT predicate on the "user_id" field.
-func UserIDLT(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLT(FieldUserID, v))
+func UserIDLT(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldUserID, v))
 }
 
 // UserIDLTE applies the LTE predicate on the "user_id" field.
-func UserIDLTE(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLTE(FieldUserID, v))
+func UserIDLTE(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldUserID, v))
 }
 
 // UserIDContains applies the Contains predicate on the "user_id" field.
-func UserIDContains(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldContains(FieldUserID, v))
+func UserIDContains(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldContains(FieldUserID, v))
 }
 
 // UserIDHasPrefix applies the HasPrefix predicate on the "user_id" field.
-func UserIDHasPrefix(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldHasPrefix(FieldUserID, v))
+func UserIDHasPrefix(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldHasPrefix(FieldUserID, v))
 }
 
 // UserIDHasSuffix applies the HasSuffix predicate on the "user_id" field.
-func UserIDHasSuffix(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldHasSuffix(FieldUserID, v))
+func UserIDHasSuffix(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldHasSuffix(FieldUserID, v))
 }
 
 // UserIDEqualFold applies the EqualFold predicate on the "user_id" field.
-func UserIDEqualFold(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEqualFold(FieldUserID, v))
+func UserIDEqualFold(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEqualFold(FieldUserID, v))
 }
 
 // UserIDContainsFold applies the ContainsFold predicate on the "user_id" field.
-func UserIDContainsFold(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldContainsFold(FieldUserID, v))
+func UserIDContainsFold(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldContainsFold(FieldUserID, v))
 }
 
 // OrganizationIDEQ applies the EQ predicate on the "organization_id" field.
-func OrganizationIDEQ(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldOrganizationID, v))
+func OrganizationIDEQ(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldOrganizationID, v))
 }
 
 // OrganizationIDNEQ applies the NEQ predicate on the "organization_id" field.
-func OrganizationIDNEQ(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNEQ(FieldOrganizationID, v))
+func OrganizationIDNEQ(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldOrganizationID, v))
 }
 
 // OrganizationIDIn applies the In predicate on the "organization_id" field.
-func OrganizationIDIn(vs ...string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldIn(FieldOrganizationID, vs...))
+func OrganizationIDIn(vs ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldOrganizationID, vs...))
 }
 
 // OrganizationIDNotIn applies the NotIn predicate on the "organization_id" field.
-func OrganizationIDNotIn(vs ...string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNotIn(FieldOrganizationID, vs...))
+func OrganizationIDNotIn(vs ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldOrganizationID, vs...))
 }
 
 // OrganizationIDGT applies the GT predicate on the "organization_id" field.
-func OrganizationIDGT(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGT(FieldOrganizationID, v))
+func OrganizationIDGT(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldOrganizationID, v))
 }
 
 // OrganizationIDGTE applies the GTE predicate on the "organization_id" field.
-func OrganizationIDGTE(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGTE(FieldOrganizationID, v))
+func OrganizationIDGTE(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldOrganizationID, v))
 }
 
 // OrganizationIDLT applies the LT predicate on the "organization_id" field.
-func OrganizationIDLT(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLT(FieldOrganizationID, v))
+func OrganizationIDLT(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldOrganizationID, v))
 }
 
 // OrganizationIDLTE applies the LTE predicate on the "organization_id" field.
-func OrganizationIDLTE(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLTE(FieldOrganizationID, v))
+func OrganizationIDLTE(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldOrganizationID, v))
 }
 
 // OrganizationIDContains applies the Contains predicate on the "organization_id" field.
-func OrganizationIDContains(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldContains(FieldOrganizationID, v))
+func OrganizationIDContains(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldContains(FieldOrganizationID, v))
 }
 
 // OrganizationIDHasPrefix applies the HasPrefix predicate on the "organization_id" field.
-func OrganizationIDHasPrefix(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldHasPrefix(FieldOrganizationID, v))
+func OrganizationIDHasPrefix(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldHasPrefix(FieldOrganizationID, v))
 }
 
 // OrganizationIDHasSuffix applies the HasSuffix predicate on the "organization_id" field.
-func OrganizationIDHasSuffix(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldHasSuffix(FieldOrganizationID, v))
+func OrganizationIDHasSuffix(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldHasSuffix(FieldOrganizationID, v))
 }
 
 // OrganizationIDEqualFold applies the EqualFold predicate on the "organization_id" field.
-func OrganizationIDEqualFold(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEqualFold(FieldOrganizationID, v))
+func OrganizationIDEqualFold(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEqualFold(FieldOrganizationID, v))
 }
 
 // OrganizationIDContainsFold applies the ContainsFold predicate on the "organization_id" field.
-func OrganizationIDContainsFold(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldContainsFold(FieldOrganizationID, v))
+func OrganizationIDContainsFold(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldContainsFold(FieldOrganizationID, v))
 }
 
 // DisplayNameEQ applies the EQ predicate on the "display_name" field.
-func DisplayNameEQ(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldDisplayName, v))
+func DisplayNameEQ(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldDisplayName, v))
 }
 
 // DisplayNameNEQ applies the NEQ predicate on the "display_name" field.
-func DisplayNameNEQ(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNEQ(FieldDisplayName, v))
+func DisplayNameNEQ(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldDisplayName, v))
 }
 
 // DisplayNameIn applies the In predicate on the "display_name" field.
-func DisplayNameIn(vs ...string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldIn(FieldDisplayName, vs...))
+func DisplayNameIn(vs ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldDisplayName, vs...))
 }
 
 // DisplayNameNotIn applies the NotIn predicate on the "display_name" field.
-func DisplayNameNotIn(vs ...string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNotIn(FieldDisplayName, vs...))
+func DisplayNameNotIn(vs ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldDisplayName, vs...))
 }
 
 // DisplayNameGT applies the GT predicate on the "display_name" field.
-func DisplayNameGT(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGT(FieldDisplayName, v))
+func DisplayNameGT(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldDisplayName, v))
 }
 
 // DisplayNameGTE applies the GTE predicate on the "display_name" field.
-func DisplayNameGTE(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGTE(FieldDisplayName, v))
+func DisplayNameGTE(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldDisplayName, v))
 }
 
 // DisplayNameLT applies the LT predicate on the "display_name" field.
-func DisplayNameLT(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLT(FieldDisplayName, v))
+func DisplayNameLT(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldDisplayName, v))
 }
 
 // DisplayNameLTE applies the LTE predicate on the "display_name" field.
-func DisplayNameLTE(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLTE(FieldDisplayName, v))
+func DisplayNameLTE(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldDisplayName, v))
 }
 
 // DisplayNameContains applies the Contains predicate on the "display_name" field.
-func DisplayNameContains(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldContains(FieldDisplayName, v))
+func DisplayNameContains(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldContains(FieldDisplayName, v))
 }
 
 // DisplayNameHasPrefix applies the HasPrefix predicate on the "display_name" field.
-func DisplayNameHasPrefix(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldHasPrefix(FieldDisplayName, v))
+func DisplayNameHasPrefix(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldHasPrefix(FieldDisplayName, v))
 }
 
 // DisplayNameHasSuffix applies the HasSuffix predicate on the "display_name" field.
-func DisplayNameHasSuffix(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldHasSuffix(FieldDisplayName, v))
+func DisplayNameHasSuffix(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldHasSuffix(FieldDisplayName, v))
 }
 
 // DisplayNameEqualFold applies the EqualFold predicate on the "display_name" field.
-func DisplayNameEqualFold(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEqualFold(FieldDisplayName, v))
+func DisplayNameEqualFold(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEqualFold(FieldDisplayName, v))
 }
 
 // DisplayNameContainsFold applies the ContainsFold predicate on the "display_name" field.
-func DisplayNameContainsFold(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldContainsFold(FieldDisplayName, v))
+func DisplayNameContainsFold(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldContainsFold(FieldDisplayName, v))
 }
 
 // SecretHashEQ applies the EQ predicate on the "secret_hash" field.
-func SecretHashEQ(v []byte) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldSecretHash, v))
+func SecretHashEQ(v []byte) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldSecretHash, v))
 }
 
 // SecretHashNEQ applies the NEQ predicate on the "secret_hash" field.
-func SecretHashNEQ(v []byte) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNEQ(FieldSecretHash, v))
+func SecretHashNEQ(v []byte) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldSecretHash, v))
 }
 
 // SecretHashIn applies the In predicate on the "secret_hash" field.
-func SecretHashIn(vs ...[]byte) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldIn(FieldSecretHash, vs...))
+func SecretHashIn(vs ...[]byte) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldSecretHash, vs...))
 }
 
 // SecretHashNotIn applies the NotIn predicate on the "secret_hash" field.
-func SecretHashNotIn(vs ...[]byte) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNotIn(FieldSecretHash, vs...))
+func SecretHashNotIn(vs ...[]byte) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldSecretHash, vs...))
 }
 
 // SecretHashGT applies the GT predicate on the "secret_hash" field.
-func SecretHashGT(v []byte) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGT(FieldSecretHash, v))
+func SecretHashGT(v []byte) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldSecretHash, v))
 }
 
 // SecretHashGTE applies the GTE predicate on the "secret_hash" field.
-func SecretHashGTE(v []byte) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGTE(FieldSecretHash, v))
+func SecretHashGTE(v []byte) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldSecretHash, v))
 }
 
 // SecretHashLT applies the LT predicate on the "secret_hash" field.
-func SecretHashLT(v []byte) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLT(FieldSecretHash, v))
+func SecretHashLT(v []byte) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldSecretHash, v))
 }
 
 // SecretHashLTE applies the LTE predicate on the "secret_hash" field.
-func SecretHashLTE(v []byte) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLTE(FieldSecretHash, v))
+func SecretHashLTE(v []byte) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldSecretHash, v))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
-func CreatedAtEQ(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldCreatedAt, v))
+func CreatedAtEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldCreatedAt, v))
 }
 
 // CreatedAtNEQ applies the NEQ predicate on the "created_at" field.
-func CreatedAtNEQ(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNEQ(FieldCreatedAt, v))
+func CreatedAtNEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldCreatedAt, v))
 }
 
 // CreatedAtIn applies the In predicate on the "created_at" field.
-func CreatedAtIn(vs ...time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldIn(FieldCreatedAt, vs...))
+func CreatedAtIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldCreatedAt, vs...))
 }
 
 // CreatedAtNotIn applies the NotIn predicate on the "created_at" field.
-func CreatedAtNotIn(vs ...time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNotIn(FieldCreatedAt, vs...))
+func CreatedAtNotIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldCreatedAt, vs...))
 }
 
 // CreatedAtGT applies the GT predicate on the "created_at" field.
-func CreatedAtGT(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGT(FieldCreatedAt, v))
+func CreatedAtGT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldCreatedAt, v))
 }
 
 // CreatedAtGTE applies the GTE predicate on the "created_at" field.
-func CreatedAtGTE(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGTE(FieldCreatedAt, v))
+func CreatedAtGTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldCreatedAt, v))
 }
 
 // CreatedAtLT applies the LT predicate on the "created_at" field.
-func CreatedAtLT(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLT(FieldCreatedAt, v))
+func CreatedAtLT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldCreatedAt, v))
 }
 
 // CreatedAtLTE applies the LTE predicate on the "created_at" field.
-func CreatedAtLTE(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLTE(FieldCreatedAt, v))
+func CreatedAtLTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldCreatedAt, v))
 }
 
 // ExpiresAtEQ applies the EQ predicate on the "expires_at" field.
-func ExpiresAtEQ(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldExpiresAt, v))
+func ExpiresAtEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldExpiresAt, v))
 }
 
 // ExpiresAtNEQ applies the NEQ predicate on the "expires_at" field.
-func ExpiresAtNEQ(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNEQ(FieldExpiresAt, v))
+func ExpiresAtNEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldExpiresAt, v))
 }
 
 // ExpiresAtIn applies the In predicate on the "expires_at" field.
-func ExpiresAtIn(vs ...time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldIn(FieldExpiresAt, vs...))
+func ExpiresAtIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldExpiresAt, vs...))
 }
 
 // ExpiresAtNotIn applies the NotIn predicate on the "expires_at" field.
-func ExpiresAtNotIn(vs ...time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNotIn(FieldExpiresAt, vs...))
+func ExpiresAtNotIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldExpiresAt, vs...))
 }
 
 // ExpiresAtGT applies the GT predicate on the "expires_at" field.
-func ExpiresAtGT(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGT(FieldExpiresAt, v))
+func ExpiresAtGT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldExpiresAt, v))
 }
 
 // ExpiresAtGTE applies the GTE predicate on the "expires_at" field.
-func ExpiresAtGTE(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGTE(FieldExpiresAt, v))
+func ExpiresAtGTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldExpiresAt, v))
 }
 
 // ExpiresAtLT applies the LT predicate on the "expires_at" field.
-func ExpiresAtLT(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLT(FieldExpiresAt, v))
+func ExpiresAtLT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldExpiresAt, v))
 }
 
 // ExpiresAtLTE applies the LTE predicate on the "expires_at" field.
-func ExpiresAtLTE(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLTE(FieldExpiresAt, v))
+func ExpiresAtLTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldExpiresAt, v))
 }
 
 // UsedAtEQ applies the EQ predicate on the "used_at" field.
-func UsedAtEQ(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldUsedAt, v))
+func UsedAtEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldUsedAt, v))
 }
 
 // UsedAtNEQ applies the NEQ predicate on the "used_at" field.
-func UsedAtNEQ(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNEQ(FieldUsedAt, v))
+func UsedAtNEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldUsedAt, v))
 }
 
 // UsedAtIn applies the In predicate on the "used_at" field.
-func UsedAtIn(vs ...time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldIn(FieldUsedAt, vs...))
+func UsedAtIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldUsedAt, vs...))
 }
 
 // UsedAtNotIn applies the NotIn predicate on the "used_at" field.
-func UsedAtNotIn(vs ...time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNotIn(FieldUsedAt, vs...))
+func UsedAtNotIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldUsedAt, vs...))
 }
 
 // UsedAtGT applies the GT predicate on the "used_at" field.
-func UsedAtGT(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGT(FieldUsedAt, v))
+func UsedAtGT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldUsedAt, v))
 }
 
 // UsedAtGTE applies the GTE predicate on the "used_at" field.
-func UsedAtGTE(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGTE(FieldUsedAt, v))
+func UsedAtGTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldUsedAt, v))
 }
 
 // UsedAtLT applies the LT predicate on the "used_at" field.
-func UsedAtLT(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLT(FieldUsedAt, v))
+func UsedAtLT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldUsedAt, v))
 }
 
 // UsedAtLTE applies the LTE predicate on the "used_at" field.
-func UsedAtLTE(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLTE(FieldUsedAt, v))
+func UsedAtLTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldUsedAt, v))
 }
 
 // UsedAtIsNil applies the IsNil predicate on the "used_at" field.
-func UsedAtIsNil() predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldIsNull(FieldUsedAt))
+func UsedAtIsNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldIsNull(FieldUsedAt))
 }
 
 // UsedAtNotNil applies the NotNil predicate on the "used_at" field.
-func UsedAtNotNil() predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNotNull(FieldUsedAt))
+func UsedAtNotNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotNull(FieldUsedAt))
 }
 
 // RevokedAtEQ applies the EQ predicate on the "revoked_at" field.
-func RevokedAtEQ(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldRevokedAt, v))
+func RevokedAtEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldRevokedAt, v))
 }
 
 // RevokedAtNEQ applies the NEQ predicate on the "revoked_at" field.
-func RevokedAtNEQ(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNEQ(FieldRevokedAt, v))
+func RevokedAtNEQ(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldRevokedAt, v))
 }
 
 // RevokedAtIn applies the In predicate on the "revoked_at" field.
-func RevokedAtIn(vs ...time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldIn(FieldRevokedAt, vs...))
+func RevokedAtIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldRevokedAt, vs...))
 }
 
 // RevokedAtNotIn applies the NotIn predicate on the "revoked_at" field.
-func RevokedAtNotIn(vs ...time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNotIn(FieldRevokedAt, vs...))
+func RevokedAtNotIn(vs ...time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldRevokedAt, vs...))
 }
 
 // RevokedAtGT applies the GT predicate on the "revoked_at" field.
-func RevokedAtGT(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGT(FieldRevokedAt, v))
+func RevokedAtGT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldRevokedAt, v))
 }
 
 // RevokedAtGTE applies the GTE predicate on the "revoked_at" field.
-func RevokedAtGTE(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGTE(FieldRevokedAt, v))
+func RevokedAtGTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldRevokedAt, v))
 }
 
 // RevokedAtLT applies the LT predicate on the "revoked_at" field.
-func RevokedAtLT(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLT(FieldRevokedAt, v))
+func RevokedAtLT(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldRevokedAt, v))
 }
 
 // RevokedAtLTE applies the LTE predicate on the "revoked_at" field.
-func RevokedAtLTE(v time.Time) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLTE(FieldRevokedAt, v))
+func RevokedAtLTE(v time.Time) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldRevokedAt, v))
 }
 
 // RevokedAtIsNil applies the IsNil predicate on the "revoked_at" field.
-func RevokedAtIsNil() predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldIsNull(FieldRevokedAt))
+func RevokedAtIsNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldIsNull(FieldRevokedAt))
 }
 
 // RevokedAtNotNil applies the NotNil predicate on the "revoked_at" field.
-func RevokedAtNotNil() predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNotNull(FieldRevokedAt))
+func RevokedAtNotNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotNull(FieldRevokedAt))
 }
 
 // RequestKeyEQ applies the EQ predicate on the "request_key" field.
-func RequestKeyEQ(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEQ(FieldRequestKey, v))
+func RequestKeyEQ(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEQ(FieldRequestKey, v))
 }
 
 // RequestKeyNEQ applies the NEQ predicate on the "request_key" field.
-func RequestKeyNEQ(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNEQ(FieldRequestKey, v))
+func RequestKeyNEQ(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNEQ(FieldRequestKey, v))
 }
 
 // RequestKeyIn applies the In predicate on the "request_key" field.
-func RequestKeyIn(vs ...string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldIn(FieldRequestKey, vs...))
+func RequestKeyIn(vs ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldIn(FieldRequestKey, vs...))
 }
 
 // RequestKeyNotIn applies the NotIn predicate on the "request_key" field.
-func RequestKeyNotIn(vs ...string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNotIn(FieldRequestKey, vs...))
+func RequestKeyNotIn(vs ...string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotIn(FieldRequestKey, vs...))
 }
 
 // RequestKeyGT applies the GT predicate on the "request_key" field.
-func RequestKeyGT(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGT(FieldRequestKey, v))
+func RequestKeyGT(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGT(FieldRequestKey, v))
 }
 
 // RequestKeyGTE applies the GTE predicate on the "request_key" field.
-func RequestKeyGTE(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldGTE(FieldRequestKey, v))
+func RequestKeyGTE(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldGTE(FieldRequestKey, v))
 }
 
 // RequestKeyLT applies the LT predicate on the "request_key" field.
-func RequestKeyLT(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLT(FieldRequestKey, v))
+func RequestKeyLT(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLT(FieldRequestKey, v))
 }
 
 // RequestKeyLTE applies the LTE predicate on the "request_key" field.
-func RequestKeyLTE(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldLTE(FieldRequestKey, v))
+func RequestKeyLTE(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldLTE(FieldRequestKey, v))
 }
 
 // RequestKeyContains applies the Contains predicate on the "request_key" field.
-func RequestKeyContains(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldContains(FieldRequestKey, v))
+func RequestKeyContains(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldContains(FieldRequestKey, v))
 }
 
 // RequestKeyHasPrefix applies the HasPrefix predicate on the "request_key" field.
-func RequestKeyHasPrefix(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldHasPrefix(FieldRequestKey, v))
+func RequestKeyHasPrefix(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldHasPrefix(FieldRequestKey, v))
 }
 
 // RequestKeyHasSuffix applies the HasSuffix predicate on the "request_key" field.
-func RequestKeyHasSuffix(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldHasSuffix(FieldRequestKey, v))
+func RequestKeyHasSuffix(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldHasSuffix(FieldRequestKey, v))
 }
 
 // RequestKeyIsNil applies the IsNil predicate on the "request_key" field.
-func RequestKeyIsNil() predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldIsNull(FieldRequestKey))
+func RequestKeyIsNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldIsNull(FieldRequestKey))
 }
 
 // RequestKeyNotNil applies the NotNil predicate on the "request_key" field.
-func RequestKeyNotNil() predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldNotNull(FieldRequestKey))
+func RequestKeyNotNil() predicate.APIKey {
+	return predicate.APIKey(sql.FieldNotNull(FieldRequestKey))
 }
 
 // RequestKeyEqualFold applies the EqualFold predicate on the "request_key" field.
-func RequestKeyEqualFold(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldEqualFold(FieldRequestKey, v))
+func RequestKeyEqualFold(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldEqualFold(FieldRequestKey, v))
 }
 
 // RequestKeyContainsFold applies the ContainsFold predicate on the "request_key" field.
-func RequestKeyContainsFold(v string) predicate.ApiKey {
-	return predicate.ApiKey(sql.FieldContainsFold(FieldRequestKey, v))
+func RequestKeyContainsFold(v string) predicate.APIKey {
+	return predicate.APIKey(sql.FieldContainsFold(FieldRequestKey, v))
 }
 
 // And groups predicates with the AND operator between them.
-func And(predicates ...predicate.ApiKey) predicate.ApiKey {
-	return predicate.ApiKey(sql.AndPredicates(predicates...))
+func And(predicates ...predicate.APIKey) predicate.APIKey {
+	return predicate.APIKey(sql.AndPredicates(predicates...))
 }
 
 // Or groups predicates with the OR operator between them.
-func Or(predicates ...predicate.ApiKey) predicate.ApiKey {
-	return predicate.ApiKey(sql.OrPredicates(predicates...))
+func Or(predicates ...predicate.APIKey) predicate.APIKey {
+	return predicate.APIKey(sql.OrPredicates(predicates...))
 }
 
 // Not applies the not operator on the given predicate.
-func Not(p predicate.ApiKey) predicate.ApiKey {
-	return predicate.ApiKey(sql.NotPredicates(p))
+func Not(p predicate.APIKey) predicate.APIKey {
+	return predicate.APIKey(sql.NotPredicates(p))
 }

@@ -9,17 +9,6 @@ import (
 )
 
 var (
-	// AdministratorsColumns holds the columns for the "administrators" table.
-	AdministratorsColumns = []*schema.Column{
-		{Name: "id", Type: field.TypeString, Size: 64},
-		{Name: "granted_at", Type: field.TypeTime},
-	}
-	// AdministratorsTable holds the schema information for the "administrators" table.
-	AdministratorsTable = &schema.Table{
-		Name:       "administrators",
-		Columns:    AdministratorsColumns,
-		PrimaryKey: []*schema.Column{AdministratorsColumns[0]},
-	}
 	// APIKeysColumns holds the columns for the "api_keys" table.
 	APIKeysColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 64},
@@ -53,6 +42,17 @@ var (
 				Columns: []*schema.Column{APIKeysColumns[6]},
 			},
 		},
+	}
+	// AdministratorsColumns holds the columns for the "administrators" table.
+	AdministratorsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "granted_at", Type: field.TypeTime},
+	}
+	// AdministratorsTable holds the schema information for the "administrators" table.
+	AdministratorsTable = &schema.Table{
+		Name:       "administrators",
+		Columns:    AdministratorsColumns,
+		PrimaryKey: []*schema.Column{AdministratorsColumns[0]},
 	}
 	// CredentialsColumns holds the columns for the "credentials" table.
 	CredentialsColumns = []*schema.Column{
@@ -163,8 +163,8 @@ var (
 	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
-		AdministratorsTable,
 		APIKeysTable,
+		AdministratorsTable,
 		CredentialsTable,
 		OutboxEventsTable,
 		OutboxLeasesTable,

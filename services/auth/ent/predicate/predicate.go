@@ -6,11 +6,11 @@ import (
 	"entgo.io/ent/dialect/sql"
 )
 
+// APIKey is the predicate function for apikey builders.
+type APIKey func(*sql.Selector)
+
 // Administrator is the predicate function for administrator builders.
 type Administrator func(*sql.Selector)
-
-// ApiKey is the predicate function for apikey builders.
-type ApiKey func(*sql.Selector)
 
 // Credential is the predicate function for credential builders.
 type Credential func(*sql.Selector)

@@ -9,14 +9,14 @@ import (
 	"ashlar.dev/ent/mixin"
 )
 
-// ApiKey is a key with which programs act for a person.
-type ApiKey struct{ ent.Schema }
+// APIKey is a key with which programs act for a person.
+type APIKey struct{ ent.Schema }
 
 // Mixin implements ent.Interface.
-func (ApiKey) Mixin() []ent.Mixin { return []ent.Mixin{mixin.ID{}} }
+func (APIKey) Mixin() []ent.Mixin { return []ent.Mixin{mixin.ID{}} }
 
 // Fields implements ent.Interface.
-func (ApiKey) Fields() []ent.Field {
+func (APIKey) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("user_id").MaxLen(mixin.MaxIDLength).Immutable(),
 		field.String("organization_id").MaxLen(mixin.MaxIDLength).Default("").Immutable(),
@@ -32,7 +32,7 @@ func (ApiKey) Fields() []ent.Field {
 }
 
 // Indexes implements ent.Interface.
-func (ApiKey) Indexes() []ent.Index {
+func (APIKey) Indexes() []ent.Index {
 	return []ent.Index{
 		// For the list of a person's keys, and their number.
 		index.Fields("user_id", "id").StorageKey("apikey_live_user_id_id").Annotations(entsql.IndexWhere("revoked_at IS NULL")),

@@ -26,21 +26,21 @@ const (
 	defaultAPIKeyAge = 90 * 24 * time.Hour
 )
 
-// APIKeys implements ashlar.auth.v1.ApiKeyService.
-type APIKeys struct {
+// Programs implements ashlar.auth.v1.ApiKeyService.
+type Programs struct {
 	store  *store.Store
 	people *account.People
 	tokens *Tokens
 	key    []byte
 }
 
-// NewAPIKeys returns the handlers. Secrets are derived with key.
-func NewAPIKeys(s *store.Store, people *account.People, tokens *Tokens, key []byte) *APIKeys {
-	return &APIKeys{s, people, tokens, key}
+// NewPrograms returns the handlers. Secrets are derived with key.
+func NewPrograms(s *store.Store, people *account.People, tokens *Tokens, key []byte) *Programs {
+	return &Programs{s, people, tokens, key}
 }
 
 // CreateApiKey implements the RPC.
-func (h *APIKeys) CreateApiKey(ctx context.Context, req *authv1.CreateApiKeyRequest) (*authv1.CreateApiKeyResponse, error) {
+func (h *Programs) CreateApiKey(ctx context.Context, req *authv1.CreateApiKeyRequest) (*authv1.CreateApiKeyResponse, error) {
 	caller := authn.FromContext(ctx)
 	// A key cannot make keys: whoever finds one would never have to give it back.
 	if _, err := h.store.LiveSession(ctx, caller.UserID, caller.SessionID); err != nil {
@@ -79,7 +79,7 @@ func (h *APIKeys) CreateApiKey(ctx context.Context, req *authv1.CreateApiKeyRequ
 }
 
 // ListApiKeys implements the RPC.
-func (h *APIKeys) ListApiKeys(ctx context.Context, req *authv1.ListApiKeysRequest) (*authv1.ListApiKeysResponse, error) {
+func (h *Programs) ListApiKeys(ctx context.Context, req *authv1.ListApiKeysRequest) (*authv1.ListApiKeysResponse, error) {
 	caller := authn.FromContext(ctx)
 	cursor, err := page.Open(req, "api keys", caller.UserID)
 	if err != nil {
@@ -92,7 +92,7 @@ func (h *APIKeys) ListApiKeys(ctx context.Context, req *authv1.ListApiKeysReques
 	if err != nil {
 		return nil, err
 	}
-	found, next := page.Close(cursor, found, func(k *ent.ApiKey) string { return k.ID })
+	found, next := page.Close(cursor, found, func(k *ent.APIKey) string { return k.ID })
 	res := &authv1.ListApiKeysResponse{NextPageToken: next}
 	for _, k := range found {
 		res.ApiKeys = append(res.ApiKeys, toAPIKey(k))
@@ -101,7 +101,7 @@ func (h *APIKeys) ListApiKeys(ctx context.Context, req *authv1.ListApiKeysReques
 }
 
 // RevokeApiKey implements the RPC.
-func (h *APIKeys) RevokeApiKey(ctx context.Context, req *authv1.RevokeApiKeyRequest) (*authv1.RevokeApiKeyResponse, error) {
+func (h *Programs) RevokeApiKey(ctx context.Context, req *authv1.RevokeApiKeyRequest) (*authv1.RevokeApiKeyResponse, error) {
 	caller := authn.FromContext(ctx)
 	if _, err := h.store.LiveSession(ctx, caller.UserID, caller.SessionID); err != nil {
 		return nil, answer(err, "")
@@ -113,7 +113,7 @@ func (h *APIKeys) RevokeApiKey(ctx context.Context, req *authv1.RevokeApiKeyRequ
 }
 
 // ExchangeApiKey implements the RPC.
-func (h *APIKeys) ExchangeApiKey(ctx context.Context, req *authv1.ExchangeApiKeyRequest) (*authv1.ExchangeApiKeyResponse, error) {
+func (h *Programs) ExchangeApiKey(ctx context.Context, req *authv1.ExchangeApiKeyRequest) (*authv1.ExchangeApiKeyResponse, error) {
 	secret, err := apikey.Parse(req.GetSecret())
 	if err != nil {
 		return nil, answer(errors.Join(store.ErrNotFound, err), reasonAPIKeyInvalid)
@@ -136,7 +136,7 @@ func (h *APIKeys) ExchangeApiKey(ctx context.Context, req *authv1.ExchangeApiKey
 	return &authv1.ExchangeApiKeyResponse{AccessToken: token, ExpiresAt: timestamppb.New(expires)}, nil
 }
 
-func toAPIKey(k *ent.ApiKey) *authv1.ApiKey {
+func toAPIKey(k *ent.APIKey) *authv1.ApiKey {
 	out := &authv1.ApiKey{
 		Id: k.ID, DisplayName: k.DisplayName, OrganizationId: k.OrganizationID,
 		CreatedAt: timestamppb.New(k.CreatedAt), ExpiresAt: timestamppb.New(k.ExpiresAt),

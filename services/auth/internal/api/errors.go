@@ -26,9 +26,9 @@ const (
 	reasonSessionExpired      = "SESSION_EXPIRED"
 	reasonSessionRevoked      = "SESSION_REVOKED"
 	reasonOverloaded          = "OVERLOADED"
-	reasonAPIKeyInvalid       = "API_KEY_INVALID"
-	reasonAPIKeyNotFound      = "API_KEY_NOT_FOUND"
-	reasonTooManyAPIKeys      = "TOO_MANY_API_KEYS"
+	reasonAPIKeyInvalid       = "API_KEY_INVALID"   //nolint:gosec // a reason, no secret
+	reasonAPIKeyNotFound      = "API_KEY_NOT_FOUND" //nolint:gosec // a reason, no secret
+	reasonTooManyAPIKeys      = "TOO_MANY_API_KEYS" //nolint:gosec // a reason, no secret
 )
 
 // What the handlers find out themselves.

@@ -35,16 +35,16 @@ type NewAPIKey struct {
 
 // CreateAPIKey gives a person a key. With a request key that is there already it returns that of the earlier request. It
 // fails with ErrTooManyAPIKeys.
-func (s *Store) CreateAPIKey(ctx context.Context, n NewAPIKey) (*ent.ApiKey, error) {
-	var key *ent.ApiKey
+func (s *Store) CreateAPIKey(ctx context.Context, n NewAPIKey) (*ent.APIKey, error) {
+	var key *ent.APIKey
 	err := s.change(ctx, func(tx *ent.Tx) error {
-		found, err := earlierAPIKey(ctx, tx.ApiKey, n.RequestKey)
+		found, err := earlierAPIKey(ctx, tx.APIKey, n.RequestKey)
 		if err != nil || found != nil {
 			key = found
 			return err
 		}
 		// Two at once may both see room for one: the bound is against heaps, and not exact.
-		live, err := tx.ApiKey.Query().Where(apikey.UserID(n.UserID), apikey.RevokedAtIsNil(), apikey.ExpiresAtGT(s.now())).
+		live, err := tx.APIKey.Query().Where(apikey.UserID(n.UserID), apikey.RevokedAtIsNil(), apikey.ExpiresAtGT(s.now())).
 			Limit(MaxAPIKeys).Count(ctx)
 		if err != nil {
 			return err
@@ -52,7 +52,7 @@ func (s *Store) CreateAPIKey(ctx context.Context, n NewAPIKey) (*ent.ApiKey, err
 		if live >= MaxAPIKeys {
 			return ErrTooManyAPIKeys
 		}
-		create := tx.ApiKey.Create().SetID(n.ID).SetUserID(n.UserID).SetOrganizationID(n.OrganizationID).
+		create := tx.APIKey.Create().SetID(n.ID).SetUserID(n.UserID).SetOrganizationID(n.OrganizationID).
 			SetDisplayName(n.DisplayName).SetSecretHash(n.SecretHash).SetCreatedAt(s.now()).SetExpiresAt(n.ExpiresAt)
 		if n.RequestKey != "" {
 			create.SetRequestKey(n.RequestKey)
@@ -67,7 +67,7 @@ func (s *Store) CreateAPIKey(ctx context.Context, n NewAPIKey) (*ent.ApiKey, err
 	})
 	if ent.IsConstraintError(err) {
 		// The same request at the very same time.
-		if found, again := earlierAPIKey(ctx, s.client.ApiKey, n.RequestKey); again == nil && found != nil {
+		if found, again := earlierAPIKey(ctx, s.client.APIKey, n.RequestKey); again == nil && found != nil {
 			key, err = found, nil
 		}
 	}
@@ -78,7 +78,7 @@ func (s *Store) CreateAPIKey(ctx context.Context, n NewAPIKey) (*ent.ApiKey, err
 }
 
 // earlierAPIKey returns what an earlier request has created; nil where there is none.
-func earlierAPIKey(ctx context.Context, keys *ent.ApiKeyClient, requestKey string) (*ent.ApiKey, error) {
+func earlierAPIKey(ctx context.Context, keys *ent.APIKeyClient, requestKey string) (*ent.APIKey, error) {
 	if requestKey == "" {
 		return nil, nil //nolint:nilnil // nothing is a value here
 	}
@@ -91,25 +91,25 @@ func earlierAPIKey(ctx context.Context, keys *ent.ApiKeyClient, requestKey strin
 
 // LiveAPIKeys returns up to limit of a person's keys that can be used, the newest first; with before, only those that were
 // made before the key of that id.
-func (s *Store) LiveAPIKeys(ctx context.Context, userID, before string, limit int) ([]*ent.ApiKey, error) {
+func (s *Store) LiveAPIKeys(ctx context.Context, userID, before string, limit int) ([]*ent.APIKey, error) {
 	page := keyset.Page{
 		Within: []keyset.Fixed{{Column: apikey.FieldUserID, Value: userID}}, Key: apikey.FieldID, After: before, Descending: true,
 	}
-	return s.client.ApiKey.Query().Where(page.Narrow(), apikey.RevokedAtIsNil(), apikey.ExpiresAtGT(s.now())).Limit(limit).All(ctx)
+	return s.client.APIKey.Query().Where(page.Narrow(), apikey.RevokedAtIsNil(), apikey.ExpiresAtGT(s.now())).Limit(limit).All(ctx)
 }
 
 // LiveAPIKey returns a person's key that can be used; it fails with ErrNotFound.
-func (s *Store) LiveAPIKey(ctx context.Context, userID, keyID string) (*ent.ApiKey, error) {
-	found, err := s.client.ApiKey.Query().
+func (s *Store) LiveAPIKey(ctx context.Context, userID, keyID string) (*ent.APIKey, error) {
+	found, err := s.client.APIKey.Query().
 		Where(apikey.ID(keyID), apikey.UserID(userID), apikey.RevokedAtIsNil(), apikey.ExpiresAtGT(s.now())).Only(ctx)
 	return found, translate(err)
 }
 
 // UseAPIKey returns the key with an id and a secret of this hash, and notes that it was used. It fails with ErrNotFound where
 // there is none that can be used.
-func (s *Store) UseAPIKey(ctx context.Context, keyID string, secretHash []byte) (*ent.ApiKey, error) {
+func (s *Store) UseAPIKey(ctx context.Context, keyID string, secretHash []byte) (*ent.APIKey, error) {
 	now := s.now()
-	found, err := s.client.ApiKey.Query().Where(apikey.ID(keyID)).Only(ctx)
+	found, err := s.client.APIKey.Query().Where(apikey.ID(keyID)).Only(ctx)
 	if err != nil {
 		return nil, translate(err)
 	}
@@ -118,7 +118,7 @@ func (s *Store) UseAPIKey(ctx context.Context, keyID string, secretHash []byte) 
 	}
 	hour := now.Truncate(usedEvery)
 	if found.UsedAt == nil || found.UsedAt.Before(hour) {
-		err = s.client.ApiKey.Update().Where(apikey.ID(keyID), apikey.Or(apikey.UsedAtIsNil(), apikey.UsedAtLT(hour))).
+		err = s.client.APIKey.Update().Where(apikey.ID(keyID), apikey.Or(apikey.UsedAtIsNil(), apikey.UsedAtLT(hour))).
 			SetUsedAt(hour).Exec(ctx)
 	}
 	return found, err
@@ -128,11 +128,11 @@ func (s *Store) UseAPIKey(ctx context.Context, keyID string, secretHash []byte) 
 // has no such key.
 func (s *Store) RevokeAPIKey(ctx context.Context, userID, keyID string) error {
 	return s.change(ctx, func(tx *ent.Tx) error {
-		found, err := tx.ApiKey.Query().Where(apikey.ID(keyID), apikey.UserID(userID)).Only(ctx)
+		found, err := tx.APIKey.Query().Where(apikey.ID(keyID), apikey.UserID(userID)).Only(ctx)
 		if err != nil {
 			return err
 		}
-		n, err := tx.ApiKey.Update().Where(apikey.ID(keyID), apikey.RevokedAtIsNil()).SetRevokedAt(s.now()).Save(ctx)
+		n, err := tx.APIKey.Update().Where(apikey.ID(keyID), apikey.RevokedAtIsNil()).SetRevokedAt(s.now()).Save(ctx)
 		if err != nil {
 			return err
 		}
@@ -146,10 +146,10 @@ func (s *Store) RevokeAPIKey(ctx context.Context, userID, keyID string) error {
 
 // DeleteAPIKeys forgets up to limit keys that have been over for longer than age, and tells how many.
 func (s *Store) DeleteAPIKeys(ctx context.Context, age time.Duration, limit int) (int, error) {
-	ids, err := s.client.ApiKey.Query().Where(apikey.ExpiresAtLT(s.now().Add(-age))).
+	ids, err := s.client.APIKey.Query().Where(apikey.ExpiresAtLT(s.now().Add(-age))).
 		Order(apikey.ByExpiresAt()).Limit(limit).IDs(ctx)
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	return s.client.ApiKey.Delete().Where(apikey.IDIn(ids...)).Exec(ctx)
+	return s.client.APIKey.Delete().Where(apikey.IDIn(ids...)).Exec(ctx)
 }
