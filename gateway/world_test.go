@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"ashlar.dev/gateway"
 	authv1 "ashlar.dev/gen/go/ashlar/auth/v1"
@@ -37,6 +39,7 @@ import (
 	"ashlar.dev/kernel/discovery/memory"
 	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/rpc"
+	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/kernel/workload"
 	"ashlar.dev/platform/service"
@@ -57,6 +60,8 @@ type world struct {
 	group    *lifecycle.Group
 	out      *output
 	telem    *telemetry.Telemetry
+	// exchanged counts how often auth was asked for a token for an API key.
+	exchanged atomic.Int64
 	// options are the gateway's.
 	options []gateway.Option
 }
@@ -283,11 +288,14 @@ func (v verifier) Key(context.Context, string) (ed25519.PublicKey, error) {
 func (w *world) addAuth() *backend {
 	set := &descriptorpb.FileDescriptorSet{File: authFiles()}
 	return w.add(offer{
-		name: "auth", id: "auth-1", version: "1.0.0", services: []string{authv1connect.KeyServiceName}, schema: set,
+		name: "auth", id: "auth-1", version: "1.0.0", services: []string{authv1connect.KeyServiceName, authv1connect.ApiKeyServiceName}, schema: set,
 		policy: &kernelv1.GatewayPolicy{Expose: true, Aliases: map[string]string{
 			"/.well-known/jwks.json": authv1connect.KeyServiceGetJwksProcedure,
 		}},
-		register: func(s *connect.Server) { authv1connect.RegisterKeyServiceHandler(s, keyService{w: w}) },
+		register: func(s *connect.Server) {
+			authv1connect.RegisterKeyServiceHandler(s, keyService{w: w})
+			authv1connect.RegisterApiKeyServiceHandler(s, apiKeys{w: w})
+		},
 	})
 }
 
@@ -302,6 +310,23 @@ func (k keyService) GetJwks(context.Context, *authv1.GetJwksRequest) (*authv1.Ge
 	return &authv1.GetJwksResponse{Keys: []*authv1.Jwk{{
 		Kty: "OKP", Crv: "Ed25519", Kid: "k1", X: base64.RawURLEncoding.EncodeToString(k.w.key.Public().(ed25519.PublicKey)),
 	}}}, nil
+}
+
+type apiKeys struct {
+	authv1connect.ApiKeyServiceHandler
+
+	w *world
+}
+
+// ExchangeApiKey implements ashlar.auth.v1.ApiKeyService: there is one key.
+func (k apiKeys) ExchangeApiKey(_ context.Context, req *authv1.ExchangeApiKeyRequest) (*authv1.ExchangeApiKeyResponse, error) {
+	k.w.exchanged.Add(1)
+	if req.GetSecret() != goodKey {
+		return nil, rpcerror.New(connect.CodeUnauthenticated, "API_KEY_INVALID", "no")
+	}
+	return &authv1.ExchangeApiKeyResponse{
+		AccessToken: k.w.token(func(c *authn.Claims) { c.SessionID = "key_1" }), ExpiresAt: timestamppb.New(time.Now().Add(time.Minute)),
+	}, nil
 }
 
 // routable waits until the gateway knows a procedure, or, if not, does not know it any more.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"ashlar.dev/ent/scan"
 	"ashlar.dev/services/notes/ent/predicate"
 	"ashlar.dev/services/notes/ent/turn"
 	"entgo.io/ent"
@@ -326,6 +327,7 @@ func (_q *TurnQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Turn, e
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
+	_spec.ScanValues = scan.Reuse(_spec.ScanValues)
 	for i := range hooks {
 		hooks[i](ctx, _spec)
 	}
@@ -343,6 +345,7 @@ func (_q *TurnQuery) sqlCount(ctx context.Context) (int, error) {
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
+	_spec.ScanValues = scan.Reuse(_spec.ScanValues)
 	_spec.Node.Columns = _q.ctx.Fields
 	if len(_q.ctx.Fields) > 0 {
 		_spec.Unique = _q.ctx.Unique != nil && *_q.ctx.Unique
