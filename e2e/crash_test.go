@@ -134,6 +134,28 @@ func recorded(t testing.TB, p *platform, who person, org, action string, n int) 
 	return nil
 }
 
+// crash kills the process of a service.
+func (p *platform) crash(t testing.TB, service string) {
+	t.Helper()
+	require.NoError(t, syscall.Kill(p.rows[service].pid, syscall.SIGKILL))
+}
+
+// revived waits until `up` says that a service that has crashed has another process, which is ready.
+func (p *platform) revived(t testing.TB, service string) {
+	t.Helper()
+	back := regexp.MustCompile(`(?m)^` + service + ` +ready again at (\S+), process (\d+),`)
+	require.NoError(t, eventually(startWithin, func() error {
+		if all := back.FindAllStringSubmatch(p.stdout.String(), -1); all != nil {
+			latest := all[len(all)-1]
+			if pid, err := strconv.Atoi(latest[2]); err != nil || pid != p.rows[service].pid {
+				p.rows[service] = row{address: latest[1], pid: pid}
+				return err
+			}
+		}
+		return fmt.Errorf("`up` does not say that %s is back:\n%s", service, p.stdout)
+	}))
+}
+
 // What dies is started again: a service, and the gateway at its old address.
 func TestUpStartsAgainWhatDied(t *testing.T) {
 	p := up(t, newSettings(t))
@@ -146,23 +168,11 @@ func TestUpStartsAgainWhatDied(t *testing.T) {
 		{"gateway", request{procedure: whoAmI, message: &authv1.WhoAmIRequest{}}},
 	} {
 		t.Run(c.service, func(t *testing.T) {
-			old := p.rows[c.service].pid
-			require.NoError(t, syscall.Kill(old, syscall.SIGKILL))
-			back := regexp.MustCompile(`(?m)^` + c.service + ` +ready again at (\S+), process (\d+),`)
-			var found []string
-			require.NoError(t, eventually(startWithin, func() error {
-				if found = back.FindStringSubmatch(p.stdout.String()); found == nil {
-					return fmt.Errorf("`up` does not say that %s is back:\n%s", c.service, p.stdout)
-				}
-				return nil
-			}))
-			pid, err := strconv.Atoi(found[2])
-			require.NoError(t, err)
-			assert.NotEqual(t, old, pid)
+			p.crash(t, c.service)
+			p.revived(t, c.service)
 			if c.service == "gateway" {
-				assert.Equal(t, p.gateway, found[1])
+				assert.Equal(t, p.gateway, p.rows[c.service].address)
 			}
-			p.rows[c.service] = row{address: found[1], pid: pid}
 			everySpeech(t, func(t *testing.T, s speech) {
 				assert.NoError(t, eventually(failWithin, succeeds(t.Context(), s, c.request.from(p, admin))))
 			})

@@ -22,8 +22,9 @@ import (
 // provisionWithin is how long provisioning and asking for states may take.
 const provisionWithin = time.Minute
 
-// The whole platform on PostgreSQL, from nothing to an entry on the record; and what the catalog says then.
-func TestThePlatformOnPostgreSQL(t *testing.T) {
+// startPostgreSQL starts a server with an empty database for a platform, and returns the administrator's address of that.
+func startPostgreSQL(t testing.TB) (server *pgserver.Server, administrator string) {
+	t.Helper()
 	server, err := pgserver.Start(t.Context())
 	if errors.Is(err, pgserver.ErrNotFound) {
 		missing(t, err.Error())
@@ -31,20 +32,25 @@ func TestThePlatformOnPostgreSQL(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, server.Stop()) })
 	query(t, server.URL("postgres"), "CREATE DATABASE ashlar")
-	administrator := server.URL("ashlar")
+	return server, server.URL("ashlar")
+}
 
+// provision makes schemas, roles and the files with their addresses, and returns what it says.
+func provision(t testing.TB, administrator, databases string) []map[string]any {
+	t.Helper()
+	p, code := run(t, provisionWithin, environ("ASHLAR_ADMIN_DSN="+administrator), built(t, "platformctl"), "db", "provision", "--out", databases, "-o", "json")
+	require.Zero(t, code, "%s", p.stderr)
+	var outcomes []map[string]any
+	require.NoError(t, json.Unmarshal([]byte(p.stdout.String()), &outcomes))
+	return outcomes
+}
+
+// The whole platform on PostgreSQL, from nothing to an entry on the record; and what the catalog says then.
+func TestThePlatformOnPostgreSQL(t *testing.T) {
+	_, administrator := startPostgreSQL(t)
 	platformctl := built(t, "platformctl")
 	databases := filepath.Join(t.TempDir(), "databases")
-	provision := func() []map[string]any {
-		t.Helper()
-		p, code := run(t, provisionWithin, environ("ASHLAR_ADMIN_DSN="+administrator), platformctl, "db", "provision", "--out", databases, "-o", "json")
-		require.Zero(t, code, "%s", p.stderr)
-		var outcomes []map[string]any
-		require.NoError(t, json.Unmarshal([]byte(p.stdout.String()), &outcomes))
-		return outcomes
-	}
-	outcomes := provision()
-	require.Len(t, outcomes, len(services)-1, "all but the gateway")
+	require.Len(t, provision(t, administrator, databases), len(services)-1, "all but the gateway")
 
 	s := newSettings(t)
 	s.flags = []string{"--databases", databases}
@@ -92,7 +98,7 @@ func TestThePlatformOnPostgreSQL(t *testing.T) {
 	}
 
 	// Provisioning again, while the platform runs, changes nothing.
-	for _, outcome := range provision() {
+	for _, outcome := range provision(t, administrator, databases) {
 		require.Empty(t, outcome["made"], outcome["service"])
 	}
 	newOrganization(t, p.url(), admin)

@@ -4,13 +4,10 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ed25519"
-	"database/sql"
-	"net/url"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	_ "modernc.org/sqlite" // the driver
 
 	"ashlar.dev/kernel/workload"
 )
@@ -19,11 +16,8 @@ import (
 // auth's database can sign; only so can a test make a token in which one thing alone is wrong.
 func (p *platform) signingKey(t testing.TB) (kid string, key ed25519.PrivateKey) {
 	t.Helper()
-	database, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: filepath.Join(p.home, "auth.db"), RawQuery: "mode=ro"}).String())
-	require.NoError(t, err)
-	defer database.Close()
 	var sealed []byte
-	err = database.QueryRowContext(t.Context(), "SELECT id, sealed_private_key FROM signing_keys WHERE active").Scan(&kid, &sealed)
+	err := p.open(t, "auth").QueryRowContext(t.Context(), "SELECT id, sealed_private_key FROM signing_keys WHERE active").Scan(&kid, &sealed)
 	require.NoError(t, err)
 
 	cluster, err := workload.ReadClusterKey(filepath.Join(p.home, "cluster.key"))

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,6 +132,7 @@ type echo struct {
 	calls   int
 	header  map[string][]string
 	left    time.Duration
+	flooded atomic.Int64  // messages of endless streams
 	waiting chan struct{} // one for each call that waits
 	ended   chan error    // how the context of a call that waited ended
 }
@@ -225,6 +228,14 @@ func (e *echo) obey(ctx context.Context, stream connect.ServerStream, m *structp
 	switch m.GetFields()["do"].GetStringValue() {
 	case "fail":
 		return connect.NewError(connect.CodeFailedPrecondition, "as you wish")
+	case "flood":
+		m := message("text", strings.Repeat("x", 64<<10))
+		for {
+			if err := stream.Send(m); err != nil {
+				return err
+			}
+			e.flooded.Add(1)
+		}
 	case "send-and-wait":
 		if err := stream.Send(message("text", "first")); err != nil {
 			return err

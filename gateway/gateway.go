@@ -28,6 +28,7 @@ import (
 	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/telemetry"
+	"ashlar.dev/platform/apikeys"
 	"ashlar.dev/platform/keys"
 	"ashlar.dev/platform/service"
 )
@@ -109,7 +110,7 @@ func (g *Gateway) build() error {
 	g.balancer = balance.New(g.env.Directory, balance.DefaultBase(), balance.WithGone(g.pool.Forget), balance.WithZone(g.cfg.Zone))
 	g.balancer.SetShares(g.cfg.shares())
 	g.edge, err = edge.New(edge.Parts{
-		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)),
+		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)), APIKeys: apikeys.New(clients),
 		Limits: limit.New(), Streams: limit.NewStreams(),
 		Own: services.Handler(), RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Status: g.status, Telemetry: g.telemetry,
 		MaxMessageBytes: rpc.MaxMessageBytes, Settings: g.cfg.settings(),

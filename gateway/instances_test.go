@@ -22,6 +22,7 @@ import (
 type callers struct {
 	t              *testing.T
 	served, failed atomic.Int64
+	longest        atomic.Int64             // of the calls, in nanoseconds
 	each           [sideBySide]atomic.Int64 // calls that have ended
 	stop           func()
 }
@@ -36,6 +37,7 @@ func (w *world) call(t *testing.T, procedure string) *callers {
 		client := newHTTPClient(t, false)
 		all.Go(func() {
 			for ctx.Err() == nil {
+				began := time.Now()
 				if status, err := once(ctx, client, w.url(procedure)); ctx.Err() == nil && (err != nil || status != http.StatusOK) {
 					c.failed.Add(1)
 					t.Logf("status %d, %v", status, err)
@@ -43,6 +45,9 @@ func (w *world) call(t *testing.T, procedure string) *callers {
 					c.served.Add(1)
 				}
 				c.each[i].Add(1)
+				if took := int64(time.Since(began)); took > c.longest.Load() {
+					c.longest.Store(took) // one that is lost to another as long does not matter
+				}
 			}
 		})
 	}
@@ -51,6 +56,9 @@ func (w *world) call(t *testing.T, procedure string) *callers {
 	c.more(50)
 	return c
 }
+
+// slowest is how long a call took at most.
+func (c *callers) slowest() time.Duration { return time.Duration(c.longest.Load()) }
 
 // more waits until so many more calls have been served.
 func (c *callers) more(n int64) {

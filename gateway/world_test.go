@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"ashlar.dev/gateway"
 	authv1 "ashlar.dev/gen/go/ashlar/auth/v1"
@@ -37,6 +39,7 @@ import (
 	"ashlar.dev/kernel/discovery/memory"
 	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/rpc"
+	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/kernel/workload"
 	"ashlar.dev/platform/service"
@@ -50,15 +53,23 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world is a gateway with services behind it, over real connections.
 type world struct {
 	t        testing.TB
-	registry *memory.Registry
+	registry registry
 	env      *service.Environment
 	key      ed25519.PrivateKey
 	gateway  *gateway.Gateway
 	group    *lifecycle.Group
 	out      *output
 	telem    *telemetry.Telemetry
+	// exchanged counts how often auth was asked for a token for an API key.
+	exchanged atomic.Int64
 	// options are the gateway's.
 	options []gateway.Option
+}
+
+// registry is discovery as a world needs it.
+type registry interface {
+	discovery.Registrar
+	discovery.Directory
 }
 
 // newWorld returns a world with auth, which has the keys, and a gateway that has started. change may be nil.
@@ -72,15 +83,19 @@ func newWorld(t testing.TB, change func(*gateway.Config)) *world {
 
 func newEmptyWorld(t testing.TB) *world {
 	t.Helper()
+	return newEmptyWorldIn(t, memory.New(), workload.NewClusterKey())
+}
+
+func newEmptyWorldIn(t testing.TB, registry registry, cluster workload.ClusterKey) *world {
+	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
-	registry := memory.New()
 	base := balance.DefaultBase()
 	t.Cleanup(base.CloseIdleConnections)
 	return &world{
 		t: t, registry: registry, key: key, out: &output{},
 		env: &service.Environment{
-			Registrar: registry, Directory: registry, Key: workload.NewClusterKey(), RoundTripper: balance.New(registry, base),
+			Registrar: registry, Directory: registry, Key: cluster, RoundTripper: balance.New(registry, base),
 		},
 	}
 }
@@ -139,6 +154,8 @@ type offer struct {
 	// claimed is the name in the manifest, where it is not name.
 	claimed  string
 	register func(*connect.Server)
+	// wrap is put around what serves it; nil for nothing.
+	wrap func(http.Handler) http.Handler
 }
 
 // GetManifest implements ashlar.kernel.v1.ManifestService.
@@ -180,6 +197,12 @@ type backend struct {
 // add starts an instance and registers it.
 func (w *world) add(o offer) *backend {
 	w.t.Helper()
+	return w.addTo(w.registry, o)
+}
+
+// addTo is add where a process has a registrar of its own. Its /readyz is there for those who check it.
+func (w *world) addTo(registrar discovery.Registrar, o offer) *backend {
+	w.t.Helper()
 	rules := access.NewRules(nil)
 	server := connect.NewServer(access.Authenticate(rules, verifier{w}, workload.NewTokens(o.name, w.env.Key)))
 	kernelv1connect.RegisterManifestServiceHandler(server, o)
@@ -189,15 +212,21 @@ func (w *world) add(o offer) *backend {
 	require.NoError(w.t, rules.Seal(server))
 	mux := http.NewServeMux()
 	connecthttp.Mount(mux, server)
+	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
 	inner, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	require.NoError(w.t, err)
 	b := &backend{w: w, id: o.id, listener: &listener{Listener: inner, connections: map[net.Conn]bool{}}}
-	b.http = rpc.NewHTTPServer(discard, mux)
+	var handler http.Handler = mux
+	if o.wrap != nil {
+		handler = o.wrap(mux)
+	}
+	b.http = rpc.NewHTTPServer(discard, handler)
 	go func() { _ = b.http.Serve(b.listener) }()
 	w.t.Cleanup(b.kill)
-	require.NoError(w.t, w.registry.Register(context.Background(), discovery.Registration{Instance: discovery.Instance{
-		ID: o.id, Service: o.name, Address: inner.Addr().String(), Version: o.version,
-	}}))
+	require.NoError(w.t, registrar.Register(context.Background(), discovery.Registration{
+		Instance: discovery.Instance{ID: o.id, Service: o.name, Address: inner.Addr().String(), Version: o.version},
+		CheckURL: "http://" + inner.Addr().String() + "/readyz",
+	}))
 	return b
 }
 
@@ -259,11 +288,14 @@ func (v verifier) Key(context.Context, string) (ed25519.PublicKey, error) {
 func (w *world) addAuth() *backend {
 	set := &descriptorpb.FileDescriptorSet{File: authFiles()}
 	return w.add(offer{
-		name: "auth", id: "auth-1", version: "1.0.0", services: []string{authv1connect.KeyServiceName}, schema: set,
+		name: "auth", id: "auth-1", version: "1.0.0", services: []string{authv1connect.KeyServiceName, authv1connect.ApiKeyServiceName}, schema: set,
 		policy: &kernelv1.GatewayPolicy{Expose: true, Aliases: map[string]string{
 			"/.well-known/jwks.json": authv1connect.KeyServiceGetJwksProcedure,
 		}},
-		register: func(s *connect.Server) { authv1connect.RegisterKeyServiceHandler(s, keyService{w: w}) },
+		register: func(s *connect.Server) {
+			authv1connect.RegisterKeyServiceHandler(s, keyService{w: w})
+			authv1connect.RegisterApiKeyServiceHandler(s, apiKeys{w: w})
+		},
 	})
 }
 
@@ -278,6 +310,23 @@ func (k keyService) GetJwks(context.Context, *authv1.GetJwksRequest) (*authv1.Ge
 	return &authv1.GetJwksResponse{Keys: []*authv1.Jwk{{
 		Kty: "OKP", Crv: "Ed25519", Kid: "k1", X: base64.RawURLEncoding.EncodeToString(k.w.key.Public().(ed25519.PublicKey)),
 	}}}, nil
+}
+
+type apiKeys struct {
+	authv1connect.ApiKeyServiceHandler
+
+	w *world
+}
+
+// ExchangeApiKey implements ashlar.auth.v1.ApiKeyService: there is one key.
+func (k apiKeys) ExchangeApiKey(_ context.Context, req *authv1.ExchangeApiKeyRequest) (*authv1.ExchangeApiKeyResponse, error) {
+	k.w.exchanged.Add(1)
+	if req.GetSecret() != goodKey {
+		return nil, rpcerror.New(connect.CodeUnauthenticated, "API_KEY_INVALID", "no")
+	}
+	return &authv1.ExchangeApiKeyResponse{
+		AccessToken: k.w.token(func(c *authn.Claims) { c.SessionID = "key_1" }), ExpiresAt: timestamppb.New(time.Now().Add(time.Minute)),
+	}, nil
 }
 
 // routable waits until the gateway knows a procedure, or, if not, does not know it any more.

@@ -13,9 +13,10 @@ import (
 )
 
 type commandLine struct {
-	Run     runCommand     `cmd:"" default:"withargs" help:"Measure, and print a table."`
-	Backend backendCommand `cmd:"" hidden:"" help:"Be the service behind the proxies."`
-	Bare    bareCommand    `cmd:"" hidden:"" help:"Be a bare httputil.ReverseProxy."`
+	Run         runCommand         `cmd:"" default:"withargs" help:"Measure, and print a table."`
+	Convergence convergenceCommand `cmd:"" help:"Measure how soon the gateway goes by what has changed, and print a table."`
+	Backend     backendCommand     `cmd:"" hidden:"" help:"Be the service behind the proxies."`
+	Bare        bareCommand        `cmd:"" hidden:"" help:"Be a bare httputil.ReverseProxy."`
 }
 
 func main() {

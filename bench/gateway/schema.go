@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -42,6 +43,24 @@ func benchSchema() *descriptorpb.FileDescriptorSet {
 			Name: new("BenchService"), Method: []*descriptorpb.MethodDescriptorProto{method("Echo", false), method("Stream", true)},
 		}},
 	})
+}
+
+// publicService is one of many services that anybody may call, and its procedure.
+func publicService(number int) (m manifest, procedure string) {
+	options := &descriptorpb.MethodOptions{}
+	proto.SetExtension(options, optionsv1.E_Access, &optionsv1.Access{Rule: &optionsv1.Access_Public{Public: true}})
+	pkg := fmt.Sprintf("acme.bench%d.v1", number)
+	schema := withImports(optionsv1.File_ashlar_options_v1_access_proto, structpb.File_google_protobuf_struct_proto).add(&descriptorpb.FileDescriptorProto{
+		Name: new(fmt.Sprintf("acme/bench%d/v1/bench.proto", number)), Package: new(pkg), Syntax: new("proto3"),
+		Dependency: []string{"google/protobuf/struct.proto", "ashlar/options/v1/access.proto"},
+		Service: []*descriptorpb.ServiceDescriptorProto{{
+			Name: new("BenchService"), Method: []*descriptorpb.MethodDescriptorProto{{
+				Name: new("Echo"), InputType: new(".google.protobuf.Struct"), OutputType: new(".google.protobuf.Struct"), Options: options,
+			}},
+		}},
+	})
+	service := pkg + ".BenchService"
+	return manifest{name: fmt.Sprintf("bench%d", number), service: service, schema: schema}, "/" + service + "/Echo"
 }
 
 func authSchema() *descriptorpb.FileDescriptorSet {

@@ -9,9 +9,11 @@
 // after that one, it reads those of everybody else until the end of the table. A column that is held between two equal
 // bounds stays in ORDER BY, where only the index of the list has it:
 //
-//	WHERE (organization_id, id) > ($1, $2) AND organization_id <= $1 ORDER BY organization_id, id LIMIT 50
+//	WHERE organization_id >= $1 AND (organization_id, id) > ($1, $2) AND organization_id <= $1 ORDER BY organization_id, id LIMIT 50
 //
-// That holds for plans that are made for the values and for those that are made for any.
+// The first bound follows from the pair. Without it, plans that are made for any values expect a ninth of the table, and
+// would rather read all of the organization from an index with another order. With it they are as those that are made for
+// the values, but for small tables, of which PostgreSQL expects so few rows that it sorts them.
 //
 // SQLite gets the equation: it finds the index by that, and would begin a join with the other table otherwise.
 package keyset
@@ -30,7 +32,8 @@ type Fixed struct {
 // Page is where in a list to begin. The index that answers it has the columns of Within, in any order but for the last,
 // and Key after them.
 type Page struct {
-	// Within are columns without NULLs, at least one. The last is the one that is held by bounds.
+	// Within are columns without NULLs. The last is the one that is held by bounds. None: the list is the whole table, and
+	// Key its primary key.
 	Within []Fixed
 	// Key is the column of the order, in which no value is twice within the list.
 	Key string
@@ -59,12 +62,19 @@ func (p Page) Of(selector *sql.Selector, column func(string) string) {
 	case p.Inclusive:
 		beyond = sql.OpGTE
 	}
+	begins := p.After == nil || p.After == ""
+	if len(p.Within) == 0 {
+		key := column(p.Key)
+		if selector.OrderBy(order(key)); !begins {
+			selector.Where(sql.P(func(b *sql.Builder) { b.Ident(key).WriteOp(beyond).Arg(p.After) }))
+		}
+		return
+	}
 	equal, last := p.Within[:len(p.Within)-1], p.Within[len(p.Within)-1]
 	for _, each := range equal {
 		selector.Where(sql.EQ(column(each.Column), each.Value))
 	}
 	within, key := column(last.Column), column(p.Key)
-	begins := p.After == nil || p.After == ""
 	if selector.Dialect() == dialect.SQLite {
 		selector.Where(sql.EQ(within, last.Value)).OrderBy(order(key))
 		if !begins {
@@ -72,9 +82,8 @@ func (p Page) Of(selector *sql.Selector, column func(string) string) {
 		}
 		return
 	}
-	if begins {
-		selector.Where(first(within, last.Value))
-	} else {
+	selector.Where(first(within, last.Value))
+	if !begins {
 		selector.Where(sql.P(func(b *sql.Builder) {
 			b.WriteByte('(').IdentComma(within, key).WriteByte(')').WriteOp(beyond).WriteByte('(').Args(last.Value, p.After).WriteByte(')')
 		}))

@@ -27,33 +27,41 @@ func TestNarrow(t *testing.T) {
 		},
 		"after a key": {
 			keyset.Page{Within: one, Key: "id", After: "k"},
-			`("t"."o", "t"."id") > ($1, $2) AND "t"."o" <= $3 ORDER BY "t"."o" ASC, "t"."id" ASC`,
+			`("t"."o" >= $1 AND ("t"."o", "t"."id") > ($2, $3)) AND "t"."o" <= $4 ORDER BY "t"."o" ASC, "t"."id" ASC`,
 			"`t`.`o` = ? AND `t`.`id` > ? ORDER BY `t`.`id` ASC",
-			[]any{"org", "k", "org"},
+			[]any{"org", "org", "k", "org"},
 		},
 		"from a key": {
 			keyset.Page{Within: one, Key: "id", After: "k", Inclusive: true},
-			`("t"."o", "t"."id") >= ($1, $2) AND "t"."o" <= $3 ORDER BY "t"."o" ASC, "t"."id" ASC`,
+			`("t"."o" >= $1 AND ("t"."o", "t"."id") >= ($2, $3)) AND "t"."o" <= $4 ORDER BY "t"."o" ASC, "t"."id" ASC`,
 			"`t`.`o` = ? AND `t`.`id` >= ? ORDER BY `t`.`id` ASC",
-			[]any{"org", "k", "org"},
+			[]any{"org", "org", "k", "org"},
 		},
 		"backwards": {
 			keyset.Page{Within: one, Key: "id", After: "k", Descending: true},
-			`("t"."o", "t"."id") < ($1, $2) AND "t"."o" >= $3 ORDER BY "t"."o" DESC, "t"."id" DESC`,
+			`("t"."o" <= $1 AND ("t"."o", "t"."id") < ($2, $3)) AND "t"."o" >= $4 ORDER BY "t"."o" DESC, "t"."id" DESC`,
 			"`t`.`o` = ? AND `t`.`id` < ? ORDER BY `t`.`id` DESC",
-			[]any{"org", "k", "org"},
+			[]any{"org", "org", "k", "org"},
 		},
 		"backwards from a key": {
 			keyset.Page{Within: one, Key: "id", After: "k", Inclusive: true, Descending: true},
-			`("t"."o", "t"."id") <= ($1, $2) AND "t"."o" >= $3 ORDER BY "t"."o" DESC, "t"."id" DESC`,
+			`("t"."o" <= $1 AND ("t"."o", "t"."id") <= ($2, $3)) AND "t"."o" >= $4 ORDER BY "t"."o" DESC, "t"."id" DESC`,
 			"`t`.`o` = ? AND `t`.`id` <= ? ORDER BY `t`.`id` DESC",
-			[]any{"org", "k", "org"},
+			[]any{"org", "org", "k", "org"},
+		},
+		"the whole table, after a key": {
+			keyset.Page{Key: "id", After: "k"},
+			`"t"."id" > $1 ORDER BY "t"."id" ASC`, "`t`.`id` > ? ORDER BY `t`.`id` ASC", []any{"k"},
+		},
+		"the whole table, backwards from a key": {
+			keyset.Page{Key: "id", After: "k", Inclusive: true, Descending: true},
+			`"t"."id" <= $1 ORDER BY "t"."id" DESC`, "`t`.`id` <= ? ORDER BY `t`.`id` DESC", []any{"k"},
 		},
 		"two columns": {
 			keyset.Page{Within: two, Key: "id", After: "k"},
-			`("t"."u" = $1 AND ("t"."o", "t"."id") > ($2, $3)) AND "t"."o" <= $4 ORDER BY "t"."o" ASC, "t"."id" ASC`,
+			`(("t"."u" = $1 AND "t"."o" >= $2) AND ("t"."o", "t"."id") > ($3, $4)) AND "t"."o" <= $5 ORDER BY "t"."o" ASC, "t"."id" ASC`,
 			"(`t`.`u` = ? AND `t`.`o` = ?) AND `t`.`id` > ? ORDER BY `t`.`id` ASC",
-			[]any{"usr", "org", "k", "org"},
+			[]any{"usr", "org", "org", "k", "org"},
 		},
 	} {
 		for in, want := range map[string]string{dialect.Postgres: test.postgres, dialect.SQLite: test.sqlite} {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -20,7 +21,12 @@ const (
 	Fast Mode = "INT"
 	// Immediate ends like a crash: the next start recovers from the log.
 	Immediate Mode = "QUIT"
+	// Kill ends the server's first process only, as kill -9 does. The others see that it is gone, and end by themselves.
+	Kill Mode = "KILL"
 )
+
+// inUse is what a start says while processes of a server that was killed are still there.
+const inUse = "pre-existing shared memory block"
 
 // Halt ends the server and keeps its data, for Resume. Of Halt, Resume and Stop
 // one may run at a time.
@@ -48,6 +54,28 @@ func (s *Server) Halt(ctx context.Context, mode Mode) error {
 // Resume starts a server that was halted, on its data, and returns when it takes
 // connections.
 func (s *Server) Resume(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if err := os.Truncate(filepath.Join(s.home, "log"), 0); err != nil {
+			return fmt.Errorf("resume PostgreSQL: %w", err)
+		}
+		err := s.again(ctx)
+		if err == nil || !strings.Contains(err.Error(), inUse) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
+}
+
+// again starts a server that has ended.
+func (s *Server) again(ctx context.Context) error {
 	// What the last one left must not be taken for what the next one says.
 	for _, name := range []string{"exit", "data/postmaster.pid"} {
 		if err := os.Remove(filepath.Join(s.home, name)); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -71,7 +71,7 @@ func TestRestart(t *testing.T) {
 	require.NoError(t, err)
 	_, err = conn.Exec(t.Context(), "CREATE TABLE kept (n int)")
 	require.NoError(t, err)
-	for i, mode := range []pgserver.Mode{pgserver.Fast, pgserver.Immediate} {
+	for i, mode := range []pgserver.Mode{pgserver.Fast, pgserver.Immediate, pgserver.Kill} {
 		_, err = conn.Exec(t.Context(), "INSERT INTO kept VALUES (1)")
 		require.NoError(t, err)
 		require.NoError(t, server.Halt(t.Context(), mode))

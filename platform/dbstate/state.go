@@ -5,6 +5,9 @@ package dbstate
 // ExitPending is the exit code of `db migrate --check` where something is to be done.
 const ExitPending = 11
 
+// ExitRefused is the exit code of `db status` where the program does not start on the database.
+const ExitRefused = 8
+
 // State is how a service's database stands to the migrations of its program.
 type State struct {
 	Service string `json:"service"`

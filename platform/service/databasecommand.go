@@ -45,7 +45,10 @@ func (c *databaseStatus) Run(ctx context.Context, out io.Writer, target config.T
 		if err != nil {
 			return err
 		}
-		return c.show(out, state)
+		if err := c.show(out, state); err != nil || state.Refusal == "" {
+			return err
+		}
+		return refusedError{state}
 	})
 }
 
@@ -62,7 +65,7 @@ func (c *databaseMigrate) Run(ctx context.Context, out io.Writer, target config.
 		switch {
 		case err != nil:
 			return err
-		case c.Check && len(state.Pending) > 0:
+		case c.Check && len(state.Pending) > 0 && state.Refusal == "":
 			return errors.Join(c.show(out, state), pendingError{state})
 		case c.Check:
 			if err := migrate.Verify(ctx, db, c.module.Migrations()); err != nil {
@@ -168,3 +171,14 @@ func (e pendingError) Error() string {
 
 // ExitCode says how a process ends with it.
 func (pendingError) ExitCode() int { return dbstate.ExitPending }
+
+// refusedError says that the program does not start on the database, and that migrating does not help.
+type refusedError struct{ state dbstate.State }
+
+// Error implements error.
+func (e refusedError) Error() string {
+	return fmt.Sprintf("%s does not start on this database: %s", e.state.Service, e.state.Refusal)
+}
+
+// ExitCode says how a process ends with it.
+func (refusedError) ExitCode() int { return dbstate.ExitRefused }

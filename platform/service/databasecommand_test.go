@@ -80,15 +80,26 @@ func TestDatabaseCommandOnANewerSchema(t *testing.T) {
 	} {
 		later[release.file] = &fstest.MapFile{Data: []byte("-- +goose Up\n" + release.sql)}
 		require.NoError(t, migrate.Apply(t.Context(), db, later, slog.New(slog.DiscardHandler)))
+		refused := func(err error) {
+			t.Helper()
+			var coded interface{ ExitCode() int }
+			if release.refusal == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, release.refusal)
+			require.ErrorAs(t, err, &coded)
+			require.Equal(t, dbstate.ExitRefused, coded.ExitCode())
+		}
 		out, err := program(t, "db", "status", "-o", "json")
-		require.NoError(t, err)
+		refused(err)
 		var state dbstate.State
 		require.NoError(t, json.Unmarshal([]byte(out), &state))
 		require.Equal(t, release.state, state.String())
 		require.Contains(t, state.Refusal, release.refusal)
 		require.Equal(t, release.refusal == "", state.Refusal == "")
 		out, err = program(t, "db", "status")
-		require.NoError(t, err)
+		refused(err)
 		require.Contains(t, out, release.refusal)
 	}
 	_, err := program(t, "db", "migrate", "--check")

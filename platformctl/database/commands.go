@@ -129,8 +129,8 @@ func (f *flags) one(ctx context.Context, name string, args []string) (dbstate.St
 	var out, said bytes.Buffer
 	command.Stdout, command.Stderr = &out, &said
 	err = command.Run()
-	if ended, ok := errors.AsType[*exec.ExitError](err); ok && ended.ExitCode() == dbstate.ExitPending {
-		err = nil // its state says what is pending
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok && (ended.ExitCode() == dbstate.ExitPending || ended.ExitCode() == dbstate.ExitRefused) {
+		err = nil // its state says what is pending, or why it is refused
 	}
 	if err != nil {
 		return state, fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(said.String()))
@@ -146,7 +146,7 @@ type Status struct{ flags }
 
 // Help implements kong.HelpProvider.
 func (*Status) Help() string {
-	return `Nothing is changed, and the platform need not run.
+	return `Nothing is changed, and the platform need not run. The exit code is 8 where a service does not start on its database.
 
   platformctl db status`
 }
@@ -154,7 +154,19 @@ func (*Status) Help() string {
 // Run implements the command.
 func (s *Status) Run(ctx context.Context, streams *output.Streams) error {
 	all, failure := s.ask(ctx, streams, "Asking", "status", "--output", "json")
-	return s.show(streams, all, failure)
+	if err := s.show(streams, all, failure); err != nil {
+		return err
+	}
+	var refused []string
+	for _, state := range all {
+		if state.Refusal != "" {
+			refused = append(refused, state.Service)
+		}
+	}
+	if len(refused) > 0 {
+		return exit.With(exit.Conflict, fmt.Errorf("what does not start on its database: %s; its state says why", strings.Join(refused, ", ")))
+	}
+	return nil
 }
 
 // Migrate is a command.

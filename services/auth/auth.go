@@ -27,10 +27,12 @@ import (
 //go:embed module.yaml
 var moduleYAML []byte
 
-// What secrets are derived from the cluster key for. Changing one makes what is in the database unreadable.
+// What secrets are derived from the cluster key for. Changing one makes what is in the database unreadable; not so for API
+// keys, which go on working, and whose secrets are only not told a second time as they were.
 const (
 	signingKeyPurpose   = "auth signing key"
 	refreshTokenPurpose = "auth refresh token" //nolint:gosec // what a key is for, no secret
+	apiKeyPurpose       = "auth api key"
 )
 
 // adminTimeout bounds how long the first administrator may take to make.
@@ -85,6 +87,7 @@ func (m module) Build(host *service.Host) (*service.Parts, error) {
 		Register: func(server *connect.Server) {
 			authv1connect.RegisterAuthServiceHandler(server, api.NewAuth(s, people, desk, tokens))
 			authv1connect.RegisterSessionServiceHandler(server, api.NewSessions(s))
+			authv1connect.RegisterApiKeyServiceHandler(server, api.NewPrograms(s, people, tokens, host.Key.Derive(apiKeyPurpose)))
 			authv1connect.RegisterKeyServiceHandler(server, api.NewKeys(ring))
 		},
 	}, nil

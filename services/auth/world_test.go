@@ -32,6 +32,7 @@ const (
 type world struct {
 	authv1connect.AuthServiceClient
 	authv1connect.SessionServiceClient
+	authv1connect.ApiKeyServiceClient
 	authv1connect.KeyServiceClient
 
 	t     *testing.T
@@ -59,6 +60,7 @@ func newWorld(t *testing.T) *world {
 		t: t, env: env, peers: peertest.Join(t, env),
 		AuthServiceClient:    authv1connect.NewAuthServiceClient(client),
 		SessionServiceClient: authv1connect.NewSessionServiceClient(client),
+		ApiKeyServiceClient:  authv1connect.NewApiKeyServiceClient(client),
 		KeyServiceClient:     authv1connect.NewKeyServiceClient(client),
 	}
 }
@@ -134,6 +136,15 @@ func (w *world) refresh(token string) (*authv1.Tokens, error) {
 func (w *world) as(tokens *authv1.Tokens) context.Context {
 	ctx, info := connect.NewClientContext(w.t.Context())
 	info.RequestHeader().Set("Authorization", "Bearer "+tokens.GetAccessToken())
+	return ctx
+}
+
+// service is a context in which calls are those of another service.
+func (w *world) service() context.Context {
+	proof, err := workload.NewTokens("gateway", w.env.Key).Prove(w.t.Context(), "auth")
+	require.NoError(w.t, err)
+	ctx, info := connect.NewClientContext(w.t.Context())
+	info.RequestHeader().Set(workload.Header, proof)
 	return ctx
 }
 

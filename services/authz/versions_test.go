@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	"ashlar.dev/ent/database/dbtest"
+	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
 	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
 	"ashlar.dev/gen/go/ashlar/authz/v1/authzv1connect"
 	"ashlar.dev/kernel/config"
@@ -95,6 +96,55 @@ func roleVersions(t *testing.T, database config.Secret) {
 	require.EqualValues(t, 1, keeper())
 	register(t, w, []string{"notes.note.read"}, map[string][]string{"notes.keeper": {"notes.*"}})
 	require.EqualValues(t, 2, keeper())
+}
+
+func TestRolesAreCreatedOnceByTheirRequest(t *testing.T) { dbtest.EachURL(t, roleRequests) }
+
+func roleRequests(t *testing.T, database config.Secret) {
+	ctx, w := context.Background(), start(t, database)
+	register(t, w, []string{"notes.note.read"}, nil)
+	ensureEverywhere(t, w, root, admin)
+	ensureEverywhere(t, w, ada, admin)
+	roots, adas := authzv1connect.NewRoleServiceClient(w.As(root, "authz")), authzv1connect.NewRoleServiceClient(w.As(ada, "authz"))
+	request := func(name, organization, id string) *authzv1.CreateRoleRequest {
+		return &authzv1.CreateRoleRequest{OrganizationId: organization, Name: name, Permissions: []string{"notes.note.read"}, RequestId: id}
+	}
+
+	// All of those who send the same at once get the one role.
+	require.Empty(t, atOnce(func(int) error {
+		_, err := roots.CreateRole(ctx, request("reader", acme, "once"))
+		return err
+	}))
+	_, err := roots.UpdateRole(ctx, describe("reader", "Reads", 1))
+	require.NoError(t, err)
+	again, err := roots.CreateRole(ctx, request("reader", acme, "once"))
+	require.NoError(t, err)
+	require.Equal(t, "Reads", again.GetRole().GetDescription(), "as it is now")
+	again, err = roots.CreateRole(ctx, request("writer", acme, "once"))
+	require.NoError(t, err)
+	require.Equal(t, "reader", again.GetRole().GetName(), "the id counts, whatever else the request says")
+
+	// Another request, of another caller, or of none, does not create it again, nor get it.
+	for name, create := range map[string]func() error{
+		"another id":     func() error { _, err := roots.CreateRole(ctx, request("reader", acme, "twice")); return err },
+		"another caller": func() error { _, err := adas.CreateRole(ctx, request("reader", acme, "once")); return err },
+		"no id":          func() error { _, err := roots.CreateRole(ctx, request("reader", acme, "")); return err },
+	} {
+		require.Equal(t, "ROLE_EXISTS", rpcerror.Reason(create()), name)
+	}
+	elsewhere, err := roots.CreateRole(ctx, request("reader", "org_other", "once"))
+	require.NoError(t, err)
+	require.Equal(t, "org_other", elsewhere.GetRole().GetOrganizationId(), "an id counts in its organization")
+
+	// Events come in the order of what was done.
+	created := map[string]bool{}
+	w.AwaitEvent(func(event *auditv1.Event) bool {
+		if event.GetAction() == "role.create" {
+			created[event.GetId()] = true
+		}
+		return event.GetOrganizationId() == "org_other"
+	})
+	require.Len(t, created, 2, "each is on the record once")
 }
 
 // Two instances take the same grants: none fails, and each grant is on the record once.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -37,6 +38,11 @@ func (s service) migrations(dialect string) string {
 	return filepath.Join(s.folder, "migrations", dialect)
 }
 
+// rowsTemplate changes how ent's queries read rows.
+//
+//go:embed rows.tmpl
+var rowsTemplate string
+
 // graph loads the schema. ent compiles and runs it with the go command, inside
 // the module of the service, which therefore has to require what a schema
 // imports and nothing else; GOWORK and GOFLAGS count as they do for go build.
@@ -51,7 +57,7 @@ func (s service) graph() (*gen.Graph, error) {
 		return nil, err
 	}
 	defer func() { _ = os.Chdir(back) }()
-	config := &gen.Config{}
+	config := &gen.Config{Templates: []*gen.Template{gen.MustParse(gen.NewTemplate("rows").Parse(rowsTemplate))}}
 	for _, option := range []entc.Option{
 		entc.Storage("sql"),
 		entc.FeatureNames("sql/execquery", "sql/upsert", "sql/lock"),

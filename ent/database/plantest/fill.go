@@ -63,9 +63,10 @@ func (s SQL) Spread(prefix string, n int) string {
 // Name is what Text writes for a number.
 func Name(prefix string, number int) string { return fmt.Sprintf("%s%d", prefix, First+number) }
 
-// Fill executes statements without indexes and triggers in their way, and makes
-// the database look at what it has afterwards. What triggers would do the
-// statements have to do themselves.
+// Fill executes statements without indexes and triggers in their way. What
+// triggers would do the statements have to do themselves. PostgreSQL looks at what
+// it has afterwards, as it does by itself; SQLite does not, because nothing makes
+// it do so for a service.
 func Fill(t testing.TB, db *database.Database, statements []string) {
 	t.Helper()
 	ctx := context.Background()
@@ -86,7 +87,7 @@ func Fill(t testing.TB, db *database.Database, statements []string) {
 	}
 	taken := `SELECT 'DROP ' || type || ' "' || name || '"', sql FROM sqlite_master
 		WHERE type IN ('index', 'trigger') AND sql IS NOT NULL`
-	before, after := []string{"PRAGMA cache_size = -200000", "BEGIN"}, []string{"COMMIT", "ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)"}
+	before, after := []string{"PRAGMA cache_size = -200000", "BEGIN"}, []string{"COMMIT", "PRAGMA wal_checkpoint(TRUNCATE)"}
 	if db.Dialect == dialect.Postgres {
 		taken = `SELECT 'DROP INDEX "' || i.relname || '"', pg_get_indexdef(i.oid) FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
 			WHERE i.relnamespace = current_schema()::regnamespace AND NOT x.indisprimary`

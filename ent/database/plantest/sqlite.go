@@ -35,9 +35,12 @@ func (e *sqliteExplainer) explain(t *testing.T, s sent, allow Allow) (complaints
 	t.Helper()
 	plan := e.plan(t, s)
 	for _, step := range plan {
+		if allow.Scan {
+			break
+		}
 		// An index that is read in its order ends with the page; the number of pages shows whether it does.
 		if strings.HasPrefix(step, "SCAN ") && !strings.Contains(step, " USING ") && !strings.Contains(step, "VIRTUAL TABLE") &&
-			!strings.Contains(step, "CONSTANT ROW") && !strings.Contains(step, "SUBQUERY") {
+			!strings.Contains(step, "CONSTANT ROW") && !strings.Contains(step, "SUBQUERY") && !firstRows(s.text, plan) {
 			complaints = append(complaints, "a full scan: "+step)
 		}
 	}
@@ -48,6 +51,12 @@ func (e *sqliteExplainer) explain(t *testing.T, s sent, allow Allow) (complaints
 		complaints = append(complaints, "plan: "+strings.Join(plan, "; "))
 	}
 	return complaints
+}
+
+// firstRows tells whether a statement reads a table in the order of its rows, from
+// either end, and stops when it has enough.
+func firstRows(text string, plan []string) bool {
+	return len(plan) == 1 && !strings.Contains(text, "WHERE") && strings.Contains(text, "LIMIT")
 }
 
 func (e *sqliteExplainer) plan(t *testing.T, s sent) (steps []string) {
@@ -80,15 +89,13 @@ func (e *sqliteExplainer) pages(t *testing.T, s sent) int {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Also where the test ends here: the connection would wait for it.
+	defer func() { _ = tx.Rollback() }()
 	before := e.read(t)
 	if err := readAll(ctx, tx, s); err != nil {
 		t.Fatalf("%v\n%s", err, s.text)
 	}
-	n := e.read(t) - before
-	if err := tx.Rollback(); err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return e.read(t) - before
 }
 
 // readAll reads all rows, as a store does.

@@ -104,10 +104,8 @@ func (c *call) attempt(x *exchange) (again bool) {
 		return false
 	}
 	o := &x.first
-	if c.route.Get && c.route.HedgeAfter > 0 {
+	if o.make(c, x.request, c.patience()); o.silent != nil {
 		o = c.hedge(x)
-	} else {
-		o.make(c, x.request)
 	}
 	if o.err == nil {
 		c.answer(x, o)

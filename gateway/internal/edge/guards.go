@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -87,6 +88,9 @@ func (c *call) admit() error {
 	caller := site
 	if principal.Kind == authn.User {
 		caller = limit.Principal(principal.UserID)
+		if strings.HasPrefix(principal.SessionID, string(authn.APIKey)+"_") {
+			caller = limit.Principal(principal.SessionID) // a program leaves its person what is his
+		}
 	}
 	if wait, ok := c.h.Limits.Take(caller, site, c.route.Service, c.route.Limit); !ok {
 		return rateLimited(wait)
@@ -123,6 +127,11 @@ func (c *call) authenticate() (authn.Principal, error) {
 				return authn.Principal{}, err
 			}
 		}
+		if strings.HasPrefix(token, authn.APIKeyPrefix) && c.h.APIKeys != nil {
+			if token, err = c.exchange(token); err != nil {
+				return authn.Principal{}, err
+			}
+		}
 		if exact := "Bearer " + token; len(c.r.Header["Authorization"]) != 1 || c.r.Header["Authorization"][0] != exact {
 			c.r.Header.Set("Authorization", exact) // one, and nothing beside it
 		}
@@ -130,4 +139,16 @@ func (c *call) authenticate() (authn.Principal, error) {
 	default:
 		return authn.Principal{}, unknownProcedure()
 	}
+}
+
+// exchange gets an access token for an API key. A key that has to be asked for costs the people at the address a request
+// more, so that guessing is limited before it costs auth anything.
+func (c *call) exchange(secret string) (token string, err error) {
+	if !c.h.APIKeys.Known(secret) {
+		site := limit.Address(c.client())
+		if wait, ok := c.h.Limits.Take(site, site, "", nil); !ok {
+			return "", rateLimited(wait)
+		}
+	}
+	return c.h.APIKeys.Token(c.r.Context(), secret)
 }

@@ -38,11 +38,20 @@ var (
 	errExpired  = errors.New("the access token has expired")
 )
 
+// APIKeys gets access tokens for API keys. It is safe for concurrent use.
+type APIKeys interface {
+	// Known tells whether Token asks nobody for the key.
+	Known(secret string) bool
+	Token(ctx context.Context, secret string) (string, error)
+}
+
 // Parts is what a handler is made of.
 type Parts struct {
 	Tables func() *routes.Table
 	Tokens access.TokenVerifier
-	Limits *limit.Limiter
+	// APIKeys gets access tokens for API keys; nil: none are known.
+	APIKeys APIKeys
+	Limits  *limit.Limiter
 	// Streams bounds how many streams one caller has open; nil: no bound.
 	Streams *limit.Streams
 	// Own serves the procedures whose route names no service.

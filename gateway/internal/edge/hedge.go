@@ -1,56 +1,70 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"time"
+
+	"ashlar.dev/kernel/balance"
 )
 
-// hedge makes the first offer and, where its answer takes long, a second one to another instance, as far as the budget
-// for retries goes. It returns the one that was answered first; where none was, one that has not been accounted for.
-// (Dean and Barroso, The Tail at Scale, 2013: hedged requests.)
+// hedgeShare is which part of the time that is left the first instance is waited for at most.
+const hedgeShare = 3
+
+// patience is how long a call waits for the first answer before another instance is asked, too: what the service's manifest
+// says, or else so long that the instance looks paused, or gone without a word. 0: only one instance may be asked.
+func (c *call) patience() time.Duration {
+	if !c.route.Get {
+		return 0
+	}
+	return cmp.Or(c.route.HedgeAfter, min(patientFor, time.Until(c.timer.deadline)/hedgeShare))
+}
+
+// hedge goes on after a first offer that has not been answered for long: it makes a second one to another instance, as far
+// as the budget for retries goes. It returns the one that was answered first; where none was, one that has not been
+// accounted for. (Dean and Barroso, The Tail at Scale, 2013: hedged requests.)
 func (c *call) hedge(x *exchange) *offer {
-	ctx := c.r.Context()
-	one, endOne := context.WithCancel(ctx)
-	two, endTwo := context.WithCancel(ctx)
-	ends := map[*offer]context.CancelFunc{&x.first: endOne, &x.second: endTwo}
-	done := make(chan *offer, len(ends))
-	start := func(o *offer, ctx context.Context) {
-		o.ctx = ctx
-		go func() { //nolint:contextcheck // the offer has it
-			o.make(c, x.request)
-			done <- o
-		}()
-	}
-	start(&x.first, one)
-	timer := time.NewTimer(c.route.HedgeAfter)
-	defer timer.Stop()
-	select {
-	case o := <-done:
-		endTwo()
-		return o.until(endOne)
-	case <-timer.C:
-	}
-	if !x.tries.Left() || !x.first.lease.Retry() || c.lease(ctx, x, &x.second) != nil {
-		endTwo()
-		return (<-done).until(endOne)
+	first, second := &x.first, &x.second
+	ctx, end := context.WithCancel(c.r.Context())
+	if !x.tries.Left() || !first.lease.Retry() || c.lease(ctx, x, second) != nil {
+		end()
+		first.resume(c)
+		return first
 	}
 	c.h.metrics.hedged.Inc()
-	start(&x.second, two)
+	done := make(chan *offer, 2)
+	go func() {
+		first.resume(c)
+		done <- first
+	}()
+	go func() {
+		second.make(c, x.request, 0)
+		done <- second
+	}()
 	winner := <-done
-	loser := &x.first
-	if winner == loser {
-		loser = &x.second
-	}
-	if winner.err != nil {
+	switch {
+	case winner.err != nil:
 		// The other one may still be answered.
 		winner.lease.Done(winner.outcome, &x.tries, winner.err)
-		ends[winner]()
-		return (<-done).until(ends[loser])
+		if winner = <-done; winner == first {
+			end()
+			return first
+		}
+	case winner == first:
+		end()
+		<-done // nobody else may touch the request, and the place for it, once this returns
+		second.abandon(balance.Abandoned, &x.tries)
+		return first
+	default:
+		first.silent.Abort()
+		<-done
+		outcome := balance.Abandoned
+		if time.Since(first.began) >= patientFor {
+			outcome = balance.Broken
+		}
+		first.abandon(outcome, &x.tries)
 	}
-	ends[loser]()
-	<-done // nobody else may touch the request, and the place for it, once this returns
-	loser.abandon(&x.tries)
-	return winner.until(ends[winner])
+	return second.until(end)
 }
 
 // until keeps an offer's context until the offer has ended.

@@ -2,6 +2,8 @@ package edge
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
 
 	"ashlar.dev/gateway/internal/upstream"
@@ -17,6 +19,9 @@ type offer struct {
 	// conn is where the answer comes, once its head is there, and stop ends the watch over ctx.
 	conn *upstream.Conn
 	stop func() bool
+	// silent is where the answer may still come, after it has not for long.
+	silent *upstream.Conn
+	began  time.Time // when the request was sent
 	// err is why there is no answer, and outcome what that tells about the instance.
 	err     error
 	outcome balance.Outcome
@@ -33,34 +38,40 @@ func (c *call) lease(ctx context.Context, x *exchange, o *offer) error {
 }
 
 // make sends a request and waits for the head of the answer. It changes nothing of the call, so that two offers can be
-// made at a time.
-func (o *offer) make(c *call, request []byte) {
-	o.conn, o.stop, o.err = nil, nil, nil
+// made at a time. With a patience it ends after so long a silence, and resume goes on.
+func (o *offer) make(c *call, request []byte, patience time.Duration) {
+	o.conn, o.stop, o.silent, o.err = nil, nil, nil, nil
 	pool, deadline := c.h.Direct.Pool, c.timer.deadline
 	conn, err := pool.Get(o.ctx, o.lease.Address(), deadline)
 	for err == nil {
-		stop := context.AfterFunc(o.ctx, conn.Abort)
-		began := time.Now()
+		o.stop = context.AfterFunc(o.ctx, conn.Abort)
+		o.began = time.Now()
 		sent, failure := conn.Send(request)
+		if failure == nil && patience > 0 {
+			o.bound(conn, o.began.Add(patience))
+		}
 		if failure == nil {
 			failure = conn.Receive(&o.head)
 		}
+		if patience > 0 {
+			o.bound(conn, deadline)
+		}
 		if failure == nil {
-			o.conn, o.stop = conn, stop
+			o.conn = conn
 			return
 		}
-		stop()
-		conn.Release(false)
 		ended := c.ended() != nil || o.ctx.Err() != nil
+		if patience > 0 && !ended && !conn.Answered() && errors.Is(failure, os.ErrDeadlineExceeded) {
+			o.silent = conn
+			return
+		}
 		if !ended && conn.Reused() && !conn.Answered() && (sent == 0 || c.route.Get) {
 			// The instance had closed it. What has been sent may have had effects, so only what has none is sent again.
+			o.release(conn)
 			conn, err = pool.Dial(o.ctx, o.lease.Address(), deadline)
 			continue
 		}
-		o.err, o.outcome = failure, balance.Broken
-		if ended && (time.Since(began) < patientFor || o.ctx.Err() != nil) {
-			o.outcome = balance.Abandoned
-		}
+		o.broke(c, conn, failure)
 		return
 	}
 	o.err, o.outcome = err, balance.Unreachable
@@ -69,15 +80,47 @@ func (o *offer) make(c *call, request []byte) {
 	}
 }
 
+// resume waits for the answer of an instance that was silent.
+func (o *offer) resume(c *call) {
+	if failure := o.silent.Receive(&o.head); failure != nil {
+		o.broke(c, o.silent, failure)
+		return
+	}
+	o.conn = o.silent
+}
+
+// bound moves the deadline of a connection that is aborted when the offer's context ends, and must stay so.
+func (o *offer) bound(conn *upstream.Conn, deadline time.Time) {
+	_ = conn.Until(deadline) // where it cannot be set, reading fails, too
+	if o.ctx.Err() != nil {
+		conn.Abort()
+	}
+}
+
+// broke ends an offer that was sent and not answered.
+func (o *offer) broke(c *call, conn *upstream.Conn, failure error) {
+	o.release(conn)
+	o.err, o.outcome = failure, balance.Broken
+	if o.ctx.Err() != nil || c.ended() != nil && time.Since(o.began) < patientFor {
+		o.outcome = balance.Abandoned
+	}
+}
+
+func (o *offer) release(conn *upstream.Conn) {
+	o.stop()
+	conn.Release(false)
+}
+
 // forget lets go of what belongs to a call.
-func (o *offer) forget() { o.ctx, o.conn, o.stop, o.err, o.lease = nil, nil, nil, nil, balance.Lease{} }
+func (o *offer) forget() {
+	o.ctx, o.conn, o.stop, o.silent, o.err, o.lease = nil, nil, nil, nil, nil, balance.Lease{}
+}
 
 // abandon ends an offer that is not wanted any more.
-func (o *offer) abandon(tries *balance.Tries) {
+func (o *offer) abandon(outcome balance.Outcome, tries *balance.Tries) {
 	if o.conn != nil {
-		o.stop()
-		o.conn.Release(false)
+		o.release(o.conn)
 		o.conn = nil
 	}
-	o.lease.Done(balance.Abandoned, tries, o.err)
+	o.lease.Done(outcome, tries, o.err)
 }

@@ -25,7 +25,7 @@ type Route struct {
 	// Get says that the procedure has no side effects, so that it can be called with a Connect GET.
 	Get bool
 	// HedgeAfter is how long the answer to a call without side effects may take before another instance is asked, too;
-	// 0: none is.
+	// 0: once the first has been silent for as long as one that is gone.
 	HedgeAfter time.Duration
 	// Timeout bounds a unary call; 0 means the gateway's own bound.
 	Timeout time.Duration

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"ashlar.dev/services/auth/ent/administrator"
+	"ashlar.dev/services/auth/ent/apikey"
 	"ashlar.dev/services/auth/ent/credential"
 	"ashlar.dev/services/auth/ent/outboxevent"
 	"ashlar.dev/services/auth/ent/outboxlease"
@@ -78,6 +79,7 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
+			apikey.Table:        apikey.ValidColumn,
 			administrator.Table: administrator.ValidColumn,
 			credential.Table:    credential.ValidColumn,
 			outboxevent.Table:   outboxevent.ValidColumn,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ashlar.dev/services/auth/ent/administrator"
+	"ashlar.dev/services/auth/ent/apikey"
 	"ashlar.dev/services/auth/ent/credential"
 	"ashlar.dev/services/auth/ent/outboxevent"
 	"ashlar.dev/services/auth/ent/outboxlease"
@@ -18,6 +19,51 @@ import (
 // (default values, validators, hooks and policies) and stitches it
 // to their package variables.
 func init() {
+	apikeyMixin := schema.APIKey{}.Mixin()
+	apikeyMixinFields0 := apikeyMixin[0].Fields()
+	_ = apikeyMixinFields0
+	apikeyFields := schema.APIKey{}.Fields()
+	_ = apikeyFields
+	// apikeyDescUserID is the schema descriptor for user_id field.
+	apikeyDescUserID := apikeyFields[0].Descriptor()
+	// apikey.UserIDValidator is a validator for the "user_id" field. It is called by the builders before save.
+	apikey.UserIDValidator = apikeyDescUserID.Validators[0].(func(string) error)
+	// apikeyDescOrganizationID is the schema descriptor for organization_id field.
+	apikeyDescOrganizationID := apikeyFields[1].Descriptor()
+	// apikey.DefaultOrganizationID holds the default value on creation for the organization_id field.
+	apikey.DefaultOrganizationID = apikeyDescOrganizationID.Default.(string)
+	// apikey.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	apikey.OrganizationIDValidator = apikeyDescOrganizationID.Validators[0].(func(string) error)
+	// apikeyDescDisplayName is the schema descriptor for display_name field.
+	apikeyDescDisplayName := apikeyFields[2].Descriptor()
+	// apikey.DisplayNameValidator is a validator for the "display_name" field. It is called by the builders before save.
+	apikey.DisplayNameValidator = apikeyDescDisplayName.Validators[0].(func(string) error)
+	// apikeyDescSecretHash is the schema descriptor for secret_hash field.
+	apikeyDescSecretHash := apikeyFields[3].Descriptor()
+	// apikey.SecretHashValidator is a validator for the "secret_hash" field. It is called by the builders before save.
+	apikey.SecretHashValidator = apikeyDescSecretHash.Validators[0].(func([]byte) error)
+	// apikeyDescRequestKey is the schema descriptor for request_key field.
+	apikeyDescRequestKey := apikeyFields[8].Descriptor()
+	// apikey.RequestKeyValidator is a validator for the "request_key" field. It is called by the builders before save.
+	apikey.RequestKeyValidator = apikeyDescRequestKey.Validators[0].(func(string) error)
+	// apikeyDescID is the schema descriptor for id field.
+	apikeyDescID := apikeyMixinFields0[0].Descriptor()
+	// apikey.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	apikey.IDValidator = func() func(string) error {
+		validators := apikeyDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
 	administratorMixin := schema.Administrator{}.Mixin()
 	administratorMixinFields0 := administratorMixin[0].Fields()
 	_ = administratorMixinFields0

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"ashlar.dev/ent/scan"
 	"ashlar.dev/services/authz/ent/grant"
 	"ashlar.dev/services/authz/ent/predicate"
 	"ashlar.dev/services/authz/ent/role"
@@ -388,6 +389,7 @@ func (_q *GrantQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Grant,
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
+	_spec.ScanValues = scan.Reuse(_spec.ScanValues)
 	for i := range hooks {
 		hooks[i](ctx, _spec)
 	}
@@ -441,6 +443,7 @@ func (_q *GrantQuery) sqlCount(ctx context.Context) (int, error) {
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
+	_spec.ScanValues = scan.Reuse(_spec.ScanValues)
 	_spec.Node.Columns = _q.ctx.Fields
 	if len(_q.ctx.Fields) > 0 {
 		_spec.Unique = _q.ctx.Unique != nil && *_q.ctx.Unique

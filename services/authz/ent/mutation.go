@@ -2434,6 +2434,7 @@ type RoleMutation struct {
 	removed           *bool
 	version           *int64
 	addversion        *int64
+	request_key       *string
 	clearedFields     map[string]struct{}
 	grants            map[string]struct{}
 	removedgrants     map[string]struct{}
@@ -2906,6 +2907,55 @@ func (m *RoleMutation) ResetVersion() {
 	m.addversion = nil
 }
 
+// SetRequestKey sets the "request_key" field.
+func (m *RoleMutation) SetRequestKey(s string) {
+	m.request_key = &s
+}
+
+// RequestKey returns the value of the "request_key" field in the mutation.
+func (m *RoleMutation) RequestKey() (r string, exists bool) {
+	v := m.request_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRequestKey returns the old "request_key" field's value of the Role entity.
+// If the Role object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RoleMutation) OldRequestKey(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRequestKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRequestKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRequestKey: %w", err)
+	}
+	return oldValue.RequestKey, nil
+}
+
+// ClearRequestKey clears the value of the "request_key" field.
+func (m *RoleMutation) ClearRequestKey() {
+	m.request_key = nil
+	m.clearedFields[role.FieldRequestKey] = struct{}{}
+}
+
+// RequestKeyCleared returns if the "request_key" field was cleared in this mutation.
+func (m *RoleMutation) RequestKeyCleared() bool {
+	_, ok := m.clearedFields[role.FieldRequestKey]
+	return ok
+}
+
+// ResetRequestKey resets all changes to the "request_key" field.
+func (m *RoleMutation) ResetRequestKey() {
+	m.request_key = nil
+	delete(m.clearedFields, role.FieldRequestKey)
+}
+
 // AddGrantIDs adds the "grants" edge to the Grant entity by ids.
 func (m *RoleMutation) AddGrantIDs(ids ...string) {
 	if m.grants == nil {
@@ -2994,7 +3044,7 @@ func (m *RoleMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RoleMutation) Fields() []string {
-	fields := make([]string, 0, 9)
+	fields := make([]string, 0, 10)
 	if m.created_at != nil {
 		fields = append(fields, role.FieldCreatedAt)
 	}
@@ -3022,6 +3072,9 @@ func (m *RoleMutation) Fields() []string {
 	if m.version != nil {
 		fields = append(fields, role.FieldVersion)
 	}
+	if m.request_key != nil {
+		fields = append(fields, role.FieldRequestKey)
+	}
 	return fields
 }
 
@@ -3048,6 +3101,8 @@ func (m *RoleMutation) Field(name string) (ent.Value, bool) {
 		return m.Removed()
 	case role.FieldVersion:
 		return m.Version()
+	case role.FieldRequestKey:
+		return m.RequestKey()
 	}
 	return nil, false
 }
@@ -3075,6 +3130,8 @@ func (m *RoleMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldRemoved(ctx)
 	case role.FieldVersion:
 		return m.OldVersion(ctx)
+	case role.FieldRequestKey:
+		return m.OldRequestKey(ctx)
 	}
 	return nil, fmt.Errorf("unknown Role field %s", name)
 }
@@ -3147,6 +3204,13 @@ func (m *RoleMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetVersion(v)
 		return nil
+	case role.FieldRequestKey:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRequestKey(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Role field %s", name)
 }
@@ -3191,7 +3255,11 @@ func (m *RoleMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *RoleMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(role.FieldRequestKey) {
+		fields = append(fields, role.FieldRequestKey)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -3204,6 +3272,11 @@ func (m *RoleMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *RoleMutation) ClearField(name string) error {
+	switch name {
+	case role.FieldRequestKey:
+		m.ClearRequestKey()
+		return nil
+	}
 	return fmt.Errorf("unknown Role nullable field %s", name)
 }
 
@@ -3237,6 +3310,9 @@ func (m *RoleMutation) ResetField(name string) error {
 		return nil
 	case role.FieldVersion:
 		m.ResetVersion()
+		return nil
+	case role.FieldRequestKey:
+		m.ResetRequestKey()
 		return nil
 	}
 	return fmt.Errorf("unknown Role field %s", name)

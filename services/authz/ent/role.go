@@ -37,6 +37,8 @@ type Role struct {
 	Removed bool `json:"removed,omitempty"`
 	// Grows with each change.
 	Version int64 `json:"version,omitempty"`
+	// Where and by whom it was created, and under which request_id.
+	RequestKey *string `json:"request_key,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the RoleQuery when eager-loading is set.
 	Edges        RoleEdges `json:"edges"`
@@ -72,7 +74,7 @@ func (*Role) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case role.FieldVersion:
 			values[i] = new(sql.NullInt64)
-		case role.FieldID, role.FieldOrganizationID, role.FieldName, role.FieldDescription, role.FieldModule:
+		case role.FieldID, role.FieldOrganizationID, role.FieldName, role.FieldDescription, role.FieldModule, role.FieldRequestKey:
 			values[i] = new(sql.NullString)
 		case role.FieldCreatedAt, role.FieldUpdatedAt:
 			values[i] = new(sql.NullTime)
@@ -153,6 +155,13 @@ func (_m *Role) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Version = value.Int64
 			}
+		case role.FieldRequestKey:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field request_key", values[i])
+			} else if value.Valid {
+				_m.RequestKey = new(string)
+				*_m.RequestKey = value.String
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -220,6 +229,11 @@ func (_m *Role) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("version=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Version))
+	builder.WriteString(", ")
+	if v := _m.RequestKey; v != nil {
+		builder.WriteString("request_key=")
+		builder.WriteString(*v)
+	}
 	builder.WriteByte(')')
 	return builder.String()
 }

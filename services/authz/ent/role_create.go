@@ -134,6 +134,20 @@ func (_c *RoleCreate) SetNillableVersion(v *int64) *RoleCreate {
 	return _c
 }
 
+// SetRequestKey sets the "request_key" field.
+func (_c *RoleCreate) SetRequestKey(v string) *RoleCreate {
+	_c.mutation.SetRequestKey(v)
+	return _c
+}
+
+// SetNillableRequestKey sets the "request_key" field if the given value is not nil.
+func (_c *RoleCreate) SetNillableRequestKey(v *string) *RoleCreate {
+	if v != nil {
+		_c.SetRequestKey(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *RoleCreate) SetID(v string) *RoleCreate {
 	_c.mutation.SetID(v)
@@ -269,6 +283,11 @@ func (_c *RoleCreate) check() error {
 	if _, ok := _c.mutation.Version(); !ok {
 		return &ValidationError{Name: "version", err: errors.New(`ent: missing required field "Role.version"`)}
 	}
+	if v, ok := _c.mutation.RequestKey(); ok {
+		if err := role.RequestKeyValidator(v); err != nil {
+			return &ValidationError{Name: "request_key", err: fmt.Errorf(`ent: validator failed for field "Role.request_key": %w`, err)}
+		}
+	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := role.IDValidator(v); err != nil {
 			return &ValidationError{Name: "id", err: fmt.Errorf(`ent: validator failed for field "Role.id": %w`, err)}
@@ -345,6 +364,10 @@ func (_c *RoleCreate) createSpec() (*Role, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Version(); ok {
 		_spec.SetField(role.FieldVersion, field.TypeInt64, value)
 		_node.Version = value
+	}
+	if value, ok := _c.mutation.RequestKey(); ok {
+		_spec.SetField(role.FieldRequestKey, field.TypeString, value)
+		_node.RequestKey = &value
 	}
 	if nodes := _c.mutation.GrantsIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{
@@ -508,6 +531,9 @@ func (u *RoleUpsertOne) UpdateNewValues() *RoleUpsertOne {
 		}
 		if _, exists := u.create.mutation.Module(); exists {
 			s.SetIgnore(role.FieldModule)
+		}
+		if _, exists := u.create.mutation.RequestKey(); exists {
+			s.SetIgnore(role.FieldRequestKey)
 		}
 	}))
 	return u
@@ -811,6 +837,9 @@ func (u *RoleUpsertBulk) UpdateNewValues() *RoleUpsertBulk {
 			}
 			if _, exists := b.mutation.Module(); exists {
 				s.SetIgnore(role.FieldModule)
+			}
+			if _, exists := b.mutation.RequestKey(); exists {
+				s.SetIgnore(role.FieldRequestKey)
 			}
 		}
 	}))

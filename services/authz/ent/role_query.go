@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 
+	"ashlar.dev/ent/scan"
 	"ashlar.dev/services/authz/ent/grant"
 	"ashlar.dev/services/authz/ent/predicate"
 	"ashlar.dev/services/authz/ent/role"
@@ -389,6 +390,7 @@ func (_q *RoleQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Role, e
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
+	_spec.ScanValues = scan.Reuse(_spec.ScanValues)
 	for i := range hooks {
 		hooks[i](ctx, _spec)
 	}
@@ -444,6 +446,7 @@ func (_q *RoleQuery) sqlCount(ctx context.Context) (int, error) {
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
+	_spec.ScanValues = scan.Reuse(_spec.ScanValues)
 	_spec.Node.Columns = _q.ctx.Fields
 	if len(_q.ctx.Fields) > 0 {
 		_spec.Unique = _q.ctx.Unique != nil && *_q.ctx.Unique

@@ -249,6 +249,10 @@ func init() {
 	roleDescVersion := roleFields[6].Descriptor()
 	// role.DefaultVersion holds the default value on creation for the version field.
 	role.DefaultVersion = roleDescVersion.Default.(int64)
+	// roleDescRequestKey is the schema descriptor for request_key field.
+	roleDescRequestKey := roleFields[7].Descriptor()
+	// role.RequestKeyValidator is a validator for the "request_key" field. It is called by the builders before save.
+	role.RequestKeyValidator = roleDescRequestKey.Validators[0].(func(string) error)
 	// roleDescID is the schema descriptor for id field.
 	roleDescID := roleMixinFields0[0].Descriptor()
 	// role.IDValidator is a validator for the "id" field. It is called by the builders before save.

@@ -16,6 +16,7 @@ import (
 	"ashlar.dev/services/notes/ent/outboxevent"
 	"ashlar.dev/services/notes/ent/outboxlease"
 	"ashlar.dev/services/notes/ent/share"
+	"ashlar.dev/services/notes/ent/turn"
 	"entgo.io/ent"
 	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
@@ -39,6 +40,8 @@ type Client struct {
 	OutboxLease *OutboxLeaseClient
 	// Share is the client for interacting with the Share builders.
 	Share *ShareClient
+	// Turn is the client for interacting with the Turn builders.
+	Turn *TurnClient
 }
 
 // NewClient creates a new client configured with the given options.
@@ -55,6 +58,7 @@ func (c *Client) init() {
 	c.OutboxEvent = NewOutboxEventClient(c.config)
 	c.OutboxLease = NewOutboxLeaseClient(c.config)
 	c.Share = NewShareClient(c.config)
+	c.Turn = NewTurnClient(c.config)
 }
 
 type (
@@ -152,6 +156,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		OutboxEvent: NewOutboxEventClient(cfg),
 		OutboxLease: NewOutboxLeaseClient(cfg),
 		Share:       NewShareClient(cfg),
+		Turn:        NewTurnClient(cfg),
 	}, nil
 }
 
@@ -176,6 +181,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		OutboxEvent: NewOutboxEventClient(cfg),
 		OutboxLease: NewOutboxLeaseClient(cfg),
 		Share:       NewShareClient(cfg),
+		Turn:        NewTurnClient(cfg),
 	}, nil
 }
 
@@ -204,21 +210,21 @@ func (c *Client) Close() error {
 // Use adds the mutation hooks to all the entity clients.
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
-	c.Change.Use(hooks...)
-	c.Note.Use(hooks...)
-	c.OutboxEvent.Use(hooks...)
-	c.OutboxLease.Use(hooks...)
-	c.Share.Use(hooks...)
+	for _, n := range []interface{ Use(...Hook) }{
+		c.Change, c.Note, c.OutboxEvent, c.OutboxLease, c.Share, c.Turn,
+	} {
+		n.Use(hooks...)
+	}
 }
 
 // Intercept adds the query interceptors to all the entity clients.
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
-	c.Change.Intercept(interceptors...)
-	c.Note.Intercept(interceptors...)
-	c.OutboxEvent.Intercept(interceptors...)
-	c.OutboxLease.Intercept(interceptors...)
-	c.Share.Intercept(interceptors...)
+	for _, n := range []interface{ Intercept(...Interceptor) }{
+		c.Change, c.Note, c.OutboxEvent, c.OutboxLease, c.Share, c.Turn,
+	} {
+		n.Intercept(interceptors...)
+	}
 }
 
 // Mutate implements the ent.Mutator interface.
@@ -234,6 +240,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.OutboxLease.mutate(ctx, m)
 	case *ShareMutation:
 		return c.Share.mutate(ctx, m)
+	case *TurnMutation:
+		return c.Turn.mutate(ctx, m)
 	default:
 		return nil, fmt.Errorf("ent: unknown mutation type %T", m)
 	}
@@ -936,13 +944,146 @@ func (c *ShareClient) mutate(ctx context.Context, m *ShareMutation) (Value, erro
 	}
 }
 
+// TurnClient is a client for the Turn schema.
+type TurnClient struct {
+	config
+}
+
+// NewTurnClient returns a client for the Turn from the given config.
+func NewTurnClient(c config) *TurnClient {
+	return &TurnClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `turn.Hooks(f(g(h())))`.
+func (c *TurnClient) Use(hooks ...Hook) {
+	c.hooks.Turn = append(c.hooks.Turn, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `turn.Intercept(f(g(h())))`.
+func (c *TurnClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Turn = append(c.inters.Turn, interceptors...)
+}
+
+// Create returns a builder for creating a Turn entity.
+func (c *TurnClient) Create() *TurnCreate {
+	mutation := newTurnMutation(c.config, OpCreate)
+	return &TurnCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Turn entities.
+func (c *TurnClient) CreateBulk(builders ...*TurnCreate) *TurnCreateBulk {
+	return &TurnCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *TurnClient) MapCreateBulk(slice any, setFunc func(*TurnCreate, int)) *TurnCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &TurnCreateBulk{err: fmt.Errorf("calling to TurnClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*TurnCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &TurnCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Turn.
+func (c *TurnClient) Update() *TurnUpdate {
+	mutation := newTurnMutation(c.config, OpUpdate)
+	return &TurnUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *TurnClient) UpdateOne(_m *Turn) *TurnUpdateOne {
+	mutation := newTurnMutation(c.config, OpUpdateOne, withTurn(_m))
+	return &TurnUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *TurnClient) UpdateOneID(id string) *TurnUpdateOne {
+	mutation := newTurnMutation(c.config, OpUpdateOne, withTurnID(id))
+	return &TurnUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Turn.
+func (c *TurnClient) Delete() *TurnDelete {
+	mutation := newTurnMutation(c.config, OpDelete)
+	return &TurnDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *TurnClient) DeleteOne(_m *Turn) *TurnDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *TurnClient) DeleteOneID(id string) *TurnDeleteOne {
+	builder := c.Delete().Where(turn.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &TurnDeleteOne{builder}
+}
+
+// Query returns a query builder for Turn.
+func (c *TurnClient) Query() *TurnQuery {
+	return &TurnQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeTurn},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Turn entity by its id.
+func (c *TurnClient) Get(ctx context.Context, id string) (*Turn, error) {
+	return c.Query().Where(turn.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *TurnClient) GetX(ctx context.Context, id string) *Turn {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *TurnClient) Hooks() []Hook {
+	return c.hooks.Turn
+}
+
+// Interceptors returns the client interceptors.
+func (c *TurnClient) Interceptors() []Interceptor {
+	return c.inters.Turn
+}
+
+func (c *TurnClient) mutate(ctx context.Context, m *TurnMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&TurnCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&TurnUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&TurnUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&TurnDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Turn mutation op: %q", m.Op())
+	}
+}
+
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		Change, Note, OutboxEvent, OutboxLease, Share []ent.Hook
+		Change, Note, OutboxEvent, OutboxLease, Share, Turn []ent.Hook
 	}
 	inters struct {
-		Change, Note, OutboxEvent, OutboxLease, Share []ent.Interceptor
+		Change, Note, OutboxEvent, OutboxLease, Share, Turn []ent.Interceptor
 	}
 )
 

@@ -14,6 +14,7 @@ import (
 	"ashlar.dev/services/notes/ent/outboxevent"
 	"ashlar.dev/services/notes/ent/outboxlease"
 	"ashlar.dev/services/notes/ent/share"
+	"ashlar.dev/services/notes/ent/turn"
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -82,6 +83,7 @@ func checkColumn(t, c string) error {
 			outboxevent.Table: outboxevent.ValidColumn,
 			outboxlease.Table: outboxlease.ValidColumn,
 			share.Table:       share.ValidColumn,
+			turn.Table:        turn.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

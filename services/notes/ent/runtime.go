@@ -11,6 +11,7 @@ import (
 	"ashlar.dev/services/notes/ent/outboxlease"
 	"ashlar.dev/services/notes/ent/schema"
 	"ashlar.dev/services/notes/ent/share"
+	"ashlar.dev/services/notes/ent/turn"
 )
 
 // The init function reads all schema descriptors with runtime code
@@ -188,6 +189,26 @@ func init() {
 	// share.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	share.IDValidator = func() func(string) error {
 		validators := shareDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	turnFields := schema.Turn{}.Fields()
+	_ = turnFields
+	// turnDescID is the schema descriptor for id field.
+	turnDescID := turnFields[0].Descriptor()
+	// turn.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	turn.IDValidator = func() func(string) error {
+		validators := turnDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),

@@ -24,6 +24,8 @@ type Tx struct {
 	OutboxLease *OutboxLeaseClient
 	// Share is the client for interacting with the Share builders.
 	Share *ShareClient
+	// Turn is the client for interacting with the Turn builders.
+	Turn *TurnClient
 
 	// lazily loaded.
 	client     *Client
@@ -160,6 +162,7 @@ func (tx *Tx) init() {
 	tx.OutboxEvent = NewOutboxEventClient(tx.config)
 	tx.OutboxLease = NewOutboxLeaseClient(tx.config)
 	tx.Share = NewShareClient(tx.config)
+	tx.Turn = NewTurnClient(tx.config)
 }
 
 // txDriver wraps the given dialect.Tx with a nop dialect.Driver implementation.

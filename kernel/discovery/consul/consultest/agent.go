@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,7 +17,7 @@ import (
 // readyWithin is how long an agent may take to elect itself; a -dev agent takes less than a second.
 const readyWithin = 30 * time.Second
 
-// Agent is a Consul agent that is its own one-server cluster. Its methods must be called from the test's goroutine.
+// Agent is a Consul agent that is a server, of a cluster of its own or of one of several. Its methods must be called from the test's goroutine.
 type Agent struct {
 	Addr string // host:port of the HTTP API; stays the same when the agent is started again
 
@@ -26,6 +25,7 @@ type Agent struct {
 	binary  string
 	dataDir string // empty: -dev, all state is lost with the process
 	ports   ports
+	members []ports // of its cluster; empty: it is alone
 	log     *output
 
 	cmd    *exec.Cmd
@@ -46,29 +46,35 @@ func Persistent() Option {
 // printed.
 func Start(t testing.TB, options ...Option) *Agent {
 	t.Helper()
-	a := &Agent{t: t, binary: Binary(t), log: &output{}}
+	a := newAgent(t)
 	for _, option := range options {
 		option(a)
 	}
-	t.Cleanup(func() {
-		a.Kill()
-		if t.Failed() {
-			t.Logf("log of consul at %s:\n%s", a.Addr, a.log)
-		}
-	})
 	// Somebody else may take a free port before the agent does, so try more than once.
 	var err error
 	for range 3 {
 		if a.ports, err = freePorts(); err != nil {
 			continue
 		}
-		a.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(a.ports.http))
+		a.Addr = a.ports.address()
 		if err = a.run(); err == nil {
 			return a
 		}
 	}
 	t.Fatalf("starting consul: %v\n%s", err, a.log)
 	return nil
+}
+
+func newAgent(t testing.TB) *Agent {
+	t.Helper()
+	a := &Agent{t: t, binary: Binary(t), log: &output{}}
+	t.Cleanup(func() {
+		a.Kill()
+		if t.Failed() {
+			t.Logf("log of consul at %s:\n%s", a.Addr, a.log)
+		}
+	})
+	return a
 }
 
 // Stop ends the agent in an orderly way and waits for it. An agent that does not run is left alone.
@@ -112,6 +118,18 @@ func (a *Agent) end(signal os.Signal) {
 
 // run starts the process and waits until it is ready.
 func (a *Agent) run() error {
+	if err := a.launch(); err != nil {
+		return err
+	}
+	if err := a.ready(); err != nil {
+		a.Kill()
+		return err
+	}
+	return nil
+}
+
+// launch starts the process.
+func (a *Agent) launch() error {
 	args := []string{
 		"agent",
 		"-node=consultest-" + strconv.Itoa(a.ports.http),
@@ -126,7 +144,10 @@ func (a *Agent) run() error {
 	if a.dataDir == "" {
 		args = append(args, "-dev")
 	} else {
-		args = append(args, "-server", "-bootstrap-expect=1", "-data-dir="+a.dataDir, "-hcl=performance { raft_multiplier = 1 }")
+		args = append(args, "-server", "-bootstrap-expect="+strconv.Itoa(max(1, len(a.members))), "-data-dir="+a.dataDir, "-hcl=performance { raft_multiplier = 1 }")
+	}
+	for _, member := range a.members {
+		args = append(args, "-retry-interval=500ms", "-retry-join=127.0.0.1:"+strconv.Itoa(member.serf))
 	}
 	cmd := exec.Command(a.binary, args...)
 	cmd.Stdout, cmd.Stderr = a.log, a.log
@@ -141,10 +162,6 @@ func (a *Agent) run() error {
 		close(exited)
 	}()
 	a.cmd, a.exited = cmd, exited
-	if err := a.ready(); err != nil {
-		a.Kill()
-		return err
-	}
 	return nil
 }
 

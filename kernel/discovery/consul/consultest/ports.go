@@ -3,8 +3,12 @@ package consultest
 import (
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 )
+
+// address is where the HTTP API is.
+func (p ports) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.http)) }
 
 // freePorts returns ports that nobody listened on a moment ago, over TCP and UDP.
 func freePorts() (ports, error) {

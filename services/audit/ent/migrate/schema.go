@@ -40,9 +40,19 @@ var (
 				Columns: []*schema.Column{EventsColumns[9], EventsColumns[0]},
 			},
 			{
+				Name:    "event_occurred_at",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[2]},
+			},
+			{
 				Name:    "event_actor_id_sequence",
 				Unique:  false,
 				Columns: []*schema.Column{EventsColumns[7], EventsColumns[0]},
+			},
+			{
+				Name:    "event_actor_id_organization_id_sequence",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[7], EventsColumns[9], EventsColumns[0]},
 			},
 			{
 				Name:    "event_resource_sequence",
@@ -50,9 +60,19 @@ var (
 				Columns: []*schema.Column{EventsColumns[10], EventsColumns[0]},
 			},
 			{
+				Name:    "event_resource_organization_id_sequence",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[10], EventsColumns[9], EventsColumns[0]},
+			},
+			{
 				Name:    "event_action_sequence",
 				Unique:  false,
 				Columns: []*schema.Column{EventsColumns[5], EventsColumns[0]},
+			},
+			{
+				Name:    "event_action_organization_id_sequence",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[5], EventsColumns[9], EventsColumns[0]},
 			},
 			{
 				Name:    "event_outcome_sequence",
@@ -60,9 +80,9 @@ var (
 				Columns: []*schema.Column{EventsColumns[11], EventsColumns[0]},
 			},
 			{
-				Name:    "event_occurred_at",
+				Name:    "event_outcome_organization_id_sequence",
 				Unique:  false,
-				Columns: []*schema.Column{EventsColumns[2]},
+				Columns: []*schema.Column{EventsColumns[11], EventsColumns[9], EventsColumns[0]},
 			},
 		},
 	}

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -16,21 +15,6 @@ import (
 	"ashlar.dev/services/audit/ent/treehead"
 )
 
-// appendLock is the number of the advisory lock that appends take on PostgreSQL.
-const appendLock = 0x61756469
-
-// sequence takes the right to add leaves, until the transaction ends. Sequences are given out when a row is written, and
-// seen when it is committed: one append at a time keeps the two in the same order, and the tree grows at one end. On
-// SQLite it is so anyway.
-func (s *Store) sequence(ctx context.Context, tx *ent.Tx) error {
-	if s.db.Dialect != dialect.Postgres {
-		return nil
-	}
-	// A plan that was kept from when there were few events would read all of them to find out which are known.
-	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1), set_config('plan_cache_mode', 'force_custom_plan', true)", appendLock)
-	return err
-}
-
 // Append adds events, all or none, in their order: each becomes the next leaf of the log, and the log's new end is signed,
 // all in one transaction. An event whose id is there already is left as it is. Whoever sees an event sees all that have a
 // lower sequence: so a reader that goes on where it stopped misses none. It fails with ErrDamaged where the log is not what
@@ -40,16 +24,16 @@ func (s *Store) Append(ctx context.Context, events []*ent.Event) error {
 	var after head
 	err := database.InTx(ctx, s.db, s.client.Tx, func(tx *ent.Tx) error {
 		after = head{}
-		if err := s.sequence(ctx, tx); err != nil {
+		// Before anything else is read: this waits for its turn.
+		end, err := s.lockedHead(ctx, tx)
+		if err != nil {
 			return err
 		}
 		unknown, err := withoutKnown(ctx, tx, batch)
 		if err != nil || len(unknown) == 0 {
 			return err
 		}
-		if after, err = s.head(ctx, tx); err != nil {
-			return err
-		}
+		after = end
 		return s.grow(ctx, tx, &after, unknown)
 	})
 	if err == nil && after.signed != "" {

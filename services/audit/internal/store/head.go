@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 
+	"entgo.io/ent/dialect"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"ashlar.dev/platform/auditlog"
 	"ashlar.dev/services/audit/ent"
+	"ashlar.dev/services/audit/ent/treehead"
 )
 
 // headID is the id of the one row of tree_heads.
@@ -18,6 +20,9 @@ const headID = "log"
 // service's back, or has set it back to an earlier state.
 var ErrDamaged = errors.New("the audit log in the database is not what this service signed: " +
 	"keep a copy of the database, find out who changed it, and restore a backup (docs/audit.md)")
+
+// errNoHead says that a log that was begun has no end.
+var errNoHead = damaged("its newest checkpoint is gone")
 
 func damaged(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrDamaged}, args...)...)
@@ -49,7 +54,7 @@ func (s *Store) Checkpoint(ctx context.Context) (string, auditlog.Checkpoint, er
 func readHead(ctx context.Context, heads *ent.TreeHeadClient) (string, error) {
 	row, err := heads.Get(ctx, headID)
 	if ent.IsNotFound(err) {
-		return "", damaged("its newest checkpoint is gone")
+		return "", errNoHead
 	}
 	if err != nil {
 		return "", err
@@ -57,14 +62,33 @@ func readHead(ctx context.Context, heads *ent.TreeHeadClient) (string, error) {
 	return row.Checkpoint, nil
 }
 
-// head returns the end of the log, after it made sure that it is what was signed, and that the log begins with all that
-// this instance has seen of it. So nobody who can write the database, and has not the key, gets a signature to a log that
-// he changed.
-func (s *Store) head(ctx context.Context, tx *ent.Tx) (head, error) {
-	signed, err := readHead(ctx, tx.TreeHead)
+// lockHead returns the row of the log's end, and takes the right to add leaves until the transaction ends. Sequences are
+// given out when a row is written, and seen when it is committed: one append at a time keeps the two in the same order, and
+// the tree grows at one end. On SQLite it is so anyway.
+func (s *Store) lockHead(ctx context.Context, tx *ent.Tx) (*ent.TreeHead, error) {
+	query := tx.TreeHead.Query().Where(treehead.ID(headID))
+	if s.db.Dialect == dialect.Postgres {
+		query.ForUpdate()
+	}
+	return query.Only(ctx)
+}
+
+// lockedHead is lockHead for a log that was begun; see head.
+func (s *Store) lockedHead(ctx context.Context, tx *ent.Tx) (head, error) {
+	row, err := s.lockHead(ctx, tx)
+	if ent.IsNotFound(err) {
+		return head{}, errNoHead
+	}
 	if err != nil {
 		return head{}, err
 	}
+	return s.head(ctx, tx, row.Checkpoint)
+}
+
+// head returns the end of the log that a checkpoint says, after it made sure that it is what was signed, and that the log
+// begins with all that this instance has seen of it. So nobody who can write the database, and has not the key, gets a
+// signature to a log that he changed.
+func (s *Store) head(ctx context.Context, tx *ent.Tx, signed string) (head, error) {
 	known := s.known()
 	if known.signed == signed {
 		return head{signed, known.at, known.tree.Clone()}, nil

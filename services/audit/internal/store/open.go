@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"entgo.io/ent/dialect/sql"
+	"entgo.io/ent/dialect/sql/sqlgraph"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"ashlar.dev/ent/database"
@@ -44,14 +45,13 @@ func (s *Store) Open(ctx context.Context) error {
 func (s *Store) openOnce(ctx context.Context) (opened bool, err error) {
 	var signer *auditlog.Signer
 	var end head
+	var begins bool
 	err = database.InTx(ctx, s.db, s.client.Tx, func(tx *ent.Tx) error {
-		signer = nil
-		if err := s.sequence(ctx, tx); err != nil {
-			return err
-		}
-		row, err := tx.TreeHead.Get(ctx, headID)
+		signer, begins = nil, false
+		row, err := s.lockHead(ctx, tx)
 		switch {
 		case ent.IsNotFound(err):
+			begins = true
 			signer, end, err = s.begin(ctx, tx)
 			return err
 		case err != nil:
@@ -62,15 +62,20 @@ func (s *Store) openOnce(ctx context.Context) (opened bool, err error) {
 		}
 		// Nobody uses the store before it is open.
 		s.signer = signer
-		if end, err = s.head(ctx, tx); err != nil {
+		if end, err = s.head(ctx, tx, row.Checkpoint); err != nil {
 			return err
 		}
-		strays, err := tx.Event.Query().Where(event.LeafIndexGTE(end.at.Size)).Exist(ctx)
+		// The order has it read the index, whatever it guesses about how many there are.
+		strays, err := tx.Event.Query().Where(event.LeafIndexGTE(end.at.Size)).Order(event.ByLeafIndex()).Exist(ctx)
 		if err == nil && strays {
 			err = damaged("there are events after its %d events that it has not recorded", end.at.Size)
 		}
 		return err
 	})
+	if begins && sqlgraph.IsConstraintError(err) {
+		// Another instance was faster: there is no row yet that they could take turns by, and what both would write has keys.
+		return false, nil
+	}
 	if err != nil || signer == nil {
 		return false, err
 	}

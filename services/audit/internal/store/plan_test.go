@@ -1,95 +1,139 @@
-package store
+package store_test
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"strings"
+	"maps"
+	"reflect"
 	"testing"
 	"time"
 
 	"entgo.io/ent/dialect"
-	entsql "entgo.io/ent/dialect/sql"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/tlog"
 
-	"ashlar.dev/ent/database/dbtest"
-	"ashlar.dev/ent/migrate"
+	"ashlar.dev/ent/database/plantest"
 	"ashlar.dev/services/audit/ent"
+	"ashlar.dev/services/audit/internal/store"
 	"ashlar.dev/services/audit/migrations"
 )
 
-// Each filter is answered from an index that has the order of the answer already; a span of time from one that bounds
-// what has to be sorted.
-func TestEachFilterHasAnIndex(t *testing.T) {
+// How many organizations and people there are beside the big ones.
+const (
+	organizations = 20_000
+	people        = 50_000
+)
+
+// Outcomes.
+const (
+	succeeded = 1
+	denied    = 2
+)
+
+func fill(sql plantest.SQL) []string {
+	organization := sql.Spread("org_", organizations)
+	// A program did a fifth, everywhere.
+	actor := fmt.Sprintf("(CASE WHEN i %% 5 = 0 THEN 'usr_%s' ELSE %s END)", plantest.Big, sql.Text("usr_", fmt.Sprintf("i %% %d", people)))
+	// Most is of one kind. What is rarely done, and what is denied, is so everywhere but in the big organization.
+	const action = "(CASE WHEN i % 101 = 1 THEN 'note.delete' WHEN i % 3 = 0 THEN 'note.create' ELSE 'note.update' END)"
+	const outcome = "(CASE WHEN i % 2 = 1 AND i % 97 < 3 THEN 2 ELSE 1 END)"
+	resource := fmt.Sprintf("(CASE WHEN i %% 10 = 0 THEN 'note_%s' ELSE %s END)", plantest.Big, sql.Text("note_", fmt.Sprintf("i %% %d", people)))
+	hash, seek := "randomblob(32)", ""
+	if sql.Dialect == dialect.Postgres {
+		hash, seek = "sha256(convert_to(i::text, 'UTF8'))", fmt.Sprintf("SELECT setval(pg_get_serial_sequence('events', 'sequence'), %d)", sql.Rows)
+	}
+	statements := []string{
+		fmt.Sprintf("INSERT INTO events (sequence, event_id, occurred_at, service, procedure, action, actor_kind, actor_id, session_id, "+
+			"organization_id, resource, outcome, reason, trace_id, attributes, leaf_index) "+
+			"SELECT i, %s, %s, 'notes', '/acme.notes.v1.NoteService/Any', %s, 2, %s, 'ses_1', %s, %s, %s, '', '', '{}', i - 1 FROM %s",
+			sql.Text("evt_", "i"), sql.At("i"), action, actor, organization, resource, outcome, sql.Series(sql.Rows)),
+		// Any will do: what is signed is what is there.
+		fmt.Sprintf("INSERT INTO tree_hashes (id, hash) SELECT i - 1, %s FROM %s", hash, sql.Series(int(tlog.StoredHashCount(int64(sql.Rows))))),
+	}
+	if seek != "" {
+		statements = append(statements, seek)
+	}
+	return statements
+}
+
+// samples are values of each field of a filter: such as many events have, and such as few have.
+func samples(rows int) map[string][]any {
+	moment := func(second int) any {
+		at := time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC)
+		return &at
+	}
+	return map[string][]any{
+		"OrganizationID": {"org_" + plantest.Big, plantest.Name("org_", 77)},
+		"ActorID":        {"usr_" + plantest.Big, plantest.Name("usr_", 78)},
+		"Action":         {"note.create", "note.delete", "none.such"},
+		"Resource":       {"note_" + plantest.Big, plantest.Name("note_", 79)},
+		"Outcome":        {int32(succeeded), int32(denied)},
+		"Since":          {moment(rows / 4), moment(rows - 100)},
+		"Until":          {moment(rows / 2), moment(100)},
+	}
+}
+
+// filters are one with each field alone, and one with each beside the organization.
+func filters(t *testing.T, rows int) map[string]store.Filter {
+	t.Helper()
+	out, values := map[string]store.Filter{"": {}}, samples(rows)
+	kind := reflect.TypeFor[store.Filter]()
+	// The organization is the first field.
+	for field := range kind.Fields() {
+		require.NotEmpty(t, values[field.Name], "say what to filter by: "+field.Name)
+		for name, f := range maps.Clone(out) {
+			if f != (store.Filter{OrganizationID: f.OrganizationID}) {
+				continue
+			}
+			for _, value := range values[field.Name] {
+				reflect.ValueOf(&f).Elem().FieldByIndex(field.Index).Set(reflect.ValueOf(value))
+				out[fmt.Sprintf("%s%s=%v/", name, field.Name, reflect.Indirect(reflect.ValueOf(value)))] = f
+			}
+		}
+	}
+	return out
+}
+
+func TestPlans(t *testing.T) {
 	t.Parallel()
-	db := dbtest.SQLite(t)
-	require.NoError(t, migrate.Apply(t.Context(), db, migrations.FS, slog.New(slog.DiscardHandler)))
-	plans := &planner{Driver: db.Driver()}
-	s, err := New(db, Config{SealKey: make([]byte, 32)})
-	require.NoError(t, err)
-	s.client = ent.NewClient(ent.Driver(plans))
-
-	moment := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	for name, test := range map[string]struct {
-		filter Filter
-		index  string
-		sorts  bool
-	}{
-		"nothing":               {Filter{}, "INTEGER PRIMARY KEY (rowid<?)", false},
-		"organization":          {Filter{OrganizationID: "org_a"}, "event_organization_id_sequence (organization_id=? AND sequence<?)", false},
-		"actor":                 {Filter{ActorID: "usr_ann"}, "event_actor_id_sequence (actor_id=? AND sequence<?)", false},
-		"action":                {Filter{Action: "note.create"}, "event_action_sequence (action=? AND sequence<?)", false},
-		"resource":              {Filter{Resource: "note_1"}, "event_resource_sequence (resource=? AND sequence<?)", false},
-		"outcome":               {Filter{Outcome: 2}, "event_outcome_sequence (outcome=? AND sequence<?)", false},
-		"organization and time": {Filter{OrganizationID: "org_a", Since: &moment}, "event_organization_id_sequence (organization_id=? AND sequence<?)", false},
-		"a span of time":        {Filter{Since: &moment, Until: &moment}, "event_occurred_at (occurred_at>? AND occurred_at<?)", true},
-	} {
-		for page, before := range map[string]int64{"first page": 0, "later page": 40} {
-			t.Run(name+", "+page, func(t *testing.T) {
-				_, err = s.Events(t.Context(), test.filter, before, 10)
-				require.NoError(t, err)
-				index := test.index
-				if before == 0 {
-					index = strings.NewReplacer(" AND sequence<?", "", "INTEGER PRIMARY KEY (rowid<?)", "").Replace(index)
+	plantest.Run(t, migrations.FS, fill, func(t *testing.T, p *plantest.Plans) {
+		ctx, s := t.Context(), opened(t, p.DB)
+		const limit = 51
+		for name, filter := range filters(t, p.Rows) {
+			look := p.Page
+			if filter.Since != nil || filter.Until != nil {
+				// No index has times in the order of arrival: what lies in the span, or beside it, is read.
+				look = func(t *testing.T, name string, call func() error) {
+					t.Helper()
+					p.Larger(t, name, plantest.Allow{Pages: 3 * p.Rows, Rows: p.Rows, Scan: true}, call)
 				}
-				require.Contains(t, plans.last, index)
-				require.Equal(t, test.sorts, strings.Contains(plans.last, "TEMP B-TREE"), plans.last)
-
-				// The other way round, as streams and verifiers read.
-				_, err = s.EventsAfter(t.Context(), test.filter, before, 0, 10)
-				require.NoError(t, err)
-				require.Contains(t, plans.last, strings.NewReplacer("sequence<?", "sequence>?", "rowid<?", "rowid>?").Replace(test.index))
-				require.Equal(t, test.sorts, strings.Contains(plans.last, "TEMP B-TREE"), plans.last)
-			})
+			}
+			for page, at := range map[string]int64{"first": 0, "middle": int64(p.Rows / 2), "last": 60} {
+				look(t, "Events/"+name+page, func() error { _, err := s.Events(ctx, filter, at, limit); return err })
+				look(t, "EventsAfter/"+name+page, func() error { _, err := s.EventsAfter(ctx, filter, at, 0, limit); return err })
+			}
 		}
-	}
-}
-
-// planner is a driver that keeps how SQLite answers the last query.
-type planner struct {
-	dialect.Driver
-
-	last string
-}
-
-// Query implements dialect.ExecQuerier.
-func (p *planner) Query(ctx context.Context, query string, args, v any) error {
-	var rows entsql.Rows
-	if err := p.Driver.Query(ctx, "EXPLAIN QUERY PLAN "+query, args, &rows); err != nil {
-		return err
-	}
-	var steps []string
-	for rows.Next() {
-		var id, parent, unused int
-		var step string
-		if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
-			return fmt.Errorf("plan: %w", err)
+		p.Page(t, "LastSequence", func() error { _, err := s.LastSequence(ctx); return err })
+		p.Page(t, "SequenceBefore", func() error { _, _, err := s.SequenceBefore(ctx, int64(p.Rows/2)); return err })
+		p.Page(t, "LeafIndex", func() error {
+			_, _, err := s.LeafIndex(ctx, plantest.Name("evt_", 78), "org_"+plantest.Big)
+			return err
+		})
+		places := make([]int64, 200)
+		for i := range places {
+			places[i] = int64(i * p.Rows / len(places))
 		}
-		steps = append(steps, step)
-	}
-	p.last = strings.Join(steps, "; ")
-	if err := rows.Close(); err != nil {
-		return err
-	}
-	return p.Driver.Query(ctx, query, args, v)
+		p.Page(t, "AllOf", func() error { _, err := s.AllOf(ctx, "org_"+plantest.Big, places); return err })
+		// Each proof has a hash from each level of the tree.
+		p.Larger(t, "ProveInclusion", plantest.Allow{Pages: 20_000}, func() error { _, err := s.ProveInclusion(ctx, int64(p.Rows), places); return err })
+		p.Page(t, "ProveConsistency", func() error { _, err := s.ProveConsistency(ctx, int64(p.Rows), int64(p.Rows/3)); return err })
+		p.Page(t, "Checkpoint", func() error { _, _, err := s.Checkpoint(ctx); return err })
+		p.Page(t, "Open", func() error { return s.Open(ctx) })
+		// Some of them are there.
+		batch := []*ent.Event{event(1), event(2)}
+		for i := range 98 {
+			batch = append(batch, event(3, func(e *ent.Event) { e.EventID = plantest.Name("evt_", i*p.Rows/100) }))
+		}
+		p.Page(t, "Append", func() error { return s.Append(ctx, batch) })
+		p.Complete(t, s, map[string]string{"Grown": "asks no database", "VerifierKey": "asks no database"})
+	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 
+	"ashlar.dev/ent/keyset"
 	"ashlar.dev/services/audit/ent"
 	"ashlar.dev/services/audit/ent/event"
 	"ashlar.dev/services/audit/ent/predicate"
@@ -22,21 +23,32 @@ type Filter struct {
 
 // Events returns up to limit events with a sequence below before (0: all), newest first.
 func (s *Store) Events(ctx context.Context, f Filter, before int64, limit int) ([]*ent.Event, error) {
-	query := s.client.Event.Query().Where(f.predicates()...)
+	page := keyset.Page{Descending: true}
 	if before > 0 {
-		query.Where(event.IDLT(before))
+		page = from(page, before-1)
 	}
-	return query.Order(event.ByID(sql.OrderDesc())).Limit(limit).All(ctx)
+	return s.client.Event.Query().Where(f.predicates(page)...).Limit(limit).All(ctx)
 }
 
 // EventsAfter returns up to limit events with a sequence above after and, unless that is 0, not above through, in the
 // order of the log.
 func (s *Store) EventsAfter(ctx context.Context, f Filter, after, through int64, limit int) ([]*ent.Event, error) {
-	query := s.client.Event.Query().Where(f.predicates()...).Where(event.IDGT(after))
+	page := keyset.Page{}
+	if after > 0 {
+		page = from(page, after+1)
+	}
+	query := s.client.Event.Query().Where(f.predicates(page)...)
 	if through > 0 {
 		query.Where(event.IDLTE(through))
 	}
-	return query.Order(event.ByID()).Limit(limit).All(ctx)
+	return query.Limit(limit).All(ctx)
+}
+
+// from begins a page with a sequence. PostgreSQL takes a row above (organization, sequence) for one of another
+// organization, of which it expects none below the bound; and then any index seems good enough.
+func from(page keyset.Page, sequence int64) keyset.Page {
+	page.After, page.Inclusive = sequence, true
+	return page
 }
 
 // LastSequence returns the sequence of the newest event, 0 where there is none.
@@ -61,20 +73,27 @@ func (s *Store) SequenceBefore(ctx context.Context, leafIndex int64) (int64, boo
 	return before, err == nil, err
 }
 
-func (f Filter) predicates() []predicate.Event {
+// predicates say which events are wanted, and in which order. The page is read from the index of one filter, the one that is
+// likely to leave least, and of the organization; what further filters leave out is read and thrown away.
+func (f Filter) predicates(page keyset.Page) []predicate.Event {
+	page.Key = event.FieldID
 	var p []predicate.Event
-	for _, equal := range []struct {
-		value string
-		is    func(string) predicate.Event
-	}{
-		{f.OrganizationID, event.OrganizationID}, {f.ActorID, event.ActorID}, {f.Action, event.Action}, {f.Resource, event.Resource},
+	for _, equal := range []keyset.Fixed{
+		{Column: event.FieldResource, Value: storable(f.Resource)},
+		{Column: event.FieldActorID, Value: storable(f.ActorID)},
+		{Column: event.FieldAction, Value: storable(f.Action)},
+		{Column: event.FieldOutcome, Value: f.Outcome},
 	} {
-		if equal.value != "" {
-			p = append(p, equal.is(storable(equal.value)))
+		switch {
+		case equal.Value == "" || equal.Value == int32(0):
+		case len(page.Within) == 0:
+			page.Within = append(page.Within, equal)
+		default:
+			p = append(p, predicate.Event(sql.FieldEQ(equal.Column, equal.Value)))
 		}
 	}
-	if f.Outcome != 0 {
-		p = append(p, event.Outcome(f.Outcome))
+	if f.OrganizationID != "" {
+		page.Within = append(page.Within, keyset.Fixed{Column: event.FieldOrganizationID, Value: storable(f.OrganizationID)})
 	}
 	if f.Since != nil {
 		p = append(p, event.OccurredAtGTE(f.Since.UTC()))
@@ -82,5 +101,5 @@ func (f Filter) predicates() []predicate.Event {
 	if f.Until != nil {
 		p = append(p, event.OccurredAtLT(f.Until.UTC()))
 	}
-	return p
+	return append(p, page.Narrow())
 }

@@ -38,7 +38,6 @@ func (Session) Fields() []ent.Field {
 // Indexes implements ent.Interface.
 func (Session) Indexes() []ent.Index {
 	return []ent.Index{
-		index.Fields("user_id", "id"),
 		// For the list of a person's sessions that are not over: most of them may have been ended.
 		index.Fields("user_id", "id").StorageKey("session_live_user_id_id").Annotations(entsql.IndexWhere("revoked_at IS NULL")),
 		// For the search of those that are over.

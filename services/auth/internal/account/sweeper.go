@@ -77,7 +77,8 @@ func (s *Sweeper) run(ctx context.Context) {
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	_, sessions := s.store.DeleteSessions(ctx, overAge, sweepBatch)
 	_, keys := s.store.DeleteSigningKeys(ctx, overAge)
-	return errors.Join(sessions, keys, s.sweepPending(ctx))
+	_, apiKeys := s.store.DeleteAPIKeys(ctx, overAge, sweepBatch)
+	return errors.Join(sessions, keys, apiKeys, s.sweepPending(ctx))
 }
 
 func (s *Sweeper) sweepPending(ctx context.Context) error {

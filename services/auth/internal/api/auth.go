@@ -3,14 +3,13 @@ package api
 import (
 	"context"
 	"errors"
+	"time"
 
-	"connectrpc.com/connect/v2"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	authv1 "ashlar.dev/gen/go/ashlar/auth/v1"
 	"ashlar.dev/kernel/authn"
 	"ashlar.dev/kernel/id"
-	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/services/auth/internal/account"
 	"ashlar.dev/services/auth/internal/refreshtoken"
 	"ashlar.dev/services/auth/internal/store"
@@ -45,8 +44,7 @@ func (h *Auth) Login(ctx context.Context, req *authv1.LoginRequest) (*authv1.Log
 	// The organization is the client's word and stays so: it grants nothing, because every request that needs a permission
 	// names the organization itself. Only its form is looked at.
 	if organization := req.GetOrganizationId(); organization != "" && id.Check(id.Organization, organization) != nil {
-		return nil, rpcerror.New(connect.CodeInvalidArgument, rpcerror.ReasonInvalidRequest, "organization_id is not the id of an organization",
-			rpcerror.Field("organization_id", "must have the form org_…"))
+		return nil, notAnOrganization()
 	}
 	person, err := h.people.ByEmail(ctx, req.GetEmail())
 	if err != nil && !errors.Is(err, account.ErrNobody) {
@@ -129,7 +127,7 @@ func (h *Auth) Logout(ctx context.Context, _ *authv1.LogoutRequest) (*authv1.Log
 // WhoAmI implements ashlar.auth.v1.AuthService.
 func (h *Auth) WhoAmI(ctx context.Context, _ *authv1.WhoAmIRequest) (*authv1.WhoAmIResponse, error) {
 	caller := authn.FromContext(ctx)
-	session, err := h.store.LiveSession(ctx, caller.UserID, caller.SessionID)
+	expires, err := h.liveUntil(ctx, caller)
 	if err != nil {
 		return nil, answer(err, "")
 	}
@@ -142,6 +140,22 @@ func (h *Auth) WhoAmI(ctx context.Context, _ *authv1.WhoAmIRequest) (*authv1.Who
 	}
 	return &authv1.WhoAmIResponse{
 		UserId: person.ID, Email: person.Email, DisplayName: person.DisplayName,
-		SessionId: session.ID, OrganizationId: session.OrganizationID, SessionExpiresAt: timestamppb.New(session.ExpiresAt),
+		SessionId: caller.SessionID, OrganizationId: caller.OrganizationID, SessionExpiresAt: timestamppb.New(expires),
 	}, nil
+}
+
+// liveUntil returns when the caller's session, or API key, ends.
+func (h *Auth) liveUntil(ctx context.Context, caller authn.Principal) (time.Time, error) {
+	if id.Check(authn.APIKey, caller.SessionID) == nil {
+		key, err := h.store.LiveAPIKey(ctx, caller.UserID, caller.SessionID)
+		if err != nil {
+			return time.Time{}, err
+		}
+		return key.ExpiresAt, nil
+	}
+	session, err := h.store.LiveSession(ctx, caller.UserID, caller.SessionID)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return session.ExpiresAt, nil
 }

@@ -4,6 +4,7 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -25,6 +26,9 @@ const (
 	reasonSessionExpired      = "SESSION_EXPIRED"
 	reasonSessionRevoked      = "SESSION_REVOKED"
 	reasonOverloaded          = "OVERLOADED"
+	reasonAPIKeyInvalid       = "API_KEY_INVALID"   //nolint:gosec // a reason, no secret
+	reasonAPIKeyNotFound      = "API_KEY_NOT_FOUND" //nolint:gosec // a reason, no secret
+	reasonTooManyAPIKeys      = "TOO_MANY_API_KEYS" //nolint:gosec // a reason, no secret
 )
 
 // What the handlers find out themselves.
@@ -59,6 +63,13 @@ func answer(err error, notFound string) error {
 		return rpcerror.New(connect.CodeNotFound, notFound, "no such session of yours", rpcerror.Cause(err))
 	case errors.Is(err, store.ErrNotFound) && notFound == reasonRefreshTokenInvalid:
 		return rpcerror.New(connect.CodeUnauthenticated, notFound, "the refresh token is not valid: sign in again", rpcerror.Cause(err))
+	case errors.Is(err, store.ErrNotFound) && notFound == reasonAPIKeyNotFound:
+		return rpcerror.New(connect.CodeNotFound, notFound, "no such API key of yours", rpcerror.Cause(err))
+	case errors.Is(err, store.ErrNotFound) && notFound == reasonAPIKeyInvalid:
+		return rpcerror.New(connect.CodeUnauthenticated, notFound, "the API key is not valid", rpcerror.Cause(err))
+	case errors.Is(err, store.ErrTooManyAPIKeys):
+		return rpcerror.New(connect.CodeResourceExhausted, reasonTooManyAPIKeys,
+			fmt.Sprintf("more than %d API keys: revoke one first", store.MaxAPIKeys))
 	case errors.Is(err, store.ErrNotFound):
 		return rpcerror.New(connect.CodeUnauthenticated, reasonSessionRevoked, "the session was ended: sign in again", rpcerror.Cause(err))
 	case errors.Is(err, password.ErrOverloaded):
@@ -70,4 +81,9 @@ func answer(err error, notFound string) error {
 	default:
 		return err
 	}
+}
+
+func notAnOrganization() error {
+	return rpcerror.New(connect.CodeInvalidArgument, rpcerror.ReasonInvalidRequest, "organization_id is not the id of an organization",
+		rpcerror.Field("organization_id", "must have the form org_…"))
 }

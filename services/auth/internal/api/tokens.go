@@ -35,26 +35,42 @@ func (t *Tokens) next(token refreshtoken.Token) refreshtoken.Token { return toke
 
 // issue returns what the client of a session keeps.
 func (t *Tokens) issue(ctx context.Context, session *ent.Session, refresh refreshtoken.Token) (*authv1.Tokens, error) {
+	access, expires, err := t.access(ctx, subject{
+		user: session.UserID, session: session.ID, organization: session.OrganizationID, until: session.ExpiresAt,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &authv1.Tokens{AccessToken: access, RefreshToken: refresh.String(), ExpiresAt: timestamppb.New(expires)}, nil
+}
+
+// subject is whom an access token speaks for, and what it must not outlive.
+type subject struct {
+	user, session, organization string
+	until                       time.Time
+}
+
+// access returns a new access token, and when it expires.
+func (t *Tokens) access(ctx context.Context, s subject) (token string, expires time.Time, err error) {
 	now := t.clock()
-	// A token does not outlive its session.
-	expires := now.Add(AccessTokenLifetime)
-	if session.ExpiresAt.Before(expires) {
-		expires = session.ExpiresAt
+	expires = now.Add(AccessTokenLifetime)
+	if s.until.Before(expires) {
+		expires = s.until
 	}
 	expires = expires.Truncate(time.Second) // the precision of a JWT here
 	kid, key, err := t.ring.Signer(ctx)
 	if err != nil {
-		return nil, err
+		return "", time.Time{}, err
 	}
-	access, err := authn.Sign(authn.Claims{
+	token, err = authn.Sign(authn.Claims{
 		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: authn.Issuer, Audience: jwt.ClaimStrings{authn.Audience}, Subject: session.UserID, ID: rand.Text(),
+			Issuer: authn.Issuer, Audience: jwt.ClaimStrings{authn.Audience}, Subject: s.user, ID: rand.Text(),
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires),
 		},
-		SessionID: session.ID, OrganizationID: session.OrganizationID,
+		SessionID: s.session, OrganizationID: s.organization,
 	}, kid, key)
 	if err != nil {
-		return nil, fmt.Errorf("sign an access token: %w", err)
+		return "", time.Time{}, fmt.Errorf("sign an access token: %w", err)
 	}
-	return &authv1.Tokens{AccessToken: access, RefreshToken: refresh.String(), ExpiresAt: timestamppb.New(expires)}, nil
+	return token, expires, nil
 }

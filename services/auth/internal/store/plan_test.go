@@ -40,17 +40,26 @@ func TestPlans(t *testing.T) {
 				p.Page(t, "LiveSessions/"+user+"/"+page, func() error { _, err := s.LiveSessions(ctx, user, before, limit); return err })
 			}
 		}
-		p.Page(t, "LiveSession", func() error {
+		p.Always(t, "LiveSession", func() error {
 			_, err := s.LiveSession(ctx, "usr_"+plantest.Big, plantest.Name("ses_", p.Rows-4))
 			return except(err, store.ErrSessionRevoked)
 		})
-		p.Page(t, "TokenSession", func() error {
+		p.Always(t, "TokenSession", func() error {
 			_, err := s.TokenSession(ctx, refreshtoken.Token{})
 			return except(err, store.ErrNotFound)
 		})
-		p.Page(t, "Credential", func() error { _, err := s.Credential(ctx, plantest.Name("usr_", 77)); return err })
+		p.Always(t, "Credential", func() error { _, err := s.Credential(ctx, plantest.Name("usr_", 77)); return err })
 		p.Page(t, "PendingSince", func() error { _, err := s.PendingSince(ctx, time.Hour, limit); return err })
+		p.Page(t, "WasMadeAdministrator", func() error { _, err := s.WasMadeAdministrator(ctx, "usr_"+plantest.Big); return err })
 		p.Page(t, "DeleteSessions", func() error { _, err := s.DeleteSessions(ctx, time.Hour, limit); return err })
+		p.Complete(t, s, map[string]string{
+			"NoteAdministrator": "inserts", "CreatePending": "inserts", "CreateActive": "inserts", "CreateSession": "inserts",
+			"CreateFirstSigningKey": "inserts", "ReplaceSigningKey": "there are few keys",
+			"SigningKeys": "there are few keys", "DeleteSigningKeys": "there are few keys",
+			"DeletePending": "by id", "Activate": "by id", "ReplaceHash": "by id", "Postpone": "by id",
+			"RevokeSession": "by id, as LiveSession", "EndSession": "by id", "Rotate": "by the token, as TokenSession",
+			"RefuseSession": "asks no database",
+		})
 	})
 }
 

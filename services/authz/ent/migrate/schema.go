@@ -117,6 +117,7 @@ var (
 		{Name: "module", Type: field.TypeString, Size: 64, Default: ""},
 		{Name: "removed", Type: field.TypeBool, Default: false},
 		{Name: "version", Type: field.TypeInt64, Default: 1},
+		{Name: "request_key", Type: field.TypeString, Unique: true, Nullable: true, Size: 230},
 	}
 	// RolesTable holds the schema information for the "roles" table.
 	RolesTable = &schema.Table{

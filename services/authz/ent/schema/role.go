@@ -27,6 +27,8 @@ func (Role) Fields() []ent.Field {
 		field.String("module").MaxLen(64).Default("").Immutable().Comment("Who brings it; empty: people made it."),
 		field.Bool("removed").Default(false).Comment("The module does not bring it any more."),
 		field.Int64("version").Default(1).Comment("Grows with each change."),
+		field.String("request_key").MaxLen(230).Optional().Nillable().Unique().Immutable().
+			Comment("Where and by whom it was created, and under which request_id."),
 	}
 }
 

@@ -31,11 +31,20 @@ func (h *Roles) CreateRole(ctx context.Context, req *authzv1.CreateRoleRequest) 
 	}
 	created, err := h.store.CreateRole(ctx, store.NewRole{
 		Organization: req.GetOrganizationId(), Name: req.GetName(), Description: req.GetDescription(), Permissions: req.GetPermissions(),
+		RequestKey: requestKey(req.GetOrganizationId(), authn.FromContext(ctx).UserID, req.GetRequestId()),
 	})
 	if err != nil {
 		return nil, answer(err)
 	}
 	return &authzv1.CreateRoleResponse{Role: roleMessage(created)}, nil
+}
+
+// requestKey makes a client's request_id unique to the client and the organization; empty where the client gave none.
+func requestKey(organizationID, caller, requestID string) string {
+	if requestID == "" {
+		return ""
+	}
+	return organizationID + ":" + caller + ":" + requestID
 }
 
 // GetRole implements ashlar.authz.v1.RoleService.

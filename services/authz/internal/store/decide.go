@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 
 	"ashlar.dev/services/authz/ent"
@@ -31,17 +32,30 @@ func (s *Store) Held(ctx context.Context, userID, organization string) ([]string
 	return permissionsOf(roles), nil
 }
 
-// heldBy finds roles from the grants of a person, which are few. Asked whether a grant exists, SQLite would look at all
-// roles. A role that is granted twice is found twice.
+// heldBy finds roles by the grants of a person, which are read first: neither database may begin with the roles, whatever it
+// guesses about how many there are of each. PostgreSQL guesses wrong for people with very many grants elsewhere, because
+// it takes a person and a place for independent; so the ids reach it as an array, of which it expects few, and each place has
+// a query of its own, because with an IN it would read the person's grants everywhere.
 func heldBy(userID string, places []string) predicate.Role {
 	return func(selector *sql.Selector) {
-		grants := sql.Table(grant.Table)
-		in := make([]any, len(places))
-		for i, place := range places {
-			in[i] = place
+		var ids *sql.Selector
+		for _, place := range places {
+			grants := sql.Dialect(selector.Dialect()).Table(grant.Table)
+			there := sql.Dialect(selector.Dialect()).Select(grants.C(grant.FieldRoleID)).From(grants).
+				Where(sql.And(sql.EQ(grants.C(grant.FieldUserID), userID), sql.EQ(grants.C(grant.FieldOrganizationID), place)))
+			if ids == nil {
+				ids = there
+			} else {
+				ids.UnionAll(there)
+			}
 		}
-		selector.Join(grants).On(selector.C(role.FieldID), grants.C(grant.FieldRoleID))
-		selector.Where(sql.And(sql.EQ(grants.C(grant.FieldUserID), userID), sql.In(grants.C(grant.FieldOrganizationID), in...)))
+		if selector.Dialect() != dialect.Postgres {
+			selector.Where(sql.In(selector.C(role.FieldID), ids))
+			return
+		}
+		selector.Where(sql.P(func(b *sql.Builder) {
+			b.Ident(selector.C(role.FieldID)).WriteString(" = ANY(ARRAY").Wrap(func(b *sql.Builder) { b.Join(ids) }).WriteString(")")
+		}))
 	}
 }
 

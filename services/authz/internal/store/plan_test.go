@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -35,6 +36,15 @@ func fill(sql plantest.SQL) []string {
 	}
 }
 
+var errRefused = errors.New("refused")
+
+func except(err, expected error) error {
+	if errors.Is(err, expected) {
+		return nil
+	}
+	return err
+}
+
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	plantest.Run(t, migrations.FS, fill, func(t *testing.T, p *plantest.Plans) {
@@ -57,10 +67,21 @@ func TestPlans(t *testing.T) {
 		}
 		for _, user := range []string{"usr_" + plantest.Big, plantest.Name("usr_", 78)} {
 			for _, organization := range []string{"org_" + plantest.Big, plantest.Name("org_", 77), ""} {
-				p.Page(t, "Held/"+organization+"/"+user, func() error { _, err := s.Held(ctx, user, organization); return err })
+				p.Always(t, "Held/"+organization+"/"+user, func() error { _, err := s.Held(ctx, user, organization); return err })
 			}
 		}
 		p.Page(t, "Role", func() error { _, err := s.Role(ctx, "org_"+plantest.Big, plantest.Name("role.", 78)); return err })
+		p.Page(t, "RevokeAll", func() error {
+			err := s.RevokeAll(ctx, "usr_"+plantest.Big, plantest.Name("org_", 77), "", func([]string) error { return errRefused })
+			return except(err, errRefused)
+		})
+		p.Page(t, "DeleteRole", func() error {
+			return except(s.DeleteRole(ctx, "org_"+plantest.Big, plantest.Name("role.", 78), 1, func([]string) error { return errRefused }), errRefused)
+		})
 		p.Page(t, "Permissions", func() error { _, err := s.Permissions(ctx, "m1.thing.1", limit); return err })
+		p.Complete(t, s, map[string]string{
+			"Decide": "asks Held", "Grant": "inserts, and asks by key", "Revoke": "by key",
+			"CreateRole": "inserts, and asks by key, as Role", "UpdateRole": "by key, as DeleteRole", "RegisterModule": "by module: few rows",
+		})
 	})
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"entgo.io/ent/dialect"
@@ -21,9 +22,12 @@ const roleKind id.Kind = "rol"
 type NewRole struct {
 	Organization, Name, Description string
 	Permissions                     []string
+	// RequestKey makes creating idempotent where it is not empty.
+	RequestKey string
 }
 
-// CreateRole adds a role that people made. A role for everywhere of the same name is in its way, too.
+// CreateRole adds a role that people made. A role for everywhere of the same name is in its way, too. With a request key that
+// is there already it returns that role, and changes nothing.
 func (s *Store) CreateRole(ctx context.Context, n NewRole) (*ent.Role, error) {
 	var created *ent.Role
 	err := s.change(ctx, func(tx *ent.Tx) error {
@@ -38,16 +42,38 @@ func (s *Store) CreateRole(ctx context.Context, n NewRole) (*ent.Role, error) {
 			return ErrRoleExists
 		}
 		created, err = tx.Role.Create().SetID(id.New(roleKind)).SetOrganizationID(n.Organization).SetName(n.Name).
-			SetDescription(n.Description).SetPermissions(n.Permissions).Save(ctx)
+			SetDescription(n.Description).SetPermissions(n.Permissions).SetNillableRequestKey(optional(n.RequestKey)).Save(ctx)
 		if err != nil {
 			return err
 		}
 		return s.trail.Append(ctx, tx, roleChange("role.create", created))
 	})
 	if ent.IsConstraintError(err) {
-		return nil, ErrRoleExists
+		err = ErrRoleExists
+	}
+	if errors.Is(err, ErrRoleExists) && n.RequestKey != "" {
+		if found, asked := s.roleByRequest(ctx, n.RequestKey); !ent.IsNotFound(asked) {
+			return found, asked
+		}
 	}
 	return created, err
+}
+
+// roleByRequest returns the role that was created under a request key.
+func (s *Store) roleByRequest(ctx context.Context, requestKey string) (*ent.Role, error) {
+	found, err := s.client.Role.Query().Where(role.RequestKey(requestKey)).Only(ctx)
+	if err == nil {
+		audit.MarkRecorded(ctx)
+	}
+	return found, err
+}
+
+// optional returns nil for an empty string, which must not be unique.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 // Role returns the role of a name that can be granted in an organization: its own, or the one for everywhere.

@@ -51,5 +51,11 @@ func TestPlans(t *testing.T) {
 		p.Page(t, "UserByEmail", func() error { _, err := s.UserByEmail(ctx, "p77@example.com"); return err })
 		p.Page(t, "Organization", func() error { _, err := s.Organization(ctx, plantest.Name("org_", 77)); return err })
 		p.Page(t, "OrganizationByRequest", func() error { _, err := s.OrganizationByRequest(ctx, "r77"); return err })
+		p.Page(t, "CheckOpen", func() error { return s.CheckOpen(ctx, plantest.Name("org_", 77)) })
+		p.Complete(t, s, map[string]string{
+			"CreateUser": "inserts, and asks by key, as UserByEmail", "CreateOrganization": "inserts",
+			"AddMember": "by key", "RemoveMember": "by key", "RenameUser": "by id", "RenameOrganization": "by id",
+			"SetUserDeactivated": "by id", "SetOrganizationDeactivated": "by id",
+		})
 	})
 }

@@ -134,6 +134,16 @@ var (
 			},
 		},
 	}
+	// TurnsColumns holds the columns for the "turns" table.
+	TurnsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+	}
+	// TurnsTable holds the schema information for the "turns" table.
+	TurnsTable = &schema.Table{
+		Name:       "turns",
+		Columns:    TurnsColumns,
+		PrimaryKey: []*schema.Column{TurnsColumns[0]},
+	}
 	// Tables holds all the tables in the schema.
 	Tables = []*schema.Table{
 		ChangesTable,
@@ -141,6 +151,7 @@ var (
 		OutboxEventsTable,
 		OutboxLeasesTable,
 		SharesTable,
+		TurnsTable,
 	}
 )
 

@@ -20,3 +20,6 @@ type OutboxLease func(*sql.Selector)
 
 // Share is the predicate function for share builders.
 type Share func(*sql.Selector)
+
+// Turn is the predicate function for turn builders.
+type Turn func(*sql.Selector)

@@ -34,3 +34,12 @@ func (Change) Indexes() []ent.Index {
 		index.Fields("created_at"),
 	}
 }
+
+// Turn is an organization in which notes have changed. Transactions that announce a change there take turns by locking its
+// row.
+type Turn struct{ ent.Schema }
+
+// Fields implements ent.Interface.
+func (Turn) Fields() []ent.Field {
+	return []ent.Field{field.String("id").NotEmpty().MaxLen(mixin.MaxIDLength).Immutable().Comment("The organization's.")}
+}

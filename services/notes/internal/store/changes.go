@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -12,11 +14,8 @@ import (
 	"ashlar.dev/services/notes/ent/change"
 	"ashlar.dev/services/notes/ent/note"
 	"ashlar.dev/services/notes/ent/predicate"
+	"ashlar.dev/services/notes/ent/turn"
 )
-
-// changesLock is the first half of the advisory locks that announcements take on PostgreSQL; the organization is the
-// second.
-const changesLock = 0x6e6f7465
 
 // everybody stands for all who see the note, where a change is not about one person.
 const everybody = ""
@@ -31,18 +30,37 @@ const forgetAtOnce = 1000
 // sees a change sees all of the same organization that have a lower id, so that a reader that goes on where it stopped
 // misses none.
 func (s *Store) announce(ctx context.Context, tx *ent.Tx, organizationID, noteID string, users ...string) error {
-	if s.db.Dialect == dialect.Postgres {
-		// Ids are given out when a row is written, and seen when it is committed: one transaction of an organization at a
-		// time, from here to its end, keeps the two in the same order. On SQLite it is so anyway.
-		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1, hashtext($2))", changesLock, organizationID); err != nil {
-			return err
-		}
+	if err := s.takeTurn(ctx, tx, organizationID); err != nil {
+		return err
 	}
 	rows := make([]*ent.ChangeCreate, len(users))
 	for i, user := range users {
 		rows[i] = tx.Change.Create().SetOrganizationID(organizationID).SetNoteID(noteID).SetUserID(user)
 	}
 	return tx.Change.CreateBulk(rows...).Exec(ctx)
+}
+
+// takeTurn waits until no other transaction announces something in the organization. Ids are given out when a row is written,
+// and seen when it is committed: one transaction of an organization at a time, from here to its end, keeps the two in the
+// same order. On SQLite it is so anyway.
+func (s *Store) takeTurn(ctx context.Context, tx *ent.Tx, organizationID string) error {
+	if s.db.Dialect != dialect.Postgres {
+		return nil
+	}
+	lock := func() error {
+		_, err := tx.Turn.Query().Where(turn.ID(organizationID)).ForUpdate().OnlyID(ctx)
+		return err
+	}
+	err := lock()
+	if !ent.IsNotFound(err) {
+		return err
+	}
+	// The first one of the organization; one that came at the same time holds the row, and this waits for it.
+	err = tx.Turn.Create().SetID(organizationID).OnConflictColumns(turn.FieldID).DoNothing().Exec(ctx)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	return lock()
 }
 
 // LastChange returns the id of an organization's newest change; 0 where there is none.

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/database/dbtest"
 	"ashlar.dev/ent/migrate"
+	"ashlar.dev/services/notes/ent"
 	"ashlar.dev/services/notes/migrations"
 )
 
@@ -42,4 +44,32 @@ func newerChanges(t *testing.T, db *database.Database) {
 	newer, err = s.NewerChanges(ctx, seen)
 	require.NoError(t, err)
 	require.Equal(t, map[string]int64{"org_acme": ids[2]}, newer)
+}
+
+// Changes of one organization are announced one transaction after the other, also its first ones; others do not wait.
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	ctx, db := t.Context(), dbtest.Postgres(t)
+	require.NoError(t, migrate.Apply(ctx, db, migrations.FS, slog.New(slog.DiscardHandler)))
+	s := New(db, nil, nil)
+	for _, round := range []string{"first", "later"} {
+		holder, err := s.client.Tx(ctx)
+		require.NoError(t, err)
+		require.NoError(t, s.announce(ctx, holder, "org_acme", "note_"+round, everybody))
+
+		announced := make(chan error, 1)
+		announce := func(tx *ent.Tx) error { return s.announce(ctx, tx, "org_acme", "note_after", everybody) }
+		go func() { announced <- database.InTx(ctx, db, s.client.Tx, announce) }()
+		require.Eventually(t, func() bool {
+			var waiting int
+			err := db.DB.QueryRowContext(ctx, "SELECT count(*) FROM pg_locks WHERE NOT granted").Scan(&waiting)
+			return err == nil && waiting > 0
+		}, time.Minute, 10*time.Millisecond, "the other one waits")
+		require.NoError(t, database.InTx(ctx, db, s.client.Tx, func(tx *ent.Tx) error {
+			return s.announce(ctx, tx, "org_other", "note_1", everybody)
+		}))
+		require.Empty(t, announced)
+		require.NoError(t, holder.Commit())
+		require.NoError(t, <-announced)
+	}
 }

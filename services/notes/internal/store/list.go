@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 
 	"ashlar.dev/ent/keyset"
@@ -29,11 +30,7 @@ func (s *Store) list(ctx context.Context, v Viewer, ownerID string, page keyset.
 		}
 		found = own
 	}
-	query := s.client.Note.Query().Where(note.OrganizationID(v.OrganizationID), sharedWith(v.UserID, page)).Where(narrow...).Limit(limit)
-	if ownerID != "" {
-		query.Where(note.OwnerID(ownerID))
-	}
-	shared, err := query.All(ctx)
+	shared, err := s.client.Note.Query().Where(sharedWith(v, ownerID, page)).Where(narrow...).Limit(limit).All(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +56,28 @@ func (s *Store) written(ctx context.Context, organizationID, ownerID string, pag
 	return s.client.Note.Query().Where(page.Narrow()).Where(narrow...).Limit(limit).All(ctx)
 }
 
-// sharedWith finds what is shared with a person, from the shares, in the order of the notes.
-func sharedWith(userID string, page keyset.Page) predicate.Note {
-	page.Key, page.Within = share.FieldNoteID, []keyset.Fixed{{Column: share.FieldUserID, Value: userID}}
+// sharedWith finds what is shared with the viewer, from the shares, in the order of the notes; with an owner, only what this
+// person wrote.
+func sharedWith(v Viewer, ownerID string, page keyset.Page) predicate.Note {
+	page.Key, page.Within = share.FieldNoteID, []keyset.Fixed{{Column: share.FieldUserID, Value: v.UserID}}
 	return func(selector *sql.Selector) {
 		shares := sql.Table(share.Table)
 		selector.Join(shares).On(selector.C(note.FieldID), shares.C(share.FieldNoteID))
 		page.Of(selector, shares.C)
+		selector.Where(afterJoin(selector.C(note.FieldOrganizationID), v.OrganizationID))
+		if ownerID != "" {
+			selector.Where(afterJoin(selector.C(note.FieldOwnerID), ownerID))
+		}
 	}
+}
+
+// afterJoin compares a column that no index is to be looked up for: SQLite would begin with all notes of the organization.
+// The sign has no other effect (sqlite.org/optoverview.html, section 2).
+func afterJoin(column, value string) *sql.Predicate {
+	return sql.P(func(b *sql.Builder) {
+		if b.Dialect() == dialect.SQLite {
+			b.WriteByte('+')
+		}
+		b.Ident(column).WriteOp(sql.OpEQ).Arg(value)
+	})
 }

@@ -28,8 +28,9 @@ func fill(sql plantest.SQL) []string {
 			sql.Text("note_", "i"), sql.At("i"), organization, body, owner, sql.Series(sql.Rows)),
 		fmt.Sprintf("INSERT INTO shares (id, created_at, updated_at, user_id, note_id) SELECT %s, %s, %[2]s, %s, %s FROM %s",
 			sql.Text("shr_", "i"), sql.At("i"), sql.Text("usr_", fmt.Sprintf("i * 7 %% %d", people)), sql.Text("note_", "i"), sql.Series(sql.Rows/2)),
+		// None of them is old, whenever this runs.
 		fmt.Sprintf("INSERT INTO changes (organization_id, note_id, user_id, created_at) SELECT %s, %s, '', %s FROM %s",
-			organization, sql.Text("note_", "i"), sql.At("i"), sql.Series(sql.Rows)),
+			organization, sql.Text("note_", "i"), sql.At("i + 1000000000"), sql.Series(sql.Rows)),
 	}
 	if sql.Dialect == dialect.SQLite {
 		statements = append(statements,
@@ -57,6 +58,12 @@ func TestPlans(t *testing.T) {
 					p.Page(t, "Notes/"+who+"/"+owner+"/"+page, func() error { _, err := s.Notes(ctx, v, owner, at, limit); return err })
 				}
 			}
+			for words, query := range map[string][]string{"in all": {"granite"}, "in some": {"granite", "marble"}, "in few": {"obsidian"}, "in none": {"basalt"}} {
+				for page, at := range map[string]string{"first": "", "middle": plantest.Name("note_", p.Rows/2), "last": plantest.Name("note_", 100)} {
+					// What has the words is read, and sorted; never all notes.
+					p.Larger(t, "Search/"+who+"/"+words+"/"+page, plantest.Allow{Pages: 10 * p.Rows, Rows: 2 * p.Rows}, func() error { _, err := s.Search(ctx, v, query, at, limit); return err })
+				}
+			}
 			p.Page(t, "Note/"+who, func() error { _, err := s.Note(ctx, v, plantest.Name("note_", 78)); return ignoreNotFound(err) })
 			p.Page(t, "Changes/"+who, func() error { _, _, err := s.Changes(ctx, v, int64(p.Rows/2), limit); return err })
 		}
@@ -70,7 +77,12 @@ func TestPlans(t *testing.T) {
 			seen[plantest.Name("org_", i)] = int64(p.Rows) - 100
 		}
 		p.Larger(t, "NewerChanges", plantest.Allow{Pages: 4000, Rows: 2000}, func() error { _, err := s.NewerChanges(ctx, seen); return err })
+		p.Page(t, "Forget", func() error { return s.Forget(ctx) })
 		p.Page(t, "noteByRequest", func() error { _, err := s.noteByRequest(ctx, "r77"); return err })
+		p.Complete(t, s, map[string]string{
+			"CreateNote": "inserts", "UpdateNote": "by id, as Note", "DeleteNote": "by id, as Note, and as Shares",
+			"Share": "by id, as Note, and as Shares", "Unshare": "by id, as Note, and as Shares",
+		})
 	})
 }
 

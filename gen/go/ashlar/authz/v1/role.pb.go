@@ -33,7 +33,10 @@ type CreateRoleRequest struct {
 	Name        string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Description string `protobuf:"bytes,3,opt,name=description,proto3" json:"description,omitempty"`
 	// Permissions or patterns of them: `*`, `module.*`, `module.resource.*`.
-	Permissions   []string `protobuf:"bytes,4,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	Permissions []string `protobuf:"bytes,4,rep,name=permissions,proto3" json:"permissions,omitempty"`
+	// Chosen by the client; a second request of the same caller with the same id for the same organization returns what the
+	// first one created.
+	RequestId     string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -94,6 +97,13 @@ func (x *CreateRoleRequest) GetPermissions() []string {
 		return x.Permissions
 	}
 	return nil
+}
+
+func (x *CreateRoleRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
 }
 
 type CreateRoleResponse struct {
@@ -660,13 +670,15 @@ var File_ashlar_authz_v1_role_proto protoreflect.FileDescriptor
 
 const file_ashlar_authz_v1_role_proto_rawDesc = "" +
 	"\n" +
-	"\x1aashlar/authz/v1/role.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x01\n" +
+	"\x1aashlar/authz/v1/role.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x02\n" +
 	"\x11CreateRoleRequest\x12:\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\x121\n" +
 	"\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,62}$R\x04name\x126\n" +
 	"\vdescription\x18\x03 \x01(\tB\x14\xbaH\x11r\x0f\x18\xf4\x032\n" +
 	"^[^\\x00]*$R\vdescription\x126\n" +
-	"\vpermissions\x18\x04 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\xc8\x01\"\ar\x05\x10\x01\x18\xc8\x01R\vpermissions\"?\n" +
+	"\vpermissions\x18\x04 \x03(\tB\x14\xbaH\x11\x92\x01\x0e\b\x01\x10\xc8\x01\"\ar\x05\x10\x01\x18\xc8\x01R\vpermissions\x120\n" +
+	"\n" +
+	"request_id\x18\x05 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\trequestId\"?\n" +
 	"\x12CreateRoleResponse\x12)\n" +
 	"\x04role\x18\x01 \x01(\v2\x15.ashlar.authz.v1.RoleR\x04role\"v\n" +
 	"\x0eGetRoleRequest\x12:\n" +

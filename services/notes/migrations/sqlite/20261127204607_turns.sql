@@ -1,0 +1,6 @@
+-- +goose Up
+-- create "turns" table
+CREATE TABLE `turns` (
+  `id` text NOT NULL,
+  PRIMARY KEY (`id`)
+);
