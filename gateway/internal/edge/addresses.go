@@ -56,3 +56,6 @@ func addressOf(r *http.Request) netip.Addr {
 	}
 	return from.Addr()
 }
+
+// client is where the caller is.
+func (c *call) client() netip.Addr { return addressOf(c.r) }
