@@ -56,6 +56,3 @@ func addressOf(r *http.Request) netip.Addr {
 	}
 	return from.Addr()
 }
-
-// client is where the caller is.
-func (c *call) client() netip.Addr { return addressOf(c.r) }

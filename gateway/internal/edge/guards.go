@@ -84,7 +84,7 @@ func (c *call) undo(stop func() bool) { c.atEnd = append(c.atEnd, func() { stop(
 // token only when a stream begins, and rely on the gateway for that.
 func (c *call) admit() error {
 	principal, denied := c.authenticate()
-	site := limit.Address(c.client())
+	site := limit.Address(addressOf(c.r))
 	caller := site
 	if principal.Kind == authn.User {
 		caller = limit.Principal(principal.UserID)
@@ -145,7 +145,7 @@ func (c *call) authenticate() (authn.Principal, error) {
 // more, so that guessing is limited before it costs auth anything.
 func (c *call) exchange(secret string) (token string, err error) {
 	if !c.h.APIKeys.Known(secret) {
-		site := limit.Address(c.client())
+		site := limit.Address(addressOf(c.r))
 		if wait, ok := c.h.Limits.Take(site, site, "", nil); !ok {
 			return "", rateLimited(wait)
 		}
