@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ashlar.dev/gateway/internal/edge"
+	"ashlar.dev/gateway/internal/h2"
 	"ashlar.dev/gateway/internal/learn"
 	"ashlar.dev/gateway/internal/limit"
 	"ashlar.dev/gateway/internal/own"
@@ -95,7 +96,11 @@ func (g *Gateway) build() error {
 	}
 	g.learner = learn.New(Name, g.env.Directory, manifests(clients), services.Routes(), g.telemetry.Log)
 	g.pool = upstream.NewPool()
-	g.balancer = balance.New(g.env.Directory, balance.DefaultBase(), balance.WithGone(g.pool.Forget))
+	streams := h2.New()
+	g.balancer = balance.New(g.env.Directory, streams, balance.WithGone(func(address string) {
+		g.pool.Forget(address)
+		streams.Forget(address)
+	}))
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)),
 		Limits: limit.New(), Streams: limit.NewStreams(),

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -18,6 +17,8 @@ const (
 	directBytes = 64 << 10
 	// wholeBytes bounds the answers that are written in one piece. Larger ones flow.
 	wholeBytes = 16 << 10
+	// copyBytes is the size of the buffers by which answers are copied that flow.
+	copyBytes = 32 << 10
 	// patientFor is how long an instance may work on a call before it is held against it that the deadline passed:
 	// callers choose deadlines, and must not be able to put an instance out of use by that.
 	patientFor = 2 * time.Second
@@ -202,24 +203,8 @@ func (c *call) answer(x *exchange, conn *upstream.Conn, lease balance.Lease, sto
 
 // flow copies an answer piece by piece.
 func (c *call) flow(x *exchange, conn *upstream.Conn) {
-	c.response.watch(c, &http.Response{StatusCode: x.head.Status, Header: c.w.Header(), Body: io.NopCloser(conn)})
-	c.w.WriteHeader(x.head.Status)
 	if x.copying == nil {
 		x.copying = make([]byte, copyBytes)
 	}
-	for {
-		n, err := c.response.Read(x.copying)
-		if n > 0 {
-			if _, err := c.w.Write(x.copying[:n]); err != nil {
-				c.code, c.cause = codeOf(c.failure(err)), err
-				return
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			panic(http.ErrAbortHandler) // it must not look whole
-		}
-	}
+	c.relay(&http.Response{StatusCode: x.head.Status, Header: c.w.Header(), Body: io.NopCloser(conn)}, false, x.copying)
 }
