@@ -29,6 +29,10 @@ func (c *call) forward() {
 			c.refuse(c.failure(err))
 			return
 		}
+		if c.goesAlone() {
+			c.forwardAlone()
+			return
+		}
 	}
 	response, err := c.h.RoundTripper.RoundTrip(c.outgoing())
 	if err != nil {
@@ -53,7 +57,7 @@ func (c *call) forward() {
 	for _, name := range connectionFields {
 		delete(header, name)
 	}
-	c.relay(response, true, nil)
+	c.relay(response, true, func(w io.Writer) (int64, error) { return io.Copy(w, response.Body) })
 }
 
 // outgoing makes the request that the service gets. The headers are the caller's: what he has no say in is gone from them.

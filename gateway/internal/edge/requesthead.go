@@ -41,7 +41,7 @@ func (c *call) appendHead(out []byte, bodyBytes int) []byte {
 	} else {
 		out = append(out, "X-Forwarded-Proto: https\r\n"...)
 	}
-	if c.tells() {
+	if c.tells() && !c.timer.deadline.IsZero() { // a manifest's bound is none for streams
 		out = c.appendTimeout(out)
 	}
 	out = append(out, "Traceparent: "...)

@@ -35,9 +35,9 @@ func (r *reply) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// relay passes an answer on whose headers are set. buffer is what it is copied by, where it cannot write itself; nil: one
-// is made.
-func (c *call) relay(response *http.Response, flush bool, buffer []byte) {
+// relay passes an answer on whose headers are set. send writes its body, in pieces that are passed on at once if flush is
+// set and the call is a stream.
+func (c *call) relay(response *http.Response, flush bool, send func(io.Writer) (int64, error)) {
 	r := &c.reply
 	r.call, r.response, r.flush = c, response, flush && !c.route.Unary()
 	if c.protocol.Framed() {
@@ -47,7 +47,7 @@ func (c *call) relay(response *http.Response, flush bool, buffer []byte) {
 	if r.flush && response.Header.Get("Grpc-Status") == "" {
 		_ = c.w.pass(nil, true) // the first message may be long in coming
 	}
-	_, err := io.CopyBuffer(r, response.Body, buffer)
+	_, err := send(r)
 	switch {
 	case err == nil:
 		c.answered()
