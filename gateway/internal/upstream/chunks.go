@@ -125,6 +125,7 @@ func (c *chunks) size(b byte) bool {
 
 // trailer passes over what follows the last chunk. The protocols that come this way put nothing there that matters.
 func (c *chunks) trailer(b byte) bool {
+	c.passed++
 	switch {
 	case b == '\r' && c.state == atTrailer:
 		c.state = atEnd
@@ -132,7 +133,6 @@ func (c *chunks) trailer(b byte) bool {
 		c.state = afterTrailer
 	default:
 		c.state = inTrailer
-		c.passed++
 	}
 	return b != '\n' && c.passed <= maxTrailerBytes
 }
