@@ -79,7 +79,7 @@ func (c *conn) start(req *http.Request, p *payload) (*stream, error) {
 		c.unreserve()
 		return nil, err
 	}
-	s := &stream{c: c, left: -1, receivable: streamWindow}
+	s := &stream{c: c, left: noLength, receivable: streamWindow}
 	s.ready.L = &c.mu
 	c.mu.Lock()
 	if c.err != nil || c.closing.Load() || c.nextID > lastID-2 {

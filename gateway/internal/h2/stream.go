@@ -13,6 +13,12 @@ import (
 // windowStep is how much is taken from a stream before its window is opened again.
 const windowStep = streamWindow / 4
 
+// What is left of a body that says nothing of its length, and of one that is longer than it says.
+const (
+	noLength = -1
+	tooMuch  = -2
+)
+
 var errBodyClosed = errors.New("the body is closed")
 
 // stream is one request and its response. What is below c is guarded by c.mu; a stream is in c.streams until both sides
@@ -27,7 +33,7 @@ type stream struct {
 	answered bool
 	response *http.Response
 	trailer  http.Header
-	left     int64 // of the body, where its length was said; else -1
+	left     int64 // of the body, where its length was said; else noLength
 	buffer   *chunk
 	ended    bool  // the whole response is there
 	err      error // why the rest will not come
@@ -98,14 +104,16 @@ func (s *stream) arrived(data []byte) {
 	}
 	s.buffer.bytes = append(s.buffer.bytes, data...)
 	if s.left >= 0 {
-		s.left = max(s.left-int64(len(data)), -2) // -2: there is too much
+		if s.left -= int64(len(data)); s.left < 0 {
+			s.left = tooMuch
+		}
 	}
 }
 
 // end notes that the response is complete.
 func (s *stream) end() {
 	switch s.left {
-	case -1, 0:
+	case noLength, 0:
 		s.ended = true
 		if !s.sent {
 			s.sent = true
@@ -200,6 +208,9 @@ type body struct{ *stream }
 
 // Read implements io.Reader.
 func (b body) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	s := b.stream
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
@@ -210,17 +221,12 @@ func (b body) Read(p []byte) (int, error) {
 	}
 	n := copy(p, k.bytes[k.taken:])
 	if k.taken += n; k.taken < len(k.bytes) {
-		s.put(k)
+		s.buffer = k
 	} else {
 		k.release()
 	}
 	s.credit(n)
 	return n, nil
-}
-
-// put gives back what was taken of and not used up.
-func (s *stream) put(k *chunk) {
-	s.buffer = k
 }
 
 // WriteTo implements io.WriterTo: each Write gets all that has arrived by then.
