@@ -39,7 +39,12 @@ func (c *call) forward() {
 		c.refuse(c.failure(err))
 		return
 	}
-	defer func() { _ = response.Body.Close() }()
+	defer func() {
+		if !c.request.whole.Load() {
+			c.w.release() // closing waits until the request is not read any more
+		}
+		_ = response.Body.Close()
+	}()
 	c.timer.answered()
 	header := c.w.Header()
 	for name, values := range response.Header {

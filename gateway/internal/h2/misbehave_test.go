@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -170,9 +171,9 @@ func TestSilentInstance(t *testing.T) {
 // Whatever an instance says, the request ends.
 func FuzzInstance(f *testing.F) {
 	settings := appendSettings(nil)
-	head := append(settings, appendBlock(nil, 1, block(":status", "200", "content-type", "a/b"), false, 1<<14)...)
-	f.Add(appendData(head, 1, []byte("hello"), true, 1<<14))
-	f.Add(append(head, appendBlock(nil, 1, block("grpc-status", "0"), true, 1<<14)...))
+	head := appendBlock(appendSettings(nil), 1, block(":status", "200", "content-type", "a/b"), false, 1<<14)
+	f.Add(appendData(bytes.Clone(head), 1, []byte("hello"), true, 1<<14))
+	f.Add(appendBlock(bytes.Clone(head), 1, block("grpc-status", "0"), true, 1<<14))
 	f.Add(appendPing(appendWindowUpdate(appendReset(settings, 1, 0), 0, 1), false, [8]byte{}))
 	f.Fuzz(func(t *testing.T, says []byte) {
 		ours, theirs := net.Pipe()

@@ -79,7 +79,7 @@ func (c *conn) start(req *http.Request, p *payload) (*stream, error) {
 		c.unreserve()
 		return nil, err
 	}
-	s := &stream{c: c, left: noLength, receivable: streamWindow}
+	s := &stream{c: c, ctx: req.Context(), left: noLength, receivable: streamWindow}
 	s.ready.L = &c.mu
 	c.mu.Lock()
 	if c.err != nil || c.closing.Load() || c.nextID > lastID-2 {
@@ -98,7 +98,7 @@ func (c *conn) start(req *http.Request, p *payload) (*stream, error) {
 	c.out = appendBlock(c.out, s.id, c.block.Bytes(), none, c.frameBytes)
 	s.sent = none
 	if p.flowing {
-		s.closing = req.Body
+		s.closing, s.pumped = req.Body, make(chan struct{})
 	}
 	var rest []byte
 	if p.small != nil {
@@ -213,6 +213,7 @@ var readBuffers = sync.Pool{New: func() any { return new([fullRead]byte) }}
 
 // pump sends the body of a request while it comes.
 func (s *stream) pump(req *http.Request) {
+	defer close(s.pumped)
 	small := make([]byte, firstRead)
 	var full *[fullRead]byte
 	buffer := small

@@ -26,6 +26,7 @@ var errBodyClosed = errors.New("the body is closed")
 type stream struct {
 	c     *conn
 	id    uint32
+	ctx   context.Context
 	ready sync.Cond // something has arrived; one goroutine waits
 	told  bool      // it is about to be woken
 
@@ -43,8 +44,9 @@ type stream struct {
 	unsaid     int64 // what has been taken since the window was opened last
 	sendable   int64 // what may be sent
 
-	sent    bool // the whole request is sent, or nothing more will be
-	closing io.Closer
+	sent    bool          // the whole request is sent, or nothing more will be
+	closing io.Closer     // ends the reading of the request
+	pumped  chan struct{} // is closed once it has ended; nil where nothing is read
 
 	stop func() bool // looks at the context no more
 }
@@ -255,14 +257,21 @@ func (b body) WriteTo(w io.Writer) (written int64, err error) {
 	}
 }
 
-// Close implements io.Closer. What has not arrived is not wanted any more.
+// Close implements io.Closer. What has not arrived is not wanted any more. It waits until the body of the request is not
+// read any more, or the context has ended, so that a server can close the connection that it comes from.
 func (b body) Close() error {
 	s := b.stream
 	s.stop()
 	s.c.mu.Lock()
-	defer s.c.mu.Unlock()
 	s.cancel(errBodyClosed)
 	s.buffer.release()
 	s.buffer = nil
+	s.c.mu.Unlock()
+	if s.pumped != nil {
+		select {
+		case <-s.pumped:
+		case <-s.ctx.Done():
+		}
+	}
 	return nil
 }

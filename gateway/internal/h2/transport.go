@@ -125,7 +125,7 @@ func (t *Transport) host(address string) *host {
 func (t *Transport) acquire(ctx context.Context, address string) (*conn, error) {
 	for {
 		h := t.host(address)
-		c, d, err := h.pick()
+		c, d, err := h.pick() //nolint:contextcheck // a connection is made for all who wait
 		if c != nil || err != nil {
 			return c, err
 		}

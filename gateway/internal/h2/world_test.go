@@ -65,7 +65,7 @@ func send(ctx context.Context, transport *Transport, address string, body io.Rea
 	request.ContentLength = length
 	request.Header.Set("Te", "trailers")
 	request.Header.Set("X-Own", "b")
-	return transport.RoundTrip(request) //nolint:bodyclose // the caller does
+	return transport.RoundTrip(request)
 }
 
 // exchange sends a request and reads the answer.
