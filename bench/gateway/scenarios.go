@@ -27,7 +27,7 @@ func (w *world) scenarios() []scenario {
 		return func(ctx context.Context, t target) ([]worker, error) {
 			var out []worker
 			for range connections {
-				one, err := newLean(ctx, t.address, w.token)
+				one, err := newLean(ctx, t.address, w.tokenOf(t))
 				if err != nil {
 					return out, err
 				}
@@ -47,10 +47,18 @@ func (w *world) scenarios() []scenario {
 		{"stream", fmt.Sprintf("Connect server stream of %d messages over h2c, 4 connections", streamMessages), []target{w.bareH2, w.gateway, w.backend}, func(_ context.Context, t target) ([]worker, error) {
 			var out []worker
 			for range 4 {
-				out = append(out, newStream(t.address, w.token))
+				out = append(out, newStream(t.address, w.token, streamType))
 			}
 			return out, nil
 		}},
+		{"grpc-stream", fmt.Sprintf("gRPC server stream of %d messages over h2c, 4 connections", streamMessages), []target{w.bareH2, w.gateway, w.backend}, func(_ context.Context, t target) ([]worker, error) {
+			var out []worker
+			for range 4 {
+				out = append(out, newStream(t.address, w.token, grpcType))
+			}
+			return out, nil
+		}},
+		{"routes", "POST of 100 bytes of JSON, HTTP/1.1, 32 connections, to a gateway with few routes and one with many", []target{w.gateway, w.manyRoutes}, posts(32)},
 	}
 }
 
@@ -82,6 +90,11 @@ func (w *world) measure(ctx context.Context) error {
 			}
 		}
 		if err := show(s, all); err != nil {
+			return err
+		}
+	}
+	if only := w.command.Only; len(only) == 0 || slices.Contains(only, "idle") {
+		if err := w.measureIdle(ctx); err != nil {
 			return err
 		}
 	}

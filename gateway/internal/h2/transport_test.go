@@ -219,9 +219,12 @@ func TestManyStreams(t *testing.T) {
 func TestInstanceStops(t *testing.T) {
 	t.Parallel()
 	begun, release := make(chan struct{}), make(chan struct{})
+	var seen atomic.Int32
 	w := newWorld(t, func(rw http.ResponseWriter, _ *http.Request) {
-		begun <- struct{}{}
-		<-release
+		if seen.Add(1) == 1 {
+			close(begun)
+			<-release
+		}
 		_, _ = io.WriteString(rw, "done")
 	})
 	done := make(chan error, 1)
