@@ -16,5 +16,6 @@ func NewProcess(cfg Config) (*lifecycle.Group, error) {
 		}
 		return g.Components(), nil
 	}
+	rest()
 	return service.Process(cfg.Config, Name, Version, build)
 }
