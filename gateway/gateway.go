@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ashlar.dev/gateway/internal/edge"
+	"ashlar.dev/gateway/internal/h2"
 	"ashlar.dev/gateway/internal/learn"
 	"ashlar.dev/gateway/internal/limit"
 	"ashlar.dev/gateway/internal/own"
@@ -107,7 +108,12 @@ func (g *Gateway) build() error {
 	}
 	g.learner = learn.New(Name, g.env.Directory, manifests(clients), services.Routes(), g.telemetry.Log)
 	g.pool = upstream.NewPool()
-	g.balancer = balance.New(g.env.Directory, balance.DefaultBase(), balance.WithGone(g.pool.Forget), balance.WithZone(g.cfg.Zone))
+	streams := h2.New()
+	gone := func(address string) {
+		g.pool.Forget(address)
+		streams.Forget(address)
+	}
+	g.balancer = balance.New(g.env.Directory, streams, balance.WithGone(gone), balance.WithZone(g.cfg.Zone))
 	g.balancer.SetShares(g.cfg.shares())
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)), APIKeys: apikeys.New(clients),

@@ -49,6 +49,7 @@ type backendState struct {
 type backendCommand struct {
 	Folder string `arg:"" help:"Work folder, with the cluster key."`
 	Consul string `arg:"" help:"Address of the Consul agent."`
+	Routes int    `help:"Further procedures, which nobody calls."`
 }
 
 // Run serves until ctx ends.
@@ -72,18 +73,7 @@ func (c backendCommand) Run(ctx context.Context) error {
 	defer func() { _ = registry.Close() }()
 	var serving []*http.Server
 	var addresses []string
-	for _, s := range []struct {
-		manifest manifest
-		handle   func(*http.ServeMux, *connect.Server)
-	}{
-		{manifest{name: "bench", service: benchService, schema: benchSchema()}, func(mux *http.ServeMux, _ *connect.Server) {
-			mux.HandleFunc(echoProcedure, echo)
-			mux.HandleFunc(streamProcedure, stream)
-		}},
-		{manifest{name: "auth", service: authv1connect.KeyServiceName, schema: authSchema()}, func(_ *http.ServeMux, server *connect.Server) {
-			authv1connect.RegisterKeyServiceHandler(server, keys{public: public})
-		}},
-	} {
+	for _, s := range offers(public, c.Routes) {
 		server := connect.NewServer()
 		kernelv1connect.RegisterManifestServiceHandler(server, s.manifest)
 		mux := http.NewServeMux()
@@ -98,7 +88,7 @@ func (c backendCommand) Run(ctx context.Context) error {
 		serving = append(serving, h)
 		addresses = append(addresses, listener.Addr().String())
 		if err := registry.Register(ctx, discovery.Registration{Instance: discovery.Instance{
-			ID: s.manifest.name + "-1", Service: s.manifest.name, Address: listener.Addr().String(), Version: "1.0.0",
+			ID: s.manifest.name + "-" + key.Fingerprint(), Service: s.manifest.name, Address: listener.Addr().String(), Version: "1.0.0",
 		}}); err != nil {
 			return err
 		}
@@ -119,6 +109,31 @@ func (c backendCommand) Run(ctx context.Context) error {
 		_ = h.Close()
 	}
 	return nil
+}
+
+// offer is a service of the benchmark.
+type offer struct {
+	manifest manifest
+	handle   func(*http.ServeMux, *connect.Server)
+}
+
+// offers returns what is measured, auth, and as many more as it takes for so many routes.
+func offers(public ed25519.PublicKey, routes int) []offer {
+	out := []offer{
+		{manifest{name: "bench", services: []string{benchService}, schema: benchSchema()}, func(mux *http.ServeMux, _ *connect.Server) {
+			mux.HandleFunc(echoProcedure, echo)
+			mux.HandleFunc(streamProcedure, stream)
+			mux.HandleFunc(idleProcedure, idle)
+		}},
+		{manifest{name: "auth", services: []string{authv1connect.KeyServiceName}, schema: authSchema()}, func(_ *http.ServeMux, server *connect.Server) {
+			authv1connect.RegisterKeyServiceHandler(server, keys{public: public})
+		}},
+	}
+	for i := range routes / routesEach {
+		name := fmt.Sprintf("routes%d", i)
+		out = append(out, offer{routesManifest(name), func(*http.ServeMux, *connect.Server) {}})
+	}
+	return out
 }
 
 // newToken returns an access token that lasts as long as one may.
@@ -148,7 +163,7 @@ func (k keys) GetJwks(context.Context, *authv1.GetJwksRequest) (*authv1.GetJwksR
 func (m manifest) GetManifest(context.Context, *kernelv1.GetManifestRequest) (*kernelv1.GetManifestResponse, error) {
 	return &kernelv1.GetManifestResponse{
 		Manifest: &kernelv1.Manifest{
-			Name: m.name, Version: "1.0.0", Services: []string{m.service}, Gateway: &kernelv1.GatewayPolicy{Expose: true},
+			Name: m.name, Version: "1.0.0", Services: m.services, Gateway: &kernelv1.GatewayPolicy{Expose: true},
 		},
 		Descriptors: m.schema,
 	}, nil
@@ -177,7 +192,8 @@ func stream(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return
 	}
-	w.Header().Set("Content-Type", streamType)
+	kind := r.Header.Get("Content-Type")
+	w.Header().Set("Content-Type", kind)
 	control := http.NewResponseController(w)
 	message := envelope(0, payload)
 	for range streamMessages {
@@ -187,6 +203,10 @@ func stream(w http.ResponseWriter, r *http.Request) {
 		if err := control.Flush(); err != nil {
 			return
 		}
+	}
+	if kind == grpcType {
+		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
+		return
 	}
 	_, _ = w.Write(envelope(2, []byte("{}")))
 }

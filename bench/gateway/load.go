@@ -213,10 +213,14 @@ func newGRPC(address, token string, connections, streams int) []worker {
 	return out
 }
 
-func newStream(address, token string) worker {
+func newStream(address, token, kind string) worker {
 	message := envelope(0, payload)
+	want := streamMessages * len(message)
+	if kind == streamType {
+		want += len(envelope(2, []byte("{}")))
+	}
 	return &client{
-		transport: newTransport(true), owner: true, url: "http://" + address + streamProcedure, token: token, kind: streamType,
-		body: envelope(0, []byte("{}")), want: int64(streamMessages*len(message) + len(envelope(2, []byte("{}")))),
+		transport: newTransport(true), owner: true, url: "http://" + address + streamProcedure, token: token, kind: kind,
+		body: envelope(0, []byte("{}")), want: int64(want),
 	}
 }

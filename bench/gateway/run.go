@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -24,7 +25,7 @@ type runCommand struct {
 	Rounds  int           `help:"Rounds; the median of them counts." default:"5"`
 	Time    time.Duration `help:"How long each target is under load in each round of a scenario." default:"2s"`
 	Short   bool          `help:"One short round, to see that everything works."`
-	Only    []string      `help:"Scenarios to run: post-32, post-256, grpc, stream; all where not set."`
+	Only    []string      `help:"Scenarios to run: post-32, post-256, grpc, stream, grpc-stream, routes, idle; all where not set."`
 	Profile string        `help:"Folder for the logs of the processes; a temporary one where not set." type:"path"`
 }
 
@@ -33,6 +34,7 @@ type target struct {
 	name    string
 	address string
 	process *process
+	token   string // where it takes another one than the rest
 }
 
 // Run starts everything, measures and prints.
@@ -64,11 +66,12 @@ func (c runCommand) Run(ctx context.Context) error {
 
 // world is what is under measurement.
 type world struct {
-	folder  string
-	command runCommand
-	keep    func(*process)
-	backend target
-	gateway target
+	folder     string
+	command    runCommand
+	keep       func(*process)
+	backend    target
+	gateway    target
+	manyRoutes target
 	// bare, bareH2: the peer that figures are compared with, speaking HTTP/1.1 and h2c to the backend.
 	bare, bareH2 target
 	others       []peer
@@ -130,7 +133,10 @@ func (w *world) start(ctx context.Context) error {
 	if err := w.startPeers(ctx); err != nil {
 		return err
 	}
-	for _, t := range append([]target{w.gateway, w.bare, w.bareH2}, targetsOf(w.others)...) {
+	if err := w.startManyRoutes(ctx, consul); err != nil {
+		return err
+	}
+	for _, t := range append([]target{w.gateway, w.manyRoutes, w.bare, w.bareH2}, targetsOf(w.others)...) {
 		if err := eventually(ctx, t.name+" passes calls on", func() error { return w.try(ctx, t) }); err != nil {
 			return err
 		}
@@ -138,14 +144,47 @@ func (w *world) start(ctx context.Context) error {
 	return nil
 }
 
+// startManyRoutes starts a gateway of another platform, which has many routes.
+func (w *world) startManyRoutes(ctx context.Context, consul string) error {
+	folder := filepath.Join(w.folder, "routes")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	keyFile := filepath.Join(folder, clusterKeyFile)
+	if err := workload.CreateClusterKey(keyFile); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	_ = os.Remove(filepath.Join(folder, backendFile))
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if _, err := w.launch("backend with routes", nil, self, "backend", folder, consul, "--routes=10000"); err != nil {
+		return err
+	}
+	state, err := readBackend(ctx, folder)
+	if err != nil {
+		return err
+	}
+	w.manyRoutes.name, w.manyRoutes.token = "with 10,000 routes", state.Token
+	if w.manyRoutes.address, err = freeAddress(ctx); err != nil {
+		return err
+	}
+	w.manyRoutes.process, err = w.launch("gateway with routes", gatewayEnvironment(w.manyRoutes.address, keyFile, consul), w.command.Gateway)
+	return err
+}
+
+// tokenOf is a token that a target takes.
+func (w *world) tokenOf(t target) string { return cmp.Or(t.token, w.token) }
+
 // try sends one call, over HTTP/2 as that is what all of them can be told to speak, or over HTTP/1.1.
 func (w *world) try(ctx context.Context, t target) error {
-	over2 := newGRPC(t.address, w.token, 1, 1)[0]
+	over2 := newGRPC(t.address, w.tokenOf(t), 1, 1)[0]
 	defer over2.close()
 	if over2.call(ctx) == nil {
 		return nil
 	}
-	over1, err := newLean(ctx, t.address, w.token)
+	over1, err := newLean(ctx, t.address, w.tokenOf(t))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 )
@@ -26,7 +27,7 @@ func (w *world) scenarios() []scenario {
 		return func(ctx context.Context, t target) ([]worker, error) {
 			var out []worker
 			for range connections {
-				one, err := newLean(ctx, t.address, w.token)
+				one, err := newLean(ctx, t.address, w.tokenOf(t))
 				if err != nil {
 					return out, err
 				}
@@ -46,16 +47,24 @@ func (w *world) scenarios() []scenario {
 		{"stream", fmt.Sprintf("Connect server stream of %d messages over h2c, 4 connections", streamMessages), []target{w.bareH2, w.gateway, w.backend}, func(_ context.Context, t target) ([]worker, error) {
 			var out []worker
 			for range 4 {
-				out = append(out, newStream(t.address, w.token))
+				out = append(out, newStream(t.address, w.token, streamType))
 			}
 			return out, nil
 		}},
+		{"grpc-stream", fmt.Sprintf("gRPC server stream of %d messages over h2c, 4 connections", streamMessages), []target{w.bareH2, w.gateway, w.backend}, func(_ context.Context, t target) ([]worker, error) {
+			var out []worker
+			for range 4 {
+				out = append(out, newStream(t.address, w.token, grpcType))
+			}
+			return out, nil
+		}},
+		{"routes", "POST of 100 bytes of JSON, HTTP/1.1, 32 connections, to a gateway with few routes and one with many", []target{w.gateway, w.manyRoutes}, posts(32)},
 	}
 }
 
 // figures are those of one target in one scenario, a value for each round.
 type figures struct {
-	cpu, rate, p50, p99 []float64
+	cpu, all, rate, p50, p99 []float64
 }
 
 // measure runs the rounds and prints.
@@ -73,6 +82,7 @@ func (w *world) measure(ctx context.Context) error {
 				}
 				if round > 0 || w.command.Short { // the first warms up
 					all[i].cpu = append(all[i].cpu, f.cpu...)
+					all[i].all = append(all[i].all, f.all...)
 					all[i].rate = append(all[i].rate, f.rate...)
 					all[i].p50 = append(all[i].p50, f.p50...)
 					all[i].p99 = append(all[i].p99, f.p99...)
@@ -80,6 +90,11 @@ func (w *world) measure(ctx context.Context) error {
 			}
 		}
 		if err := show(s, all); err != nil {
+			return err
+		}
+	}
+	if only := w.command.Only; len(only) == 0 || slices.Contains(only, "idle") {
+		if err := w.measureIdle(ctx); err != nil {
 			return err
 		}
 	}
@@ -102,7 +117,15 @@ func (w *world) load(ctx context.Context, s scenario, t target) (figures, error)
 	if err != nil {
 		return figures{}, err
 	}
+	othersBefore, err := w.othersCPU(t)
+	if err != nil {
+		return figures{}, err
+	}
 	m := drive(ctx, w.command.Time, workers)
+	othersAfter, err := w.othersCPU(t)
+	if err != nil {
+		return figures{}, err
+	}
 	after, err := t.process.cpu()
 	switch {
 	case err != nil:
@@ -114,16 +137,31 @@ func (w *world) load(ctx context.Context, s scenario, t target) (figures, error)
 	case m.requests == 0:
 		return figures{}, errors.New("no request was answered")
 	}
+	each := func(d time.Duration) []float64 { return []float64{d.Seconds() / float64(m.requests) * 10_000} }
 	return figures{
-		cpu: []float64{(after - before).Seconds() / float64(m.requests) * 10_000}, rate: []float64{m.perSecond()},
+		cpu: each(after - before), all: each(after - before + othersAfter - othersBefore), rate: []float64{m.perSecond()},
 		p50: []float64{ms(m.quantile(.5))}, p99: []float64{ms(m.quantile(.99))},
 	}, nil
+}
+
+// othersCPU is the time that the load itself has had, and the backend where it is not the target.
+func (w *world) othersCPU(t target) (time.Duration, error) {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0, err
+	}
+	total := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	if t.process == w.backend.process {
+		return total, nil
+	}
+	backend, err := w.backend.process.cpu()
+	return total + backend, err
 }
 
 func show(s scenario, all []figures) error {
 	fmt.Printf("\n%s (%s)\n", s.about, s.name)
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(out, "\tCPU s/10,000\tratio\trequests/s\tratio\tp50 ms\tp99 ms\tratio\t")
+	_, _ = fmt.Fprintln(out, "\tCPU s/10,000\tratio\tof all\tratio\trequests/s\tratio\tp50 ms\tp99 ms\tratio\t")
 	base := all[0]
 	for i, t := range s.targets {
 		f := all[i]
@@ -132,8 +170,8 @@ func show(s scenario, all []figures) error {
 		if strings.HasPrefix(name, "no proxy") {
 			cpu, ratio = "", "" // that is the backend's own work
 		}
-		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", name, cpu, ratio,
-			median(f.rate), median(f.rate)/median(base.rate), median(f.p50), median(f.p99), median(f.p99)/median(base.p99))
+		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%.2f\t%.2f\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", name, cpu, ratio,
+			median(f.all), median(f.all)/median(base.all), median(f.rate), median(f.rate)/median(base.rate), median(f.p50), median(f.p99), median(f.p99)/median(base.p99))
 	}
 	return out.Flush()
 }

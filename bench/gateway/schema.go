@@ -19,12 +19,14 @@ const (
 	benchService    = "acme.bench.v1.BenchService"
 	echoProcedure   = "/acme.bench.v1.BenchService/Echo"
 	streamProcedure = "/acme.bench.v1.BenchService/Stream"
+	idleProcedure   = "/acme.bench.v1.BenchService/Idle"
 )
 
 // manifest is what a service of the benchmark says about itself.
 type manifest struct {
-	name, service string
-	schema        *descriptorpb.FileDescriptorSet
+	name     string
+	services []string
+	schema   *descriptorpb.FileDescriptorSet
 }
 
 func benchSchema() *descriptorpb.FileDescriptorSet {
@@ -40,7 +42,7 @@ func benchSchema() *descriptorpb.FileDescriptorSet {
 		Name: new("acme/bench/v1/bench.proto"), Package: new("acme.bench.v1"), Syntax: new("proto3"),
 		Dependency: []string{"google/protobuf/struct.proto", "ashlar/options/v1/access.proto"},
 		Service: []*descriptorpb.ServiceDescriptorProto{{
-			Name: new("BenchService"), Method: []*descriptorpb.MethodDescriptorProto{method("Echo", false), method("Stream", true)},
+			Name: new("BenchService"), Method: []*descriptorpb.MethodDescriptorProto{method("Echo", false), method("Stream", true), method("Idle", true)},
 		}},
 	})
 }
@@ -94,4 +96,34 @@ func withImports(roots ...protoreflect.FileDescriptor) files {
 		add(root)
 	}
 	return files{set}
+}
+
+// A service that nobody calls has RPC services of so many methods each.
+const (
+	routesMethods  = 100
+	routesServices = 10
+	routesEach     = routesMethods * routesServices
+)
+
+// routesManifest is that of a service that nobody calls.
+func routesManifest(name string) manifest {
+	options := &descriptorpb.MethodOptions{}
+	proto.SetExtension(options, optionsv1.E_Access, &optionsv1.Access{Rule: &optionsv1.Access_Authenticated{Authenticated: true}})
+	out := manifest{name: name}
+	file := &descriptorpb.FileDescriptorProto{
+		Name: new("acme/" + name + "/v1/routes.proto"), Package: new("acme." + name + ".v1"), Syntax: new("proto3"),
+		Dependency: []string{"google/protobuf/struct.proto", "ashlar/options/v1/access.proto"},
+	}
+	for i := range routesServices {
+		service := &descriptorpb.ServiceDescriptorProto{Name: new(fmt.Sprintf("Routes%dService", i))}
+		for j := range routesMethods {
+			service.Method = append(service.Method, &descriptorpb.MethodDescriptorProto{
+				Name: new(fmt.Sprintf("Method%d", j)), InputType: new(".google.protobuf.Struct"), OutputType: new(".google.protobuf.Struct"), Options: options,
+			})
+		}
+		file.Service = append(file.Service, service)
+		out.services = append(out.services, file.GetPackage()+"."+service.GetName())
+	}
+	out.schema = withImports(optionsv1.File_ashlar_options_v1_access_proto, structpb.File_google_protobuf_struct_proto).add(file)
+	return out
 }

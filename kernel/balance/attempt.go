@@ -127,6 +127,13 @@ func (b *receivedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// WriteTo implements io.WriterTo, for bases whose bodies know best in what pieces they should be copied.
+func (b *receivedBody) WriteTo(w io.Writer) (int64, error) {
+	n, err := io.Copy(w, b.ReadCloser)
+	b.finish()
+	return n, err
+}
+
 // Close implements io.Closer.
 func (b *receivedBody) Close() error {
 	err := b.ReadCloser.Close()

@@ -41,10 +41,10 @@ type call struct {
 	cause error
 	timer timer
 	// giveUp ends the call, and says why; atEnd is what has to be undone then.
-	giveUp   context.CancelCauseFunc
-	atEnd    []func()
-	request  requestBody
-	response responseBody
+	giveUp  context.CancelCauseFunc
+	atEnd   []func()
+	request requestBody
+	reply   reply
 }
 
 type callKey struct{}

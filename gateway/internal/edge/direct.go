@@ -2,10 +2,10 @@ package edge
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ashlar.dev/gateway/internal/upstream"
@@ -18,15 +18,20 @@ const (
 	directBytes = 64 << 10
 	// wholeBytes bounds the answers that are written in one piece. Larger ones flow.
 	wholeBytes = 16 << 10
+	// maxAlone bounds the streams that have a connection each. Further ones share connections.
+	maxAlone = 1000
 	// patientFor is how long an instance may work on a call before it is held against it that the deadline passed:
 	// callers choose deadlines, and must not be able to put an instance out of use by that.
 	patientFor = 2 * time.Second
 )
 
-// Direct sends calls of one message each way, read as a whole, over a connection that each has to itself for that time.
+// Direct sends calls whose request is one message, read as a whole, over a connection that each has to itself for that
+// time.
 type Direct struct {
 	Balancer *balance.Transport
 	Pool     *upstream.Pool
+
+	alone atomic.Int32 // streams that have a connection
 }
 
 // exchange is what a direct call needs and the next one can use again.
@@ -36,7 +41,6 @@ type exchange struct {
 	tries   balance.Tries
 	first   offer
 	second  offer // where the first takes long
-	copying []byte
 }
 
 var exchanges = sync.Pool{New: func() any { return &exchange{} }}
@@ -86,6 +90,31 @@ func (c *call) serveDirect() {
 		c.refuse(c.failure(err))
 		return
 	}
+	c.try(x)
+}
+
+// goesAlone tells whether a stream of messages from a service has a connection to itself: its request has been read, and
+// its protocol does not need HTTP/2. A flush costs a service a quarter of what it costs over HTTP/2, and nothing stands
+// between the connection and its caller.
+func (c *call) goesAlone() bool {
+	return c.h.Direct != nil && !c.route.Unary() && c.r.ContentLength >= 0 && c.r.ContentLength <= directBytes &&
+		(c.protocol == wire.ConnectStream || c.protocol == wire.GRPCWeb) && c.h.Direct.alone.Load() < maxAlone
+}
+
+// forwardAlone passes such a stream on. Its context, and not its connection, has its deadline.
+func (c *call) forwardAlone() {
+	c.h.Direct.alone.Add(1)
+	defer c.h.Direct.alone.Add(-1)
+	x := &exchange{} // not one of those that are used again: it would be kept for as long as the stream lasts
+	if err := c.readBody(x); err != nil {
+		c.refuse(c.failure(err))
+		return
+	}
+	c.try(x)
+}
+
+// try offers a call to instances until one answers.
+func (c *call) try(x *exchange) {
 	x.tries = balance.TriesOf(c.route.Versions)
 	x.request = append(c.appendHead(x.request[:0], len(x.body)), x.body...)
 	for c.attempt(x) {
@@ -123,6 +152,14 @@ func (c *call) attempt(x *exchange) (again bool) {
 	}
 }
 
+// connDeadline is until when a call may use a connection; zero where it has a context that ends it.
+func (c *call) connDeadline() time.Time {
+	if !c.direct {
+		return time.Time{}
+	}
+	return c.timer.deadline
+}
+
 // readBody reads the whole request: an instance is not kept waiting by a caller who sends slowly.
 func (c *call) readBody(x *exchange) error {
 	n := int(c.r.ContentLength)
@@ -130,7 +167,7 @@ func (c *call) readBody(x *exchange) error {
 		n = 0
 	}
 	if cap(x.body) < n {
-		x.body = make([]byte, max(n, 1<<10))
+		x.body = make([]byte, n, max(n, 1<<10))
 	}
 	x.body = x.body[:n]
 	_, err := io.ReadFull(c.r.Body, x.body)
@@ -154,6 +191,9 @@ func (c *call) answer(x *exchange, o *offer) {
 		return
 	}
 	outcome = balance.Answered
+	if !c.direct {
+		x.body, x.request = nil, nil // a stream may last
+	}
 	header := c.w.Header()
 	o.head.CopyTo(header)
 	if whole && !c.protocol.Framed() {
@@ -173,32 +213,11 @@ func (c *call) answer(x *exchange, o *offer) {
 		conn.Unread(body)
 	}
 	// What has begun to arrive may take a little longer.
-	if err := conn.Until(c.timer.deadline.Add(answerTime)); err != nil {
-		c.cause = err
-	}
-	c.flow(x, o)
-}
-
-// flow copies an answer piece by piece.
-func (c *call) flow(x *exchange, o *offer) {
-	c.response.watch(c, &http.Response{StatusCode: o.head.Status, Header: c.w.Header(), Body: io.NopCloser(o.conn)})
-	c.w.WriteHeader(o.head.Status)
-	if x.copying == nil {
-		x.copying = make([]byte, copyBytes)
-	}
-	for {
-		n, err := c.response.Read(x.copying)
-		if n > 0 {
-			if _, err := c.w.Write(x.copying[:n]); err != nil {
-				c.code, c.cause = codeOf(c.failure(err)), err
-				return
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			panic(http.ErrAbortHandler) // it must not look whole
+	c.timer.answered()
+	if c.direct {
+		if err := conn.Until(c.timer.deadline.Add(answerTime)); err != nil {
+			c.cause = err
 		}
 	}
+	c.relay(&http.Response{StatusCode: o.head.Status, Header: header}, !c.direct, conn.WriteTo)
 }

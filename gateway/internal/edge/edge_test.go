@@ -82,7 +82,7 @@ func FuzzPath(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, path string) {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
-			r, err := http.NewRequest(method, "http://x/", nil)
+			r, err := http.NewRequest(method, "http://x/", http.NoBody)
 			require.NoError(t, err)
 			if r.URL, err = r.URL.Parse(path); err != nil {
 				return

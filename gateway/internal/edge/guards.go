@@ -64,10 +64,11 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 	if limited {
 		c.timer.start(d, func() { end(context.DeadlineExceeded) })
 	}
-	if c.route.Unary() {
-		c.w.until(c.timer.deadline)
-	} else {
+	switch {
+	case !c.route.Unary():
 		c.w.stream(c.h.stallTime)
+	case c.w.h1 || c.route.Service == "": // over HTTP/2 the end of the context is enough for what is passed on
+		c.w.until(c.timer.deadline)
 	}
 	return cancel, nil
 }

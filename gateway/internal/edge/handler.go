@@ -8,13 +8,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/http/httputil"
 	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"ashlar.dev/gateway/internal/limit"
@@ -56,7 +54,8 @@ type Parts struct {
 	Streams *limit.Streams
 	// Own serves the procedures whose route names no service.
 	Own http.Handler
-	// RoundTripper sends a request to an instance of the service that the URL's host names.
+	// RoundTripper sends a request to an instance of the service that the URL's host names. Where the body of a response
+	// implements io.WriterTo, each piece that it writes is passed on at once.
 	RoundTripper http.RoundTripper
 	// Direct sends what it can in place of RoundTripper; nil: nothing.
 	Direct    *Direct
@@ -72,16 +71,14 @@ type Handler struct {
 	Parts
 
 	// current is what holds for requests that begin now.
-	current    atomic.Pointer[current]
-	probes     *http.ServeMux
-	proxy      *httputil.ReverseProxy
-	errors     *connecthttp.ErrorWriter
-	metrics    *metrics
-	tracer     trace.Tracer
-	propagator propagation.TextMapPropagator
-	log        *slog.Logger
-	stopping   context.Context
-	stop       context.CancelFunc
+	current  atomic.Pointer[current]
+	probes   *http.ServeMux
+	errors   *connecthttp.ErrorWriter
+	metrics  *metrics
+	tracer   trace.Tracer
+	log      *slog.Logger
+	stopping context.Context
+	stop     context.CancelFunc
 	// streamAge and stallTime are the constants of these names; tests have less time.
 	streamAge, stallTime time.Duration
 }
@@ -94,14 +91,13 @@ func New(parts Parts) (*Handler, error) {
 	}
 	h := &Handler{
 		Parts: parts, probes: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), metrics: m,
-		tracer: parts.Telemetry.Traces.Tracer("ashlar.dev/gateway"), propagator: parts.Telemetry.Propagator(), log: parts.Telemetry.Log,
+		tracer: parts.Telemetry.Traces.Tracer("ashlar.dev/gateway"), log: parts.Telemetry.Log,
 		streamAge: streamAge, stallTime: stallTime,
 	}
 	if h.Streams == nil {
 		h.Streams = limit.NewStreams()
 	}
 	h.stopping, h.stop = context.WithCancel(context.Background())
-	h.proxy = h.newProxy()
 	parts.Status.Mount(h.probes)
 	h.Apply(parts.Settings)
 	return h, nil
@@ -244,7 +240,7 @@ func (c *call) serve() {
 		c.h.Own.ServeHTTP(c.w, c.r)
 		return
 	}
-	c.h.proxy.ServeHTTP(c.w, c.r)
+	c.forward()
 }
 
 // Outcome is the interceptor by which what the gateway itself serves tells how a call ended.

@@ -41,7 +41,7 @@ func (c *call) lease(ctx context.Context, x *exchange, o *offer) error {
 // made at a time. With a patience it ends after so long a silence, and resume goes on.
 func (o *offer) make(c *call, request []byte, patience time.Duration) {
 	o.conn, o.stop, o.silent, o.err = nil, nil, nil, nil
-	pool, deadline := c.h.Direct.Pool, c.timer.deadline
+	pool, deadline := c.h.Direct.Pool, c.connDeadline()
 	conn, err := pool.Get(o.ctx, o.lease.Address(), deadline)
 	for err == nil {
 		o.stop = context.AfterFunc(o.ctx, conn.Abort)

@@ -24,7 +24,8 @@ type peer struct {
 	deadlines *http.ResponseController
 	h1        bool
 	// stall bounds each write of a stream; 0 where the whole call has a deadline.
-	stall time.Duration
+	stall    time.Duration
+	stalling stalling
 
 	// whole tells whether the request has been read to its end; nil where net/http sees to that itself.
 	whole func() bool
@@ -69,12 +70,18 @@ func (p *peer) stream(stall time.Duration) {
 	_ = p.deadlines.SetWriteDeadline(time.Time{})
 }
 
-// wake ends reading from a caller who may be silent, once the call has been given up. It may be called at any time.
+// wake ends reading from a caller who may be silent, once the call has been given up, and over HTTP/2 writing to one who
+// takes nothing. It may be called at any time.
 func (p *peer) wake() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.over {
-		_ = p.deadlines.SetReadDeadline(time.Now().Add(unreadTime))
+	if p.over {
+		return
+	}
+	now := time.Now()
+	_ = p.deadlines.SetReadDeadline(now.Add(unreadTime))
+	if !p.h1 {
+		_ = p.deadlines.SetWriteDeadline(now.Add(unreadTime + answerTime))
 	}
 }
 
@@ -98,6 +105,7 @@ func (p *peer) finish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.over = true
+	p.stalling.stop()
 	now := time.Now()
 	if p.h1 {
 		_ = p.deadlines.SetReadDeadline(now.Add(unreadTime))
@@ -128,40 +136,33 @@ func (p *peer) WriteHeader(status int) {
 
 // Write implements http.ResponseWriter.
 func (p *peer) Write(b []byte) (int, error) {
-	if p.whole != nil && !p.wrote {
-		p.WriteHeader(http.StatusOK)
+	if err := p.pass(b, false); err != nil {
+		return 0, err
 	}
-	p.begin()
-	n, err := p.ResponseWriter.Write(b)
-	p.done()
-	return n, err
+	return len(b), nil
 }
 
 // FlushError is what http.ResponseController looks for.
-func (p *peer) FlushError() error {
-	p.begin()
-	err := p.deadlines.Flush()
-	p.done()
-	return err
-}
+func (p *peer) FlushError() error { return p.pass(nil, true) }
 
 // Flush implements http.Flusher.
 func (p *peer) Flush() { _ = p.FlushError() }
 
+// pass writes a piece, and sends what has been written if flush is set.
+func (p *peer) pass(b []byte, flush bool) (err error) {
+	if p.whole != nil && !p.wrote && len(b) > 0 {
+		p.WriteHeader(http.StatusOK)
+	}
+	p.stalling.begin(p)
+	if len(b) > 0 {
+		_, err = p.ResponseWriter.Write(b)
+	}
+	if err == nil && flush {
+		err = p.deadlines.Flush()
+	}
+	p.stalling.done()
+	return err
+}
+
 // Unwrap is what http.ResponseController looks for.
 func (p *peer) Unwrap() http.ResponseWriter { return p.ResponseWriter }
-
-// begin bounds one write.
-func (p *peer) begin() {
-	if p.stall > 0 {
-		_ = p.deadlines.SetWriteDeadline(time.Now().Add(p.stall))
-	}
-}
-
-// done lifts the bound where it would end the stream although nothing is being written (HTTP/2); on a connection it
-// concerns writes only.
-func (p *peer) done() {
-	if p.stall > 0 && !p.h1 {
-		_ = p.deadlines.SetWriteDeadline(time.Time{})
-	}
-}

@@ -1,69 +1,127 @@
 package edge
 
 import (
-	"log/slog"
+	"bytes"
+	"errors"
+	"io"
+	"net"
 	"net/http"
-	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
 	"sync"
-
-	"go.opentelemetry.io/otel/propagation"
 
 	"ashlar.dev/gateway/internal/wire"
 )
 
-// copyBytes is the size of the buffers by which responses are copied.
-const copyBytes = 32 << 10
+// gatheredBytes bounds the requests of one message that are read as a whole before they are passed on. Larger ones flow.
+const gatheredBytes = 64 << 10
 
-// newProxy returns the proxy that passes calls on. What is particular to one call it finds in the request's context.
-func (h *Handler) newProxy() *httputil.ReverseProxy {
-	return &httputil.ReverseProxy{
-		Rewrite:   h.rewrite,
-		Transport: h.RoundTripper,
-		// Every piece at once: a message must not wait for the next one.
-		FlushInterval:  -1,
-		BufferPool:     &buffers{},
-		ModifyResponse: watchResponse,
-		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) {
-			c := callOf(r.Context())
-			c.refuse(c.failure(err)) //nolint:contextcheck // the context is the call's own
-		},
-		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
-	}
+// connectionFields are those of an answer that belong to one connection (RFC 9110, section 7.6.1).
+var connectionFields = []string{
+	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
-// rewrite makes the request that the service gets.
-func (h *Handler) rewrite(p *httputil.ProxyRequest) {
-	c := callOf(p.In.Context())
-	p.Out.URL.Scheme, p.Out.URL.Host, p.Out.URL.User = "http", c.route.Service, nil
-	p.Out.Host = "" // the service's name
-	p.Out.Trailer = nil
-	p.SetXForwarded()
+// forward passes a call on, and what is answered.
+func (c *call) forward() {
+	if c.route.OneRequest() {
+		if err := c.gather(); err != nil {
+			c.refuse(c.failure(err))
+			return
+		}
+		if c.goesAlone() {
+			c.forwardAlone()
+			return
+		}
+	}
+	response, err := c.h.RoundTripper.RoundTrip(c.outgoing())
+	if err != nil {
+		c.refuse(c.failure(err))
+		return
+	}
+	defer func() {
+		if !c.request.whole.Load() {
+			c.w.release() // closing waits until the request is not read any more
+		}
+		_ = response.Body.Close()
+	}()
+	c.timer.answered()
+	header := c.w.Header()
+	for name, values := range response.Header {
+		if before, ok := header[name]; ok {
+			header[name] = append(before, values...)
+		} else {
+			header[name] = values
+		}
+	}
+	for _, list := range response.Header["Connection"] {
+		for name := range strings.SplitSeq(list, ",") {
+			header.Del(strings.TrimSpace(name))
+		}
+	}
+	for _, name := range connectionFields {
+		delete(header, name)
+	}
+	c.relay(response, true, func(w io.Writer) (int64, error) { return io.Copy(w, response.Body) })
+}
+
+// outgoing makes the request that the service gets. The headers are the caller's: what he has no say in is gone from them.
+func (c *call) outgoing() *http.Request {
+	r := c.r
+	header := r.Header
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		header["X-Forwarded-For"] = []string{host}
+	}
+	header["X-Forwarded-Host"] = []string{r.Host}
+	header["X-Forwarded-Proto"] = []string{"http"}
+	if r.TLS != nil {
+		header["X-Forwarded-Proto"] = []string{"https"}
+	}
 	if c.tells() {
-		c.timer.forward(c.protocol, p.Out.Header)
+		c.timer.forward(c.protocol, header)
 	}
 	if c.protocol == wire.GRPC {
-		p.Out.Header.Set("Te", "trailers") // the protocol asks for it; the caller's belonged to his connection
+		header["Te"] = []string{"trailers"} // the protocol asks for it; the caller's belonged to his connection
 	}
-	h.propagator.Inject(p.Out.Context(), propagation.HeaderCarrier(p.Out.Header))
+	header["Traceparent"] = []string{string(c.appendTraceparent(make([]byte, 0, traceparentBytes)))}
+	out := &http.Request{
+		Method: r.Method, Header: header, Body: r.Body, ContentLength: r.ContentLength, Proto: "HTTP/2.0", ProtoMajor: 2,
+		URL: &url.URL{Scheme: "http", Host: c.route.Service, Path: c.route.Procedure, RawQuery: r.URL.RawQuery},
+	}
+	if out.ContentLength == 0 {
+		out.Body = http.NoBody
+	}
+	return out.WithContext(r.Context())
 }
 
-func watchResponse(response *http.Response) error {
-	c := callOf(response.Request.Context())
-	c.timer.answered()
-	c.response.watch(c, response)
+var gathering = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 4<<10)) }}
+
+// gather reads a request of one message that is not large as a whole: an instance is not kept waiting by a caller who
+// sends slowly, the request leaves in one piece, and nothing has to watch two directions.
+func (c *call) gather() error {
+	r := c.r
+	if r.ContentLength > gatheredBytes || r.Body == http.NoBody {
+		return nil
+	}
+	b, _ := gathering.Get().(*bytes.Buffer) // nothing else is in there
+	defer gathering.Put(b)
+	b.Reset()
+	_, err := io.CopyN(b, r.Body, gatheredBytes+1)
+	whole := errors.Is(err, io.EOF)
+	if err != nil && !whole {
+		return err
+	}
+	read := slices.Clone(b.Bytes()) // whoever sends it may keep it until the answer is there
+	switch {
+	case !whole:
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(read), r.Body), r.Body}
+	case len(read) == 0:
+		r.Body, r.ContentLength = http.NoBody, 0
+	default:
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(read)), int64(len(read))
+	}
 	return nil
 }
-
-// buffers implements httputil.BufferPool.
-type buffers struct{ pool sync.Pool }
-
-// Get implements httputil.BufferPool.
-func (b *buffers) Get() []byte {
-	if p, ok := b.pool.Get().(*[]byte); ok {
-		return *p
-	}
-	return make([]byte, copyBytes)
-}
-
-// Put implements httputil.BufferPool.
-func (b *buffers) Put(p []byte) { b.pool.Put(&p) }

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"encoding/hex"
 	"net"
 	"net/http"
 	"strconv"
@@ -42,10 +41,12 @@ func (c *call) appendHead(out []byte, bodyBytes int) []byte {
 	} else {
 		out = append(out, "X-Forwarded-Proto: https\r\n"...)
 	}
-	if c.tells() {
+	if c.tells() && !c.timer.deadline.IsZero() { // a manifest's bound is none for streams
 		out = c.appendTimeout(out)
 	}
-	out = c.appendTrace(out)
+	out = append(out, "Traceparent: "...)
+	out = c.appendTraceparent(out)
+	out = append(out, "\r\n"...)
 	if r.Method == http.MethodPost {
 		out = append(out, "Content-Length: "...)
 		out = strconv.AppendInt(out, int64(bodyBytes), 10)
@@ -63,19 +64,6 @@ func (c *call) appendTimeout(out []byte) []byte {
 	out = append(out, "Connect-Timeout-Ms: "...)
 	out = strconv.AppendInt(out, left, 10)
 	return append(out, "\r\n"...)
-}
-
-// appendTrace appends the trace that begins here (W3C Trace Context, section 3.2).
-func (c *call) appendTrace(out []byte) []byte {
-	traceID, spanID := c.trace.TraceID(), c.trace.SpanID()
-	out = append(out, "Traceparent: 00-"...)
-	out = hex.AppendEncode(out, traceID[:])
-	out = append(out, '-')
-	out = hex.AppendEncode(out, spanID[:])
-	if c.trace.IsSampled() {
-		return append(out, "-01\r\n"...)
-	}
-	return append(out, "-00\r\n"...)
 }
 
 // ours tells whether a field of a request is set here, whatever the caller sent.

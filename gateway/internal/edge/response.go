@@ -2,7 +2,6 @@ package edge
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net/http"
 
@@ -14,52 +13,63 @@ import (
 // maxErrorBytes bounds what is kept of an error's body in order to see its code.
 const maxErrorBytes = 64 << 10
 
-// responseBody is a service's answer as it passes. It sees how the call ends; and where the answer breaks off, it
-// ends it with an error in the caller's protocol if that can still be said.
-type responseBody struct {
-	io.ReadCloser
-
+// reply is a service's answer as it passes. It sees how the call ends; and where the answer breaks off, it ends it with
+// an error in the caller's protocol if that can still be said.
+type reply struct {
 	call     *call
 	response *http.Response
 	frames   *wire.Frames // of framed protocols
 	failed   []byte       // body of a Connect unary error
-	// last is what is added to the body, after which it ends.
-	last   []byte
-	ending bool
+	flush    bool         // each piece at once: a message must not wait for the next one
+	follows  bool         // something follows the headers: a body, or trailers
+	refused  error        // why the caller takes no more
 }
 
-// watch puts b between a response and its reader.
-func (b *responseBody) watch(c *call, response *http.Response) {
-	b.ReadCloser, b.call, b.response = response.Body, c, response
+// Write implements io.Writer: it passes a piece on.
+func (r *reply) Write(p []byte) (int, error) {
+	r.see(p)
+	r.follows = true
+	if r.refused = r.call.w.pass(p, r.flush); r.refused != nil {
+		return 0, r.refused
+	}
+	return len(p), nil
+}
+
+// relay passes an answer on whose headers are set. send writes its body, in pieces that are passed on at once if flush is
+// set and the call is a stream.
+func (c *call) relay(response *http.Response, flush bool, send func(io.Writer) (int64, error)) {
+	r := &c.reply
+	r.call, r.response, r.flush = c, response, flush && !c.route.Unary()
 	if c.protocol.Framed() {
-		b.frames = wire.NewFrames(c.protocol)
+		r.frames = wire.NewFrames(c.protocol)
 	}
-	response.Body = b
-}
-
-// Read implements io.Reader.
-func (b *responseBody) Read(p []byte) (int, error) {
-	if b.ending {
-		return b.readLast(p)
+	c.w.WriteHeader(response.StatusCode)
+	if r.flush && response.Header.Get("Grpc-Status") == "" {
+		_ = c.w.pass(nil, true) // the first message may be long in coming
 	}
-	n, err := b.ReadCloser.Read(p)
-	b.see(p[:n])
+	_, err := send(r)
 	switch {
 	case err == nil:
-		return n, nil
-	case errors.Is(err, io.EOF):
-		b.call.answered()
-		b.call.code = b.outcome()
-		return n, err
+		c.answered()
+		c.code = r.outcome()
+		r.trail(response.Trailer)
+	case r.refused != nil:
+		c.cause = err
+		if c.ended() != nil {
+			c.code = codeOf(c.failure(err))
+		}
+		panic(http.ErrAbortHandler) // it must not look whole
+	default:
+		failure := c.failure(err)
+		c.answered()
+		c.code, c.cause = codeOf(failure), err
+		if !r.rescue(failure) {
+			panic(http.ErrAbortHandler) // so that nobody takes this for the whole answer
+		}
 	}
-	failure := b.call.failure(err)
-	b.call.answered()
-	b.call.code, b.call.cause = codeOf(failure), err
-	if !b.rescue(failure) {
-		return n, err // the connection or the stream is cut off, so that nobody takes this for the whole answer
+	if flush && r.follows { // gRPC tells a status without a body from one that follows it
+		_ = c.w.pass(nil, true) // while it is watched how long that takes
 	}
-	b.ending = true
-	return n, nil
 }
 
 // answered is called when no more comes from the service. What the caller of a stream still sends nobody wants then, and
@@ -70,75 +80,75 @@ func (c *call) answered() {
 	}
 }
 
-func (b *responseBody) readLast(p []byte) (int, error) {
-	if len(b.last) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, b.last)
-	b.last = b.last[n:]
-	return n, nil
-}
-
-func (b *responseBody) see(p []byte) {
+func (r *reply) see(p []byte) {
 	switch {
-	case b.frames != nil:
-		b.frames.Feed(p)
-	case b.response.StatusCode != http.StatusOK:
-		b.failed = append(b.failed, p[:min(len(p), max(maxErrorBytes-len(b.failed), 0))]...)
+	case r.frames != nil:
+		r.frames.Feed(p)
+	case r.response.StatusCode != http.StatusOK:
+		r.failed = append(r.failed, p[:min(len(p), max(maxErrorBytes-len(r.failed), 0))]...)
 	}
 }
 
 // outcome is how a call went whose answer is complete.
-func (b *responseBody) outcome() string {
-	status := b.response.StatusCode
-	header := b.response.Header
-	switch b.call.protocol {
+func (r *reply) outcome() string {
+	status := r.response.StatusCode
+	header := r.response.Header
+	switch r.call.protocol {
 	case wire.ConnectUnary, wire.ConnectGet:
 		if status == http.StatusOK || status == http.StatusNotModified {
 			return wire.OK
 		}
-		return wire.CodeOfError(b.failed, header.Get("Content-Encoding"))
+		return wire.CodeOfError(r.failed, header.Get("Content-Encoding"))
 	case wire.GRPC, wire.GRPCWeb:
 		if s := header.Get("Grpc-Status"); s != "" {
 			return wire.CodeOfStatus(s)
 		}
-		if s := b.response.Trailer.Get("Grpc-Status"); s != "" {
+		if s := r.response.Trailer.Get("Grpc-Status"); s != "" {
 			return wire.CodeOfStatus(s)
 		}
 	case wire.ConnectStream, wire.None:
 	}
-	if content, compressed, ok := b.frames.Ended(); ok {
-		return wire.CodeOfEnd(b.call.protocol, content, compressed)
+	if content, compressed, ok := r.frames.Ended(); ok {
+		return wire.CodeOfEnd(r.call.protocol, content, compressed)
 	}
 	return connect.CodeUnknown.String()
 }
 
 // rescue ends a stream that broke off with an error in its own protocol. That is possible only between two messages.
-func (b *responseBody) rescue(failure error) bool {
-	if b.frames == nil || !b.frames.Between() || b.response.StatusCode != http.StatusOK {
+func (r *reply) rescue(failure error) bool {
+	if r.frames == nil || !r.frames.Between() || r.response.StatusCode != http.StatusOK {
 		return false
 	}
 	said := &said{header: http.Header{}}
-	if b.call.h.errors.Write(said, b.call.r, failure) != nil {
+	if r.call.h.errors.Write(said, r.call.r, failure) != nil {
 		return false
 	}
-	switch b.call.protocol {
+	switch r.call.protocol {
 	case wire.ConnectStream:
-		b.last = said.body.Bytes()
+		return r.call.w.pass(said.body.Bytes(), true) == nil
 	case wire.GRPCWeb:
-		b.last = wire.WebEnd(said.header)
+		return r.call.w.pass(wire.WebEnd(said.header), true) == nil
 	case wire.GRPC:
-		b.response.Trailer = nil
-		header := b.call.w.Header()
+		trailer := http.Header{}
 		for _, name := range []string{"Grpc-Status", "Grpc-Message", "Grpc-Status-Details-Bin"} {
 			if value := said.header.Get(name); value != "" {
-				header.Set(http.TrailerPrefix+name, value)
+				trailer.Set(name, value)
 			}
 		}
+		r.trail(trailer)
 	case wire.ConnectUnary, wire.ConnectGet, wire.None:
 		return false
 	}
 	return true
+}
+
+// trail sets the trailers of an answer.
+func (r *reply) trail(trailer http.Header) {
+	header := r.call.w.Header()
+	for name, values := range trailer {
+		header[http.TrailerPrefix+name] = values
+		r.follows = true
+	}
 }
 
 // said is an http.ResponseWriter that keeps an error as it would be sent.

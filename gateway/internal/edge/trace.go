@@ -3,10 +3,14 @@ package edge
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"math/rand/v2"
 
 	"go.opentelemetry.io/otel/trace"
 )
+
+// traceparentBytes is the length of a traceparent.
+const traceparentBytes = 55
 
 // startTrace begins a trace: what strangers say about traces is not trusted. Where no spans are sent anywhere, none is made,
 // and the trace is no more than its ids, by which services and logs are joined.
@@ -35,4 +39,17 @@ func (c *call) traced() context.Context {
 		return c.r.Context()
 	}
 	return trace.ContextWithSpanContext(c.r.Context(), c.trace)
+}
+
+// appendTraceparent appends what services are told of the trace (W3C Trace Context, section 3.2).
+func (c *call) appendTraceparent(out []byte) []byte {
+	traceID, spanID := c.trace.TraceID(), c.trace.SpanID()
+	out = append(out, "00-"...)
+	out = hex.AppendEncode(out, traceID[:])
+	out = append(out, '-')
+	out = hex.AppendEncode(out, spanID[:])
+	if c.trace.IsSampled() {
+		return append(out, "-01"...)
+	}
+	return append(out, "-00"...)
 }

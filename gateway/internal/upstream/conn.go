@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httputil"
 	"sync"
 	"syscall"
 	"time"
@@ -27,7 +26,6 @@ var (
 	errHeadTooLong = fmt.Errorf("the head of the answer has more than %d bytes", maxHeadBytes)
 	errInterim     = errors.New("too many interim answers")
 	errSwitched    = errors.New("the protocol was switched though nobody asked for it")
-	errTrailer     = errors.New("malformed trailer")
 )
 
 // Conn is a connection to an instance. But for Abort, it belongs to one goroutine at a time.
@@ -44,13 +42,15 @@ type Conn struct {
 	in *bufio.Reader
 	// answered: something has come in that the call has to answer for.
 	answered bool
-	// left is what is left of a body whose length is known; chunked reads one that has chunks; both are none for a body
+	// left is what is left of a body whose length is known, and chunked says that it has chunks; -1 and false for a body
 	// that lasts until the connection ends.
 	left     int64
-	chunked  io.Reader
+	chunked  bool
+	chunks   chunks
+	borrower borrower
 	again    []byte // what Whole took and has been given back
-	trailing bool   // the last chunk has been read, what follows it has not
 	whole    bool   // the answer has been read to its end
+	surplus  bool   // something follows it
 	keep     bool   // the instance keeps the connection
 }
 
@@ -76,7 +76,8 @@ func (c *Conn) Answered() bool { return c.answered }
 func (c *Conn) Send(request []byte) (sent int, err error) {
 	c.in, _ = readers.Get().(*bufio.Reader) // nothing else is in there
 	c.in.Reset(c.net)
-	c.answered, c.whole, c.keep, c.trailing, c.chunked, c.again, c.left = false, false, false, false, nil, nil, 0
+	c.answered, c.whole, c.surplus, c.keep, c.chunked, c.again, c.left = false, false, false, false, false, nil, 0
+	c.chunks = chunks{}
 	return c.net.Write(request)
 }
 
@@ -114,9 +115,7 @@ func (c *Conn) Receive(head *Head) error {
 func (c *Conn) begin(head *Head) {
 	c.keep = !head.Close
 	c.left = head.Length
-	if head.Chunked {
-		c.chunked = httputil.NewChunkedReader(c.in)
-	}
+	c.chunked = head.Chunked
 	c.whole = head.Length == 0 && !head.Chunked
 }
 
@@ -146,7 +145,7 @@ func (c *Conn) peekHead() ([]byte, error) {
 // Whole returns the whole body if its length is known and fits in limit bytes, which must be below 32 KiB. It is
 // valid until Release.
 func (c *Conn) Whole(limit int64) ([]byte, bool, error) {
-	if c.chunked != nil || c.left < 0 || c.left > limit {
+	if c.chunked || c.left < 0 || c.left > limit {
 		return nil, false, nil
 	}
 	body, err := c.in.Peek(int(c.left))
@@ -160,92 +159,26 @@ func (c *Conn) Whole(limit int64) ([]byte, bool, error) {
 	return body, true, nil
 }
 
-// Unread gives back what Whole has returned, for Read.
+// Unread gives back what Whole has returned, for WriteTo.
 func (c *Conn) Unread(body []byte) { c.again, c.whole = body, len(body) == 0 }
-
-// Read implements io.Reader for the body. A body that breaks off ends with another error than io.EOF.
-func (c *Conn) Read(p []byte) (int, error) {
-	switch {
-	case c.whole:
-		return 0, io.EOF
-	case c.again != nil:
-		n := copy(p, c.again)
-		c.again = c.again[n:]
-		if len(c.again) > 0 {
-			return n, nil
-		}
-		c.again, c.whole = nil, true
-		return n, io.EOF
-	case c.chunked != nil:
-		return c.readChunked(p)
-	case c.left < 0:
-		n, err := c.in.Read(p)
-		c.whole = errors.Is(err, io.EOF)
-		return n, err
-	}
-	if int64(len(p)) > c.left {
-		p = p[:c.left]
-	}
-	n, err := c.in.Read(p)
-	c.left -= int64(n)
-	switch {
-	case c.left == 0:
-		c.whole = true
-		return n, io.EOF
-	case err != nil:
-		return n, unexpected(err)
-	}
-	return n, nil
-}
-
-func (c *Conn) readChunked(p []byte) (int, error) {
-	if !c.trailing {
-		n, err := c.chunked.Read(p)
-		if err == nil {
-			return n, nil
-		}
-		if !errors.Is(err, io.EOF) {
-			return n, err
-		}
-		c.trailing = true
-		if n > 0 {
-			return n, nil
-		}
-	}
-	if err := c.passTrailer(); err != nil {
-		return 0, err
-	}
-	c.whole = true
-	return 0, io.EOF
-}
-
-// passTrailer reads what follows the last chunk. Answers of one message have nothing there that matters.
-func (c *Conn) passTrailer() error {
-	for total := 0; total <= maxTrailerBytes; {
-		line, err := c.in.ReadSlice('\n')
-		if err != nil {
-			return unexpected(err)
-		}
-		if len(line) == 2 && line[0] == '\r' {
-			return nil
-		}
-		total += len(line)
-	}
-	return errTrailer
-}
 
 // Release ends a call and gives the connection back; undisturbed says that nobody has called Abort, or will. It is used
 // again if the answer has been read to its end, nothing follows it, and the instance keeps the connection.
 func (c *Conn) Release(undisturbed bool) {
-	certain := undisturbed && c.whole && c.keep && c.in != nil && c.in.Buffered() == 0
+	certain := undisturbed && c.whole && c.keep && !c.surplus && (c.in == nil || c.in.Buffered() == 0)
+	c.letGo()
+	c.again = nil
+	if !certain || !c.host.keep(c) {
+		c.close()
+	}
+}
+
+// letGo gives back what answers are read by.
+func (c *Conn) letGo() {
 	if c.in != nil {
 		c.in.Reset(nil)
 		readers.Put(c.in)
 		c.in = nil
-	}
-	c.chunked, c.again = nil, nil
-	if !certain || !c.host.keep(c) {
-		c.close()
 	}
 }
 

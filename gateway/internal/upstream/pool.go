@@ -13,6 +13,8 @@ import (
 const (
 	// dialTimeout is how long an instance may take to accept a connection.
 	dialTimeout = time.Second
+	// silentTime is after what silence the machine at the other end is asked for a sign of life.
+	silentTime = 5 * time.Second
 	// idleTimeout is how long a connection is kept that nobody uses: less than services keep it, so that it is this side
 	// that ends it, and no request meets a connection that is being closed.
 	idleTimeout = 45 * time.Second
@@ -40,11 +42,13 @@ type host struct {
 
 // NewPool returns an empty pool. It has no goroutines.
 func NewPool() *Pool {
-	return &Pool{dialer: net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}, hosts: map[string]*host{}}
+	return &Pool{hosts: map[string]*host{}, dialer: net.Dialer{
+		Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silentTime, Interval: time.Second, Count: 3},
+	}}
 }
 
 // Get returns a connection that nothing is under way on. It fails only where a new one cannot be dialed; a dial ends
-// with ctx, or at the deadline. The caller gives it back with Conn.Release.
+// with ctx, or at the deadline, of which the zero value is none. The caller gives it back with Conn.Release.
 func (p *Pool) Get(ctx context.Context, address string, deadline time.Time) (*Conn, error) {
 	h := p.host(address)
 	for {
@@ -64,8 +68,11 @@ func (p *Pool) Get(ctx context.Context, address string, deadline time.Time) (*Co
 
 // Dial is Get with a connection that is new.
 func (p *Pool) Dial(ctx context.Context, address string, deadline time.Time) (*Conn, error) {
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
+	if !deadline.IsZero() {
+		bounded, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		ctx = bounded
+	}
 	inner, err := p.dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err

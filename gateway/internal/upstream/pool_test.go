@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -81,8 +82,9 @@ func call(t *testing.T, p *Pool, address string, serve func()) (reused bool, sta
 	if err := c.Receive(&head); err != nil {
 		return c.Reused(), 0, "", err
 	}
-	data, err := io.ReadAll(c)
-	return c.Reused(), head.Status, string(data), err
+	var data bytes.Buffer
+	_, err = c.WriteTo(&data)
+	return c.Reused(), head.Status, data.String(), err
 }
 
 // What an instance says, what it is taken for, and whether the connection is used again after that.
