@@ -288,7 +288,7 @@ func (v verifier) Key(context.Context, string) (ed25519.PublicKey, error) {
 func (w *world) addAuth() *backend {
 	set := &descriptorpb.FileDescriptorSet{File: authFiles()}
 	return w.add(offer{
-		name: "auth", id: "auth-1", version: "1.0.0", services: []string{authv1connect.KeyServiceName, authv1connect.ApiKeyServiceName}, schema: set,
+		name: "auth", id: "auth-1", version: "1.0.0", services: []string{authv1connect.KeyServiceName}, schema: set,
 		policy: &kernelv1.GatewayPolicy{Expose: true, Aliases: map[string]string{
 			"/.well-known/jwks.json": authv1connect.KeyServiceGetJwksProcedure,
 		}},
