@@ -30,6 +30,9 @@ type Config struct {
 	RateBurst   int           `name:"gateway-rate-burst" help:"Requests that one caller may make at once." default:"200"`
 	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100"`
 	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s"`
+
+	AccessLogSample float64       `name:"gateway-access-log-sample" help:"Share of requests that are logged, from 0 to 1; failures, refusals and slow requests are logged whatever it says." default:"0.01"`
+	AccessLogSlow   time.Duration `name:"gateway-access-log-slow" help:"How long a unary call may take before it is logged as slow; 0 logs none for that." default:"1s"`
 }
 
 // defaultMaxTimeout is what MaxTimeout means where it is not set.
@@ -40,6 +43,7 @@ func (c Config) settings() edge.Settings {
 	return edge.Settings{
 		MaxTimeout: cmp.Or(c.MaxTimeout, defaultMaxTimeout), CORSOrigins: c.CORSOrigins,
 		RateLimit: routes.Limit{PerSecond: c.RateLimit, Burst: c.RateBurst}, MaxStreams: c.MaxStreams,
+		AccessLog: edge.AccessLog{Sample: c.AccessLogSample, Slow: c.AccessLogSlow},
 	}
 }
 
@@ -57,6 +61,12 @@ func (c Config) validate() error {
 	}
 	if c.MaxTimeout < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-timeout %s is negative", c.MaxTimeout))
+	}
+	if !(c.AccessLogSample >= 0 && c.AccessLogSample <= 1) { // NaN is neither
+		errs = append(errs, fmt.Errorf("gateway-access-log-sample %v is not from 0 to 1", c.AccessLogSample))
+	}
+	if c.AccessLogSlow < 0 {
+		errs = append(errs, fmt.Errorf("gateway-access-log-slow %s is negative", c.AccessLogSlow))
 	}
 	for _, origin := range c.CORSOrigins {
 		errs = append(errs, validOrigin(origin))

@@ -31,6 +31,8 @@ func TestConfig(t *testing.T) {
 	assert.Equal(t, 200, cfg.RateBurst)
 	assert.Equal(t, 100, cfg.MaxStreams)
 	assert.Equal(t, time.Minute, cfg.MaxTimeout)
+	assert.InDelta(t, 0.01, cfg.AccessLogSample, 0)
+	assert.Equal(t, time.Second, cfg.AccessLogSlow)
 	assert.Equal(t, "consul:1", cfg.ConsulAddr)
 	assert.Equal(t, "127.0.0.1:0", cfg.OpsAddr)
 
@@ -56,6 +58,8 @@ func TestConfigThatMakesNoSense(t *testing.T) {
 		"rate-burst":   {RateLimit: 1},
 		"max-streams":  {MaxStreams: -1},
 		"max-timeout":  {MaxTimeout: -1},
+		"log-sample":   {AccessLogSample: 1.5},
+		"log-slow":     {AccessLogSlow: -1},
 		"cors-origins": {CORSOrigins: []string{"https://app.example.com/path"}},
 		"want scheme":  {CORSOrigins: []string{"app.example.com"}},
 	} {

@@ -62,6 +62,9 @@ func (t *Transport) Lease(ctx context.Context, service string, tries *Tries) (Le
 // Address is where the instance is: host and port.
 func (l Lease) Address() string { return l.endpoint.address }
 
+// Instance is the id of the instance.
+func (l Lease) Instance() string { return l.endpoint.id }
+
 // Done ends the request, once, and says what it told about the instance; cause is why it failed.
 func (l Lease) Done(outcome Outcome, tries *Tries, cause error) {
 	l.endpoint.outstanding.Add(-1)

@@ -73,6 +73,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		tried.add(e)
 		a := newAttempt(req, body, e)
+		a.received.tries = tried.count
 		response, err := t.send(c, req, a)
 		if err == nil || !isDial(err) {
 			a.sent.settle()

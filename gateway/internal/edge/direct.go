@@ -98,7 +98,8 @@ func (c *call) readBody(x *exchange) error {
 		x.body = make([]byte, max(n, 1<<10))
 	}
 	x.body = x.body[:n]
-	_, err := io.ReadFull(c.r.Body, x.body)
+	got, err := io.ReadFull(c.r.Body, x.body)
+	c.request.got.Store(int64(got))
 	return err
 }
 
@@ -110,6 +111,8 @@ func (c *call) attempt(x *exchange) (again bool) {
 		c.refuse(c.failure(err))
 		return false
 	}
+	c.attempts++
+	c.instance = lease.Instance()
 	conn, err := c.h.Direct.Pool.Get(c.r.Context(), lease.Address(), c.timer.deadline)
 	for err == nil {
 		stop := context.AfterFunc(c.r.Context(), conn.Abort)
@@ -184,7 +187,7 @@ func (c *call) answer(x *exchange, conn *upstream.Conn, lease balance.Lease, sto
 		}
 		c.w.WriteHeader(x.head.Status)
 		if len(body) > 0 {
-			if _, err := c.w.ResponseWriter.Write(body); err != nil { //nolint:gosec // it is passed on as the service made it
+			if _, err := c.w.Write(body); err != nil {
 				c.cause = err
 			}
 		}

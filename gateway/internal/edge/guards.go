@@ -82,6 +82,7 @@ func (c *call) undo(stop func() bool) { c.atEnd = append(c.atEnd, func() { stop(
 // token only when a stream begins, and rely on the gateway for that.
 func (c *call) admit() error {
 	principal, denied := c.authenticate()
+	c.principal = principal
 	site := limit.Address(c.client())
 	caller := site
 	if principal.Kind == authn.User {

@@ -70,6 +70,7 @@ type Handler struct {
 	metrics    *metrics
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
+	access     *accessLog
 	log        *slog.Logger
 	stopping   context.Context
 	stop       context.CancelFunc
@@ -83,8 +84,12 @@ func New(parts Parts) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	accessLog, err := newAccessLog(parts.Telemetry)
+	if err != nil {
+		return nil, err
+	}
 	h := &Handler{
-		Parts: parts, probes: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), metrics: m,
+		Parts: parts, probes: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), metrics: m, access: accessLog,
 		tracer: parts.Telemetry.Traces.Tracer("ashlar.dev/gateway"), propagator: parts.Telemetry.Propagator(), log: parts.Telemetry.Log,
 		streamAge: streamAge, stallTime: stallTime,
 	}
@@ -164,7 +169,7 @@ func (c *call) unknown() {
 		rpc = c.r.URL.Query().Has("encoding") // a browser that looks for a page is no RPC client
 	}
 	if !rpc {
-		c.code = "http_404"
+		c.code, c.refused = "http_404", true
 		c.w.hurry()
 		http.NotFound(c.w, c.r)
 		return

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
@@ -9,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"ashlar.dev/gateway/internal/wire"
+	"ashlar.dev/kernel/balance"
 )
 
 // copyBytes is the size of the buffers by which responses are copied.
@@ -25,6 +27,9 @@ func (h *Handler) newProxy() *httputil.ReverseProxy {
 		ModifyResponse: watchResponse,
 		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, err error) {
 			c := callOf(r.Context())
+			if e, ok := errors.AsType[*balance.Error](err); ok {
+				c.attempts = e.Tried
+			}
 			c.refuse(c.failure(err)) //nolint:contextcheck // the context is the call's own
 		},
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
@@ -49,6 +54,7 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 
 func watchResponse(response *http.Response) error {
 	c := callOf(response.Request.Context())
+	c.instance, c.attempts = balance.Answerer(response)
 	c.timer.answered()
 	c.response.watch(c, response)
 	return nil

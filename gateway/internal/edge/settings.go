@@ -17,12 +17,15 @@ type Settings struct {
 	RateLimit routes.Limit
 	// MaxStreams is how many streams one caller may have open; 0: no bound.
 	MaxStreams int
+	// AccessLog says which calls are logged.
+	AccessLog AccessLog
 }
 
 // current is what is made of settings, once for all requests.
 type current struct {
 	root       http.Handler
 	maxTimeout time.Duration
+	access     sampling
 }
 
 // Apply lets settings hold for requests that begin from now on; those that are under way keep what they began with. It
@@ -33,5 +36,6 @@ func (h *Handler) Apply(s Settings) {
 	h.current.Store(&current{
 		root:       withCORS(s.CORSOrigins, http.HandlerFunc(h.dispatch)),
 		maxTimeout: s.MaxTimeout,
+		access:     s.AccessLog.sampling(),
 	})
 }
