@@ -106,7 +106,7 @@ func (g *Gateway) build() error {
 		return err
 	}
 	g.http = rpc.NewHTTPServer(g.telemetry.Log, g.edge)
-	g.ops = service.NewOps(g.cfg.OpsAddr, g.telemetry.Log, g.status, g.telemetry)
+	g.ops = service.NewOps(g.cfg.Config, g.telemetry.Log, g.status, g.telemetry)
 	return nil
 }
 

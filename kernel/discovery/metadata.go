@@ -6,4 +6,6 @@ const (
 	MetadataStarted = "started"
 	// MetadataDependsOn names the services that its manifest depends on, separated by commas.
 	MetadataDependsOn = "dependsOn"
+	// MetadataOps is where its operations listener is: host and port, which may be of the loopback interface.
+	MetadataOps = "ops"
 )

@@ -61,10 +61,17 @@ func (m *Membership) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ops, err := advertisedOps(m.Ops.Address(), m.AdvertiseAddr)
+	if err != nil {
+		return err
+	}
 	m.Status.SetReady(true)
 	instance := m.Instance
 	instance.Address = address
 	instance.Metadata = map[string]string{discovery.MetadataStarted: time.Now().UTC().Format(time.RFC3339)}
+	if ops != "" {
+		instance.Metadata[discovery.MetadataOps] = ops
+	}
 	if len(m.DependsOn) > 0 {
 		instance.Metadata[discovery.MetadataDependsOn] = strings.Join(m.DependsOn, ",")
 	}
@@ -79,6 +86,15 @@ func (m *Membership) join(ctx context.Context) error {
 	}
 	m.Log.InfoContext(ctx, "ready", "address", address, "version", instance.Version)
 	return nil
+}
+
+// advertisedOps is where others reach an operations listener; one that only this machine reaches, or that is off, stays what
+// it is.
+func advertisedOps(bound, host string) (string, error) {
+	if bound == "" || isLoopback(bound) {
+		return bound, nil
+	}
+	return Advertised(bound, host)
 }
 
 // leave deregisters and waits for the drain time. A registry that cannot be reached must not keep the process from
