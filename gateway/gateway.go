@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"ashlar.dev/gateway/internal/edge"
+	"ashlar.dev/gateway/internal/inspect"
 	"ashlar.dev/gateway/internal/learn"
 	"ashlar.dev/gateway/internal/limit"
+	"ashlar.dev/gateway/internal/live"
 	"ashlar.dev/gateway/internal/own"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/upstream"
@@ -27,6 +29,7 @@ import (
 	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/telemetry"
+	"ashlar.dev/platform/gatewayops"
 	"ashlar.dev/platform/keys"
 	"ashlar.dev/platform/service"
 )
@@ -62,6 +65,7 @@ type Gateway struct {
 	// balancer and pool are how calls reach services.
 	balancer *balance.Transport
 	pool     *upstream.Pool
+	live     live.Registry
 	ops      *service.Ops
 	http     *http.Server
 	fail     func(component string, err error)
@@ -99,16 +103,33 @@ func (g *Gateway) build() error {
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)),
 		Limits: limit.New(), Streams: limit.NewStreams(),
-		Own: services.Handler(), RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Status: g.status, Telemetry: g.telemetry,
+		Own: services.Handler(), RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Live: &g.live, Status: g.status, Telemetry: g.telemetry,
 		MaxMessageBytes: rpc.MaxMessageBytes, Settings: g.cfg.settings(),
 	})
 	if err != nil {
 		return err
 	}
 	g.http = rpc.NewHTTPServer(g.telemetry.Log, g.edge)
+	g.http.ConnState = g.live.ConnState
 	g.ops = service.NewOps(g.cfg.Config, g.telemetry.Log, g.status, g.telemetry)
-	return nil
+	return g.mountInspector(services.Routes())
 }
+
+// mountInspector shows operators what the gateway does.
+func (g *Gateway) mountInspector(own []*routes.Route) error {
+	i := &inspect.Inspector{
+		Name: Name, ID: g.instance, Version: Version, Own: own, Tables: g.learner.Table, Learner: g.learner,
+		Directory: g.env.Directory, Balancer: g.balancer, Live: &g.live,
+	}
+	g.ops.Handle("GET "+gatewayops.RoutesPath, i.Routes())
+	g.ops.Handle("GET "+gatewayops.ExplainPath, i.Explain())
+	g.ops.HandleDebug("GET /connections", i.Connections())
+	g.ops.HandleDebug("GET /streams", i.Streams())
+	return g.telemetry.Metrics.Register(i)
+}
+
+// OpsAddress is where the operations listener is; empty before it listens, and where it is off.
+func (g *Gateway) OpsAddress() string { return g.ops.Address() }
 
 // manifests asks services for their manifests; the calls prove that the gateway asks.
 func manifests(clients *rpc.Clients) learn.Ask {
@@ -156,7 +177,7 @@ func (g *Gateway) serve(ctx context.Context) error {
 	g.listener = listener
 	g.mu.Unlock()
 	go func() {
-		if err := g.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := g.http.Serve(g.live.Listener(listener)); !errors.Is(err, http.ErrServerClosed) {
 			g.fail(Name+"/server", err)
 		}
 	}()

@@ -135,8 +135,9 @@ type offer struct {
 	schema   *descriptorpb.FileDescriptorSet
 	policy   *kernelv1.GatewayPolicy
 	// claimed is the name in the manifest, where it is not name.
-	claimed  string
-	register func(*connect.Server)
+	claimed      string
+	register     func(*connect.Server)
+	interceptors []connect.ServerInterceptor
 }
 
 // GetManifest implements ashlar.kernel.v1.ManifestService.
@@ -179,7 +180,7 @@ type backend struct {
 func (w *world) add(o offer) *backend {
 	w.t.Helper()
 	rules := access.NewRules(nil)
-	server := connect.NewServer(access.Authenticate(rules, verifier{w}, workload.NewTokens(o.name, w.env.Key)))
+	server := connect.NewServer(append(o.interceptors, access.Authenticate(rules, verifier{w}, workload.NewTokens(o.name, w.env.Key)))...)
 	kernelv1connect.RegisterManifestServiceHandler(server, o)
 	if o.register != nil {
 		o.register(server)

@@ -20,6 +20,7 @@ type cluster struct {
 	gone    func(address string)
 	now     func() time.Duration
 	budget  budget
+	counts  counts
 	mu      sync.Mutex // one rebuild at a time
 }
 
@@ -162,9 +163,18 @@ func (v *view) mayEject(e *endpoint) bool {
 
 // broke notes that a request broke at an endpoint, which is then passed over for a while if it happens again and again.
 func (c *cluster) broke(e *endpoint, began time.Duration) {
+	c.counts.broken.Add(1)
 	now := c.now()
-	if e.broke(now) && c.current().mayEject(e) {
-		e.failed(began, now)
+	if e.broke(now) && c.current().mayEject(e) && e.failed(began, now) {
+		c.counts.ejections.Add(1)
+	}
+}
+
+// failed notes that an endpoint could not be dialed.
+func (c *cluster) failed(e *endpoint, began time.Duration) {
+	c.counts.unreachable.Add(1)
+	if e.failed(began, c.now()) {
+		c.counts.ejections.Add(1)
 	}
 }
 

@@ -55,6 +55,7 @@ func (t *Transport) Lease(ctx context.Context, service string, tries *Tries) (Le
 		c.budget.deposit()
 	}
 	tries.tried.add(e)
+	c.counts.attempts.Add(1)
 	e.outstanding.Add(1)
 	return Lease{transport: t, cluster: c, endpoint: e, began: now}, nil
 }
@@ -73,7 +74,7 @@ func (l Lease) Done(outcome Outcome, tries *Tries, cause error) {
 		l.endpoint.reached(l.began, l.transport.now())
 	case Unreachable:
 		tries.tried.cause = cause
-		l.endpoint.failed(l.began, l.transport.now())
+		l.cluster.failed(l.endpoint, l.began)
 	case Broken:
 		tries.tried.cause = cause
 		l.cluster.broke(l.endpoint, l.began)
@@ -83,4 +84,11 @@ func (l Lease) Done(outcome Outcome, tries *Tries, cause error) {
 
 // Retry tells whether a request that failed, and whose effects are known to be none, may be sent to another instance: only
 // so many are, for each that comes, so that a service in trouble is not drowned in repetitions.
-func (l Lease) Retry() bool { return l.cluster.budget.withdraw() }
+func (l Lease) Retry() bool {
+	if l.cluster.budget.withdraw() {
+		l.cluster.counts.retried.Add(1)
+		return true
+	}
+	l.cluster.counts.denied.Add(1)
+	return false
+}

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"ashlar.dev/gateway/internal/live"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/authn"
@@ -47,7 +48,9 @@ type call struct {
 	// instance is where the call went last; attempts is how many it was offered to.
 	instance string
 	attempts int
-	timer    timer
+	// live is what operators see of a stream; nil where nobody looks.
+	live  *live.Stream
+	timer timer
 	// giveUp ends the call, and says why; atEnd is what has to be undone then.
 	giveUp   context.CancelCauseFunc
 	atEnd    []func()
@@ -102,6 +105,7 @@ func (c *call) end() {
 func (c *call) refuse(err error) {
 	reason, wait := explained(err)
 	c.code, c.cause, c.refused, c.reason = codeOf(err), errors.Unwrap(err), true, reason
+	c.h.metrics.refused.WithLabelValues(reason).Inc()
 	if connect.CodeOf(err) == connect.CodeUnauthenticated {
 		c.w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110, section 11.6.1
 	}

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"ashlar.dev/gateway/internal/limit"
+	"ashlar.dev/gateway/internal/live"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/access"
@@ -50,7 +51,9 @@ type Parts struct {
 	// RoundTripper sends a request to an instance of the service that the URL's host names.
 	RoundTripper http.RoundTripper
 	// Direct sends what it can in place of RoundTripper; nil: nothing.
-	Direct    *Direct
+	Direct *Direct
+	// Live is told of streams; nil: nobody is.
+	Live      *live.Registry
 	Status    *health.Status
 	Telemetry *telemetry.Telemetry
 	// MaxMessageBytes bounds the requests that consist of one message.

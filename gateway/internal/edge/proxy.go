@@ -54,7 +54,7 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 
 func watchResponse(response *http.Response) error {
 	c := callOf(response.Request.Context())
-	c.instance, c.attempts = balance.Answerer(response)
+	c.wentTo(balance.Answerer(response))
 	c.timer.answered()
 	c.response.watch(c, response)
 	return nil

@@ -47,6 +47,8 @@ type Learner struct {
 	pending map[string]bool // of the first look: services that have not been asked yet
 	looked  chan struct{}
 	told    map[*routes.Module]string
+	refused []refusal
+	wrong   map[string]fault
 }
 
 // New returns a learner that passes over the service named self. own is what the gateway itself serves.
@@ -54,6 +56,7 @@ func New(self string, directory discovery.Directory, ask Ask, own []*routes.Rout
 	l := &Learner{
 		self: self, directory: directory, ask: ask, own: own, log: log,
 		book: newBook(), looked: make(chan struct{}), told: map[*routes.Module]string{},
+		wrong: map[string]fault{},
 	}
 	l.table.Store(routes.NewTable(own))
 	return l
@@ -153,10 +156,12 @@ func (l *Learner) follow(ctx context.Context, service string) {
 			if err != nil {
 				delay := delays.NextBackOff()
 				retry = time.After(delay)
+				l.note(service, fault{what: fmt.Errorf("cannot get its manifest: %w", err)})
 				l.log.WarnContext(ctx, "cannot get the manifest of a service", "peer", service, "retry_in", delay, "error", err)
 			} else {
 				delays.Reset()
 				asked = who
+				l.note(service, fault{})
 				if !proto.Equal(last, response) {
 					last = response
 					l.learn(ctx, service, response)
@@ -185,6 +190,7 @@ func fingerprint(instances []discovery.Instance) string {
 func (l *Learner) learn(ctx context.Context, service string, response *kernelv1.GetManifestResponse) {
 	module, err := routes.NewModule(service, response)
 	if err != nil {
+		l.note(service, fault{what: fmt.Errorf("its manifest makes no sense: %w", err), refused: true})
 		l.log.ErrorContext(ctx, "a service is refused: its manifest makes no sense", "peer", service, "error", err)
 		return
 	}
@@ -211,6 +217,7 @@ func (l *Learner) settle() {
 		return
 	}
 	refused, changed := l.book.settle(time.Now())
+	l.refused = refused
 	for _, r := range refused {
 		if l.told[r.module] != r.holder {
 			l.told[r.module] = r.holder
