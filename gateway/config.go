@@ -31,6 +31,8 @@ type Config struct {
 	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100"`
 	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s"`
 
+	CacheBytes int64 `name:"gateway-cache-bytes" help:"Size of the cache for answers to Connect GETs that services allow to be kept; 0 keeps none." default:"0"`
+
 	AccessLogSample float64       `name:"gateway-access-log-sample" help:"Share of requests that are logged, from 0 to 1; failures, refusals and slow requests are logged whatever it says." default:"0.01"`
 	AccessLogSlow   time.Duration `name:"gateway-access-log-slow" help:"How long a unary call may take before it is logged as slow; 0 logs none for that." default:"1s"`
 }
@@ -64,6 +66,9 @@ func (c Config) validate() error {
 	}
 	if !(c.AccessLogSample >= 0 && c.AccessLogSample <= 1) { // NaN is neither
 		errs = append(errs, fmt.Errorf("gateway-access-log-sample %v is not from 0 to 1", c.AccessLogSample))
+	}
+	if c.CacheBytes < 0 {
+		errs = append(errs, fmt.Errorf("gateway-cache-bytes %d is negative", c.CacheBytes))
 	}
 	if c.AccessLogSlow < 0 {
 		errs = append(errs, fmt.Errorf("gateway-access-log-slow %s is negative", c.AccessLogSlow))

@@ -60,6 +60,7 @@ func TestConfigThatMakesNoSense(t *testing.T) {
 		"max-timeout":  {MaxTimeout: -1},
 		"log-sample":   {AccessLogSample: 1.5},
 		"log-slow":     {AccessLogSlow: -1},
+		"cache-bytes":  {CacheBytes: -1},
 		"cors-origins": {CORSOrigins: []string{"https://app.example.com/path"}},
 		"want scheme":  {CORSOrigins: []string{"app.example.com"}},
 	} {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"ashlar.dev/gateway/internal/cache"
 	"ashlar.dev/gateway/internal/edge"
 	"ashlar.dev/gateway/internal/inspect"
 	"ashlar.dev/gateway/internal/learn"
@@ -100,10 +101,16 @@ func (g *Gateway) build() error {
 	g.learner = learn.New(Name, g.env.Directory, manifests(clients), services.Routes(), g.telemetry.Log)
 	g.pool = upstream.NewPool()
 	g.balancer = balance.New(g.env.Directory, balance.DefaultBase(), balance.WithGone(g.pool.Forget))
+	var kept *cache.Cache
+	if g.cfg.CacheBytes > 0 {
+		if kept, err = cache.New(g.cfg.CacheBytes, g.telemetry.Metrics); err != nil {
+			return err
+		}
+	}
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)),
 		Limits: limit.New(), Streams: limit.NewStreams(),
-		Own: services.Handler(), RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Live: &g.live, Status: g.status, Telemetry: g.telemetry,
+		Own: services.Handler(), RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Live: &g.live, Cache: kept, Status: g.status, Telemetry: g.telemetry,
 		MaxMessageBytes: rpc.MaxMessageBytes, Settings: g.cfg.settings(),
 	})
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-"slices"
+	"slices"
 
 	localv1 "ashlar.dev/gen/go/ashlar/local/v1"
 	"ashlar.dev/kernel/discovery/consul"

@@ -185,6 +185,9 @@ func (c *call) line(took time.Duration, why occasion, leftOut int64) []slog.Attr
 	if c.attempts > 0 {
 		number("attempts", int64(c.attempts))
 	}
+	if c.cached {
+		text("cache", "hit")
+	}
 	text("user_agent", clip(c.r.UserAgent(), maxUserAgentBytes))
 	if c.cause != nil {
 		text("cause", clip(c.cause.Error(), maxCauseBytes))

@@ -48,6 +48,8 @@ type call struct {
 	// instance is where the call went last; attempts is how many it was offered to.
 	instance string
 	attempts int
+	// keep: the answer may be kept; cached: it was.
+	keep, cached bool
 	// live is what operators see of a stream; nil where nobody looks.
 	live  *live.Stream
 	timer timer

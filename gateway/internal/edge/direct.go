@@ -71,6 +71,15 @@ func (c *call) serveDirect() {
 		c.refuse(tooLarge(c.h.MaxMessageBytes))
 		return
 	}
+	if c.protocol == wire.ConnectGet {
+		answered, landed := c.fromCache()
+		if answered {
+			return
+		}
+		if landed != nil {
+			defer landed()
+		}
+	}
 	x, _ := exchanges.Get().(*exchange) // nothing else is in there
 	defer exchanges.Put(x)
 	if err := c.readBody(x); err != nil {
@@ -180,6 +189,11 @@ func (c *call) answer(x *exchange, conn *upstream.Conn, lease balance.Lease, sto
 	outcome = balance.Answered
 	header := c.w.Header()
 	x.head.CopyTo(header)
+	if whole && c.protocol == wire.ConnectGet && x.head.Status == http.StatusOK {
+		c.code = wire.OK
+		c.answerGet(x, body)
+		return
+	}
 	if whole && !c.protocol.Framed() {
 		c.code = wire.OK
 		if x.head.Status != http.StatusOK && x.head.Status != http.StatusNotModified {

@@ -17,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"ashlar.dev/gateway/internal/cache"
 	"ashlar.dev/gateway/internal/limit"
 	"ashlar.dev/gateway/internal/live"
 	"ashlar.dev/gateway/internal/routes"
@@ -52,6 +53,8 @@ type Parts struct {
 	RoundTripper http.RoundTripper
 	// Direct sends what it can in place of RoundTripper; nil: nothing.
 	Direct *Direct
+	// Cache keeps answers to GETs; nil: none are kept.
+	Cache *cache.Cache
 	// Live is told of streams; nil: nobody is.
 	Live      *live.Registry
 	Status    *health.Status
