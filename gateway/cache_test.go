@@ -249,6 +249,15 @@ func TestWhatIsKeptAndWhatIsNot(t *testing.T) {
 		assert.Equal(t, plain.raw, again.raw)
 		assert.Contains(t, again.header.Get("Cache-Status"), "hit")
 	})
+	t.Run("hosts are apart, since services are told of them", func(t *testing.T) {
+		for _, host := range []string{"a.example.com", "b.example.com"} {
+			request, err := http.NewRequest(http.MethodGet, w.url(readAll+"?connect=v1&encoding=json&message=%7B%22h%22%3A1%7D"), nil)
+			require.NoError(t, err)
+			request.Host = host
+			_, a := w.do(request)
+			assert.Empty(t, a.header.Get("Cache-Status"), host)
+		}
+	})
 	t.Run("a tag is looked at on a hit, too", func(t *testing.T) {
 		_, first := w.read(readAll, `{"t":1}`, nil)
 		before := r.calls.Load()

@@ -24,7 +24,9 @@ const (
 type Key struct {
 	// Scope is whose it is; the zero Scope is everybody's.
 	Scope Scope
-	// Procedure and Query are the request, as it came.
+	// Host, TLS, Procedure and Query are the request, as it came: services are told the first two.
+	Host             string
+	TLS              bool
 	Procedure, Query string
 	// Encoding is the request's Accept-Encoding.
 	Encoding string
@@ -44,7 +46,7 @@ type Answer struct {
 }
 
 func (k Key) bytes(a *Answer) int64 {
-	n := overhead + len(k.Scope.User) + len(k.Scope.Session) + len(k.Scope.Organization) + len(k.Procedure) + len(k.Query) +
+	n := overhead + len(k.Scope.User) + len(k.Scope.Session) + len(k.Scope.Organization) + len(k.Host) + len(k.Procedure) + len(k.Query) +
 		len(k.Encoding) + len(a.Body) + len(a.ETag)
 	for _, field := range a.Fields {
 		n += len(field[0]) + len(field[1])

@@ -106,8 +106,11 @@ func (c *call) end() {
 // refuse answers an error in the caller's protocol.
 func (c *call) refuse(err error) {
 	reason, wait := explained(err)
-	c.code, c.cause, c.refused, c.reason = codeOf(err), errors.Unwrap(err), true, reason
-	c.h.metrics.refused.WithLabelValues(reason).Inc()
+	c.code, c.cause, c.reason = codeOf(err), errors.Unwrap(err), reason
+	if connect.CodeOf(err) != connect.CodeCanceled { // the caller gave up, and nobody refused him anything
+		c.refused = true
+		c.h.metrics.refused.WithLabelValues(reason).Inc()
+	}
 	if connect.CodeOf(err) == connect.CodeUnauthenticated {
 		c.w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110, section 11.6.1
 	}

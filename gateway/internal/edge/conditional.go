@@ -25,6 +25,7 @@ func (c *call) cacheKey() (key cache.Key, ok bool) {
 	if c.h.Cache == nil || c.protocol != wire.ConnectGet || len(c.r.URL.RawQuery) > maxQueryBytes {
 		return key, false
 	}
+	key.Host, key.TLS = c.r.Host, c.r.TLS != nil
 	key.Procedure, key.Query, key.Encoding = c.route.Procedure, c.r.URL.RawQuery, strings.Join(c.r.Header["Accept-Encoding"], ",")
 	switch c.route.Access {
 	case access.Public:
