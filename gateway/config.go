@@ -42,6 +42,11 @@ type Config struct {
 	TrustedProxies []string `name:"gateway-trusted-proxies" help:"Networks of proxies that are believed when they say in X-Forwarded-For for whom they ask, such as 10.0.0.0/8." placeholder:"NETWORK" reload:""`
 	Allow          []string `name:"gateway-allow" help:"Networks from which people may call; all where not set." placeholder:"NETWORK" reload:""`
 	Deny           []string `name:"gateway-deny" help:"Networks from which nobody may call, whatever gateway-allow says." placeholder:"NETWORK" reload:""`
+
+	CacheBytes int64 `name:"gateway-cache-bytes" help:"Size of the cache for answers to Connect GETs that services allow to be kept; 0 keeps none." default:"0"`
+
+	AccessLogSample float64       `name:"gateway-access-log-sample" help:"Share of requests that are logged, from 0 to 1; failures, refusals and slow requests are logged whatever it says." default:"0.01" reload:""`
+	AccessLogSlow   time.Duration `name:"gateway-access-log-slow" help:"How long a unary call may take before it is logged as slow; 0 logs none for that." default:"1s" reload:""`
 }
 
 // defaultMaxTimeout is what MaxTimeout means where it is not set.
@@ -54,6 +59,7 @@ func (c Config) settings() edge.Settings {
 		Addresses:  addresses,
 		MaxTimeout: cmp.Or(c.MaxTimeout, defaultMaxTimeout), CORSOrigins: c.CORSOrigins,
 		RateLimit: routes.Limit{PerSecond: c.RateLimit, Burst: c.RateBurst}, MaxStreams: c.MaxStreams,
+		AccessLog: edge.AccessLog{Sample: c.AccessLogSample, Slow: c.AccessLogSlow},
 	}
 }
 
@@ -102,6 +108,15 @@ func (c Config) validate() error {
 	_, err := c.addresses()
 	errs = append(errs, err)
 	errs = append(errs, c.validateShares())
+	if !(c.AccessLogSample >= 0 && c.AccessLogSample <= 1) { // NaN is neither
+		errs = append(errs, fmt.Errorf("gateway-access-log-sample %v is not from 0 to 1", c.AccessLogSample))
+	}
+	if c.CacheBytes < 0 {
+		errs = append(errs, fmt.Errorf("gateway-cache-bytes %d is negative", c.CacheBytes))
+	}
+	if c.AccessLogSlow < 0 {
+		errs = append(errs, fmt.Errorf("gateway-access-log-slow %s is negative", c.AccessLogSlow))
+	}
 	for _, origin := range c.CORSOrigins {
 		errs = append(errs, validOrigin(origin))
 	}

@@ -31,6 +31,8 @@ func TestConfig(t *testing.T) {
 	assert.Equal(t, 200, cfg.RateBurst)
 	assert.Equal(t, 100, cfg.MaxStreams)
 	assert.Equal(t, time.Minute, cfg.MaxTimeout)
+	assert.InDelta(t, 0.01, cfg.AccessLogSample, 0)
+	assert.Equal(t, time.Second, cfg.AccessLogSlow)
 	assert.Equal(t, "consul:1", cfg.ConsulAddr)
 	assert.Equal(t, "127.0.0.1:0", cfg.OpsAddr)
 
@@ -63,6 +65,9 @@ func TestConfigThatMakesNoSense(t *testing.T) {
 		"more than 10": {VersionShares: map[string]int{"notes@1.0.0": 60, "notes@2.0.0": 50}},
 		"max-streams":  {MaxStreams: -1},
 		"max-timeout":  {MaxTimeout: -1},
+		"log-sample":   {AccessLogSample: 1.5},
+		"log-slow":     {AccessLogSlow: -1},
+		"cache-bytes":  {CacheBytes: -1},
 		"cors-origins": {CORSOrigins: []string{"https://app.example.com/path"}},
 		"gateway-trusted-proxies: \"10.0.0.1/8\"": {TrustedProxies: []string{"10.0.0.1/8"}},
 		"gateway-allow": {Allow: []string{"somewhere"}},

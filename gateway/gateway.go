@@ -13,10 +13,13 @@ import (
 	"sync"
 	"time"
 
+	"ashlar.dev/gateway/internal/cache"
 	"ashlar.dev/gateway/internal/edge"
 	"ashlar.dev/gateway/internal/h2"
+	"ashlar.dev/gateway/internal/inspect"
 	"ashlar.dev/gateway/internal/learn"
 	"ashlar.dev/gateway/internal/limit"
+	"ashlar.dev/gateway/internal/live"
 	"ashlar.dev/gateway/internal/own"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/upstream"
@@ -30,6 +33,7 @@ import (
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/platform/apikeys"
+	"ashlar.dev/platform/gatewayops"
 	"ashlar.dev/platform/keys"
 	"ashlar.dev/platform/service"
 )
@@ -65,6 +69,7 @@ type Gateway struct {
 	// balancer and pool are how calls reach services.
 	balancer *balance.Transport
 	pool     *upstream.Pool
+	live     live.Registry
 	ops      *service.Ops
 	http     *http.Server
 	fail     func(component string, err error)
@@ -115,10 +120,16 @@ func (g *Gateway) build() error {
 	}
 	g.balancer = balance.New(g.env.Directory, streams, balance.WithGone(gone), balance.WithZone(g.cfg.Zone))
 	g.balancer.SetShares(g.cfg.shares())
+	var kept *cache.Cache
+	if g.cfg.CacheBytes > 0 {
+		if kept, err = cache.New(g.cfg.CacheBytes, g.telemetry.Metrics); err != nil {
+			return err
+		}
+	}
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)), APIKeys: apikeys.New(clients),
 		Limits: limit.New(), Streams: limit.NewStreams(),
-		Own: services.Handler(), RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Status: g.status, Telemetry: g.telemetry,
+		Own: services.Handler(), RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Live: &g.live, Cache: kept, Status: g.status, Telemetry: g.telemetry,
 		MaxMessageBytes: rpc.MaxMessageBytes, Settings: g.cfg.settings(),
 	})
 	if err != nil {
@@ -142,9 +153,26 @@ func (g *Gateway) build() error {
 		}
 		g.rereads = append(g.rereads, again.component("reload"))
 	}
-	g.ops = service.NewOps(g.cfg.OpsAddr, g.telemetry.Log, g.status, g.telemetry)
-	return nil
+	g.http.ConnState = g.live.ConnState
+	g.ops = service.NewOps(g.cfg.Config, g.telemetry.Log, g.status, g.telemetry)
+	return g.mountInspector(services.Routes())
 }
+
+// mountInspector shows operators what the gateway does.
+func (g *Gateway) mountInspector(own []*routes.Route) error {
+	i := &inspect.Inspector{
+		Name: Name, ID: g.instance, Version: Version, Own: own, Tables: g.learner.Table, Learner: g.learner,
+		Directory: g.env.Directory, Balancer: g.balancer, Live: &g.live,
+	}
+	g.ops.Handle("GET "+gatewayops.RoutesPath, i.Routes())
+	g.ops.Handle("GET "+gatewayops.ExplainPath, i.Explain())
+	g.ops.HandleDebug("GET /connections", i.Connections())
+	g.ops.HandleDebug("GET /streams", i.Streams())
+	return g.telemetry.Metrics.Register(i)
+}
+
+// OpsAddress is where the operations listener is; empty before it listens, and where it is off.
+func (g *Gateway) OpsAddress() string { return g.ops.Address() }
 
 // manifests asks services for their manifests; the calls prove that the gateway asks.
 func manifests(clients *rpc.Clients) learn.Ask {
@@ -193,10 +221,11 @@ func (g *Gateway) serve(ctx context.Context) error {
 	g.mu.Lock()
 	g.listener = listener
 	g.mu.Unlock()
-	serve := func() error { return g.http.Serve(listener) }
+	seen := g.live.Listener(listener)
+	serve := func() error { return g.http.Serve(seen) }
 	switch {
 	case g.secure != nil:
-		serve = func() error { return g.http.ServeTLS(listener, "", "") }
+		serve = func() error { return g.http.ServeTLS(seen, "", "") }
 	case !loopback(listener.Addr()) && len(g.cfg.TrustedProxies) == 0:
 		g.telemetry.Log.WarnContext(ctx, "others can reach this address, and it speaks plain text: let a proxy before it speak TLS, or set gateway-tls-cert-file",
 			"address", listener.Addr().String())

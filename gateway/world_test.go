@@ -155,7 +155,8 @@ type offer struct {
 	claimed  string
 	register func(*connect.Server)
 	// wrap is put around what serves it; nil for nothing.
-	wrap func(http.Handler) http.Handler
+	wrap         func(http.Handler) http.Handler
+	interceptors []connect.ServerInterceptor
 }
 
 // GetManifest implements ashlar.kernel.v1.ManifestService.
@@ -204,7 +205,7 @@ func (w *world) add(o offer) *backend {
 func (w *world) addTo(registrar discovery.Registrar, o offer) *backend {
 	w.t.Helper()
 	rules := access.NewRules(nil)
-	server := connect.NewServer(access.Authenticate(rules, verifier{w}, workload.NewTokens(o.name, w.env.Key)))
+	server := connect.NewServer(append(o.interceptors, access.Authenticate(rules, verifier{w}, workload.NewTokens(o.name, w.env.Key)))...)
 	kernelv1connect.RegisterManifestServiceHandler(server, o)
 	if o.register != nil {
 		o.register(server)

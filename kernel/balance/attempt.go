@@ -105,7 +105,18 @@ type receivedBody struct {
 	io.ReadCloser
 
 	endpoint *endpoint
+	tries    int // instances that the request was offered to
 	done     atomic.Bool
+}
+
+// Answerer returns the id of the instance that a response of a Transport came from, and how many instances the request was
+// offered to. It says nothing where the response has no body, or its body has been replaced.
+func Answerer(response *http.Response) (instance string, tries int) {
+	b, ok := response.Body.(*receivedBody)
+	if !ok {
+		return "", 0
+	}
+	return b.endpoint.id, b.tries
 }
 
 // over puts b over the body of response.

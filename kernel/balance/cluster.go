@@ -18,6 +18,7 @@ type cluster struct {
 	watch     *discovery.Watch[[]discovery.Instance]
 	latest    atomic.Pointer[view]
 	budget    budget
+	counts    counts
 	mu        sync.Mutex // one rebuild at a time
 }
 
@@ -108,8 +109,17 @@ func (v *view) mayEject(e *endpoint) bool {
 
 // broke notes that a request broke at an endpoint, which is then passed over for a while if it happens again and again.
 func (c *cluster) broke(e *endpoint, began time.Duration) {
+	c.counts.broken.Add(1)
 	now := c.transport.now()
-	if e.broke(now) && c.current().mayEject(e) {
-		e.failed(began, now)
+	if e.broke(now) && c.current().mayEject(e) && e.failed(began, now) {
+		c.counts.ejections.Add(1)
+	}
+}
+
+// failed notes that an endpoint could not be dialed.
+func (c *cluster) failed(e *endpoint, began time.Duration) {
+	c.counts.unreachable.Add(1)
+	if e.failed(began, c.transport.now()) {
+		c.counts.ejections.Add(1)
 	}
 }

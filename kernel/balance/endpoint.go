@@ -98,12 +98,13 @@ func (e *endpoint) broke(now time.Duration) bool {
 	return strikes >= maxStrikes || e.broken >= minBroken && 2*e.broken >= e.asked.Load() || e.until.Load() != 0
 }
 
-// failed notes that e could not be dialed for a request that began then. Requests that fail together count as one.
-func (e *endpoint) failed(began, now time.Duration) {
+// failed notes that e could not be dialed for a request that began then, and reports whether that begins a probation:
+// requests that fail together count as one.
+func (e *endpoint) failed(began, now time.Duration) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if now < e.resumes || e.failures > 0 && began < e.ejected {
-		return
+		return false
 	}
 	e.failures++
 	e.strikes.Store(0)
@@ -111,6 +112,7 @@ func (e *endpoint) failed(began, now time.Duration) {
 	e.ejected = now
 	e.resumes = now + probation(e.failures)
 	e.until.Store(int64(e.resumes))
+	return true
 }
 
 // probation doubles with each failure, and differs by up to a quarter, so that callers do not probe in step.

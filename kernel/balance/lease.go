@@ -58,12 +58,16 @@ func (t *Transport) Lease(ctx context.Context, service string, tries *Tries) (Le
 		c.budget.deposit()
 	}
 	tries.tried.add(e)
+	c.counts.attempts.Add(1)
 	e.outstanding.Add(1)
 	return Lease{transport: t, cluster: c, endpoint: e, began: now}, nil
 }
 
 // Address is where the instance is: host and port.
 func (l Lease) Address() string { return l.endpoint.address }
+
+// Instance is the id of the instance.
+func (l Lease) Instance() string { return l.endpoint.id }
 
 // Done ends the request, once, and says what it told about the instance; cause is why it failed.
 func (l Lease) Done(outcome Outcome, tries *Tries, cause error) {
@@ -73,7 +77,7 @@ func (l Lease) Done(outcome Outcome, tries *Tries, cause error) {
 		l.endpoint.reached(l.began, l.transport.now())
 	case Unreachable:
 		tries.tried.cause = cause
-		l.endpoint.failed(l.began, l.transport.now())
+		l.cluster.failed(l.endpoint, l.began)
 	case Broken:
 		tries.tried.cause = cause
 		l.cluster.broke(l.endpoint, l.began)
@@ -83,4 +87,11 @@ func (l Lease) Done(outcome Outcome, tries *Tries, cause error) {
 
 // Retry tells whether a request that failed, and whose effects are known to be none, may be sent to another instance: only
 // so many are, for each that comes, so that a service in trouble is not drowned in repetitions.
-func (l Lease) Retry() bool { return l.cluster.budget.withdraw() }
+func (l Lease) Retry() bool {
+	if l.cluster.budget.withdraw() {
+		l.cluster.counts.retried.Add(1)
+		return true
+	}
+	l.cluster.counts.denied.Add(1)
+	return false
+}

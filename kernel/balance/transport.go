@@ -80,7 +80,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, tried.failure(c.service)
 		}
 		tried.add(e)
+		c.counts.attempts.Add(1)
 		a := newAttempt(req, body, e)
+		a.received.tries = tried.count
 		response, err := t.send(c, req, a)
 		if err == nil || !isDial(err) {
 			a.sent.settle()
@@ -115,7 +117,7 @@ func (t *Transport) send(c *cluster, req *http.Request, a *attempt) (*http.Respo
 		if req.Context().Err() != nil { // a dial given up by the caller says nothing about the instance
 			return nil, req.Context().Err()
 		}
-		e.failed(began, t.now())
+		c.failed(e, began)
 		return nil, err
 	}
 	e.reached(began, t.now())

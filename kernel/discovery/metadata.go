@@ -13,6 +13,8 @@ const (
 	// MetadataWeight is the share of what is sent to the service, beside those of its other instances: a number from
 	// 0, which gets nothing, to MaxWeight.
 	MetadataWeight = "weight"
+	// MetadataOps is where its operations listener is: host and port, which may be of the loopback interface.
+	MetadataOps = "ops"
 )
 
 // Weights of instances.

@@ -21,6 +21,7 @@ type Config struct {
 	ListenAddr        string        `help:"Address on which RPCs are served; port 0 takes a free one." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
 	AdvertiseAddr     string        `help:"Host under which other machines reach this one; where not set, the host of the listen address." placeholder:"HOST"`
 	OpsAddr           string        `help:"Address of /healthz, /readyz and /metrics; empty turns them off." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
+	OpsDebug          string        `help:"Who may see profiles, and who is connected, on that address: local (those on the same machine), all, or none." enum:"local,all,none" default:"local" placeholder:"WHO"`
 	DatabaseURL       config.Secret `help:"sqlite:///absolute/path.db or postgres://…" env:"ASHLAR_DATABASE_URL" placeholder:"URL"`
 	DatabaseURLFile   string        `name:"database-url-file" env:"ASHLAR_DATABASE_URL_FILE" help:"File with that address, mode 0600, instead." placeholder:"FILE"`
 	SlowQuery         time.Duration `help:"How long a statement on the database may take before it is logged as slow; 0 logs none." default:"200ms"`

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"ashlar.dev/kernel/balance"
 	"ashlar.dev/kernel/discovery"
 	"ashlar.dev/kernel/discovery/consul"
@@ -26,6 +28,8 @@ type Environment struct {
 	RoundTripper http.RoundTripper
 	// Hub, if it is not nil, holds the services that live in this process; calls between them go through it.
 	Hub *rpc.Hub
+	// Metrics are those of the environment; nil: it has none.
+	Metrics prometheus.Collector
 	// Components keep the environment going; those of services come after them.
 	Components []lifecycle.Component
 }
@@ -59,7 +63,7 @@ func NewConsulEnvironment(cfg Config, log *slog.Logger) (*Environment, error) {
 	}
 	base := balance.DefaultBase()
 	return &Environment{
-		Registrar: registry, Directory: registry, Key: key, RoundTripper: balance.New(registry, base, balance.WithZone(cfg.Zone)),
+		Registrar: registry, Directory: registry, Key: key, RoundTripper: balance.New(registry, base, balance.WithZone(cfg.Zone)), Metrics: registry,
 		Components: []lifecycle.Component{{
 			Name:  "environment",
 			Start: registry.Ping,

@@ -65,10 +65,14 @@ func (m *Membership) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ops, err := advertisedOps(m.Ops.Address(), m.AdvertiseAddr)
+	if err != nil {
+		return err
+	}
 	m.Status.SetReady(true)
 	instance := m.Instance
 	instance.Address = address
-	instance.Metadata = m.metadata(time.Now())
+	instance.Metadata = m.metadata(time.Now(), ops)
 	err = m.Registrar.Register(ctx, discovery.Registration{Instance: instance, CheckURL: m.Ops.CheckURL()})
 	if err != nil {
 		m.Status.Stop()
@@ -83,10 +87,13 @@ func (m *Membership) join(ctx context.Context) error {
 }
 
 // metadata is what the process says about itself.
-func (m *Membership) metadata(started time.Time) map[string]string {
+func (m *Membership) metadata(started time.Time, ops string) map[string]string {
 	out := map[string]string{discovery.MetadataStarted: started.UTC().Format(time.RFC3339)}
 	if len(m.DependsOn) > 0 {
 		out[discovery.MetadataDependsOn] = strings.Join(m.DependsOn, ",")
+	}
+	if ops != "" {
+		out[discovery.MetadataOps] = ops
 	}
 	if m.Zone != "" {
 		out[discovery.MetadataZone] = m.Zone
@@ -95,6 +102,15 @@ func (m *Membership) metadata(started time.Time) map[string]string {
 		out[discovery.MetadataWeight] = strconv.Itoa(*m.Weight)
 	}
 	return out
+}
+
+// advertisedOps is where others reach an operations listener; one that only this machine reaches, or that is off, stays what
+// it is.
+func advertisedOps(bound, host string) (string, error) {
+	if bound == "" || isLoopback(bound) {
+		return bound, nil
+	}
+	return Advertised(bound, host)
 }
 
 // leave deregisters and waits for the drain time. A registry that cannot be reached must not keep the process from

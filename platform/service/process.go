@@ -45,6 +45,11 @@ func Process(cfg Config, name, version string, build Build) (*lifecycle.Group, e
 	if err != nil {
 		return nil, err
 	}
+	if env.Metrics != nil {
+		if err := t.Metrics.Register(env.Metrics); err != nil {
+			return nil, err
+		}
+	}
 	var group *lifecycle.Group
 	components, err := build(cfg, env, t, func(component string, err error) { group.Fail(component, err) })
 	if err != nil {

@@ -126,7 +126,7 @@ func (s *Service) build(context.Context) error {
 	if err := served(s.server.RPC, s.manifest.Services); err != nil {
 		return err
 	}
-	s.ops = NewOps(s.cfg.OpsAddr, s.log, s.status, s.telemetry)
+	s.ops = NewOps(s.cfg, s.log, s.status, s.telemetry) //nolint:contextcheck // it goes on until Stop
 	s.components = s.assemble()
 	return nil
 }

@@ -53,6 +53,7 @@ func TestStartAndStop(t *testing.T) {
 	require.WithinDuration(t, time.Now(), started, patience)
 	require.Equal(t, discovery.Instance{ID: "notes_1", Service: "notes", Address: s.Address(), Version: "1.2.3", Metadata: map[string]string{
 		discovery.MetadataStarted: instance.Metadata[discovery.MetadataStarted], discovery.MetadataDependsOn: "identity,authz",
+		discovery.MetadataOps: w.cfg.OpsAddr,
 	}}, instance)
 	_, err = w.client().LookupAccount(t.Context(), lookup)
 	require.NoError(t, err)

@@ -16,6 +16,7 @@ import (
 	"ashlar.dev/platformctl/curl"
 	"ashlar.dev/platformctl/database"
 	"ashlar.dev/platformctl/exit"
+	"ashlar.dev/platformctl/gateway"
 	"ashlar.dev/platformctl/grants"
 	"ashlar.dev/platformctl/local"
 	"ashlar.dev/platformctl/modules"
@@ -44,6 +45,7 @@ type commands struct {
 	Audit  audit.Commands  `embed:""`
 
 	Services   services.Commands   `cmd:"" group:"Services" help:"See the services of a running platform; start, stop and restart those on this machine."`
+	Gateway    gateway.Commands    `cmd:"" group:"Services" help:"See what the gateways of a running platform do."`
 	Database   database.Commands   `embed:""`
 	Completion completion.Commands `embed:""`
 

@@ -76,6 +76,7 @@ func startShared() error {
 	}
 	cfg.Gateway.DependencyTimeout, cfg.Gateway.MigrationTimeout, cfg.Gateway.DrainTime = time.Minute, time.Minute, time.Millisecond
 	cfg.Gateway.MaxTimeout = time.Minute
+	cfg.Gateway.OpsAddr = "127.0.0.1:0"
 	cfg.Gateway.LogLevel, cfg.Gateway.LogFormat = slog.LevelInfo, "json"
 	platform, err := allinone.New(context.Background(), cfg, echo{})
 	if err != nil {

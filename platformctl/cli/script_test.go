@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 			}
 			env.Setenv("ASHLAR_ROOT", root)
 			env.Setenv("GATEWAY", gateway)
+			env.Setenv("GATEWAY_OPS", common.platform.Gateway.OpsAddress())
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Setenv("ADMIN_PASSWORD", adminPassword)
 			return nil

@@ -67,6 +67,8 @@ type Instance struct {
 	Address string `json:"address"`
 	Version string `json:"version"`
 	Healthy bool   `json:"healthy"`
+	// Ops is where its operations listener is, as the instance sees it; empty where it has none.
+	Ops string `json:"ops,omitempty"`
 	// Why is what its failing checks say.
 	Why string `json:"why,omitempty"`
 	// Started is when it became ready; nil where it does not say.
@@ -111,7 +113,7 @@ func collect(seen []consul.Seen, units []*localv1.Unit, now time.Time) []Service
 }
 
 func (s *Service) add(seen consul.Seen, now time.Time) {
-	i := Instance{ID: seen.ID, Address: seen.Address, Version: seen.Version, Healthy: seen.Healthy, Why: seen.Why}
+	i := Instance{ID: seen.ID, Address: seen.Address, Version: seen.Version, Healthy: seen.Healthy, Why: seen.Why, Ops: seen.Metadata[discovery.MetadataOps]}
 	if started, err := time.Parse(time.RFC3339, seen.Metadata[discovery.MetadataStarted]); err == nil {
 		i.Started = &started
 		i.UptimeSeconds = int64(max(now.Sub(started), 0).Seconds())

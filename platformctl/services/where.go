@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	localv1 "ashlar.dev/gen/go/ashlar/local/v1"
 	"ashlar.dev/kernel/discovery/consul"
@@ -96,4 +97,18 @@ func (p *platform) overview(ctx context.Context) ([]consul.Seen, error) {
 		return nil, exit.With(exit.Interrupted, err)
 	}
 	return nil, exit.With(exit.NoConsul, err)
+}
+
+// Instances returns the instances of a service that Consul knows, healthy or not.
+func (w Where) Instances(ctx context.Context, service string) ([]consul.Seen, error) {
+	p, err := w.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	seen, err := p.overview(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(seen, func(s consul.Seen) bool { return s.Service != service }), nil
 }

@@ -17,11 +17,14 @@ type requestBody struct {
 	broken   atomic.Bool
 	// whole says that the caller has sent all.
 	whole atomic.Bool
+	// got is how many bytes he has sent.
+	got atomic.Int64
 }
 
 // Read implements io.Reader.
 func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	b.got.Add(int64(n))
 	switch {
 	case err == nil:
 	case errors.Is(err, io.EOF):

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,8 +13,10 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"ashlar.dev/gateway/internal/live"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/wire"
+	"ashlar.dev/kernel/authn"
 	"ashlar.dev/kernel/rpcerror"
 )
 
@@ -37,8 +38,19 @@ type call struct {
 	direct bool
 	// code is how the call ended, as far as is known.
 	code string
-	// cause is why the gateway itself ended the call; for logs.
-	cause error
+	// refused: the gateway answered it itself, for this reason where it has one; cause is for logs.
+	refused bool
+	reason  string
+	cause   error
+	// principal is who calls, as far as that had to be proved.
+	principal authn.Principal
+	// instance is where the call went last; attempts is how many it was offered to.
+	instance string
+	attempts int
+	// keep: the answer may be kept; cached: it was.
+	keep, cached bool
+	// live is what operators see of a stream; nil where nobody looks.
+	live  *live.Stream
 	timer timer
 	// giveUp ends the call, and says why; atEnd is what has to be undone then.
 	giveUp  context.CancelCauseFunc
@@ -87,20 +99,21 @@ func (c *call) end() {
 		}
 		c.span.End()
 	}
-	if c.h.log.Enabled(context.Background(), slog.LevelDebug) {
-		// No query (a Connect GET has its message there), no headers.
-		c.h.log.DebugContext(c.traced(), "request", "procedure", c.name(), "protocol", c.protocol.String(), "code", c.code,
-			"took", took, "client", c.r.RemoteAddr, "cause", c.cause)
-	}
+	c.log(took)
 }
 
 // refuse answers an error in the caller's protocol.
 func (c *call) refuse(err error) {
-	c.code, c.cause = codeOf(err), errors.Unwrap(err)
+	reason, wait := explained(err)
+	c.code, c.cause, c.reason = codeOf(err), errors.Unwrap(err), reason
+	if connect.CodeOf(err) != connect.CodeCanceled { // the caller gave up, and nobody refused him anything
+		c.refused = true
+		c.h.metrics.refused.WithLabelValues(reason).Inc()
+	}
 	if connect.CodeOf(err) == connect.CodeUnauthenticated {
 		c.w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110, section 11.6.1
 	}
-	if wait, ok := retryAfter(err); ok {
+	if wait > 0 {
 		c.w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 	}
 	c.w.hurry()
@@ -110,7 +123,7 @@ func (c *call) refuse(err error) {
 
 // refuseHTTP answers what is no RPC. It comes before anything that would give the caller time.
 func (c *call) refuseHTTP(status int, header, value string) {
-	c.code = "http_" + strconv.Itoa(status)
+	c.code, c.refused = "http_"+strconv.Itoa(status), true
 	c.w.hurry()
 	if header != "" {
 		c.w.Header().Set(header, value)

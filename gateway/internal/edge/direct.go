@@ -83,6 +83,15 @@ func (c *call) serveDirect() {
 		c.refuse(tooLarge(c.h.MaxMessageBytes))
 		return
 	}
+	if c.protocol == wire.ConnectGet {
+		answered, landed := c.fromCache()
+		if answered {
+			return
+		}
+		if landed != nil {
+			defer landed()
+		}
+	}
 	x, _ := exchanges.Get().(*exchange) // nothing else is in there
 	defer x.putBack()
 	if err := c.readBody(x); err != nil {
@@ -170,7 +179,8 @@ func (c *call) readBody(x *exchange) error {
 		x.body = make([]byte, n, max(n, 1<<10))
 	}
 	x.body = x.body[:n]
-	_, err := io.ReadFull(c.r.Body, x.body)
+	got, err := io.ReadFull(c.r.Body, x.body)
+	c.request.got.Store(int64(got))
 	return err
 }
 
@@ -194,8 +204,14 @@ func (c *call) answer(x *exchange, o *offer) {
 	if !c.direct {
 		x.body, x.request = nil, nil // a stream may last
 	}
+	c.instance = o.lease.Instance()
 	header := c.w.Header()
 	o.head.CopyTo(header)
+	if whole && c.protocol == wire.ConnectGet && o.head.Status == http.StatusOK {
+		c.code = wire.OK
+		c.answerGet(o, body)
+		return
+	}
 	if whole && !c.protocol.Framed() {
 		c.code = wire.OK
 		if o.head.Status != http.StatusOK && o.head.Status != http.StatusNotModified {
@@ -203,7 +219,7 @@ func (c *call) answer(x *exchange, o *offer) {
 		}
 		c.w.WriteHeader(o.head.Status)
 		if len(body) > 0 {
-			if _, err := c.w.ResponseWriter.Write(body); err != nil {
+			if _, err := c.w.Write(body); err != nil {
 				c.cause = err
 			}
 		}

@@ -49,20 +49,24 @@ func tokenExpired(cause error) error {
 	return rpcerror.New(connect.CodeUnauthenticated, rpcerror.ReasonTokenExpired, "the access token has expired", rpcerror.Cause(cause))
 }
 
-// retryAfter returns when an error says that the caller may try again.
-func retryAfter(err error) (time.Duration, bool) {
+// explained returns the reason that an error gives, and how long the caller should wait before he tries again; 0 where it does
+// not say.
+func explained(err error) (reason string, wait time.Duration) {
 	var e *connect.Error
 	if !errors.As(err, &e) {
-		return 0, false
+		return "", 0
 	}
 	for _, detail := range e.Details() {
 		message, err := connectproto.UnmarshalErrorDetail(detail)
 		if err != nil {
 			continue
 		}
-		if info, ok := message.(*errdetails.RetryInfo); ok {
-			return info.GetRetryDelay().AsDuration(), true
+		switch message := message.(type) {
+		case *errdetails.ErrorInfo:
+			reason = message.GetReason()
+		case *errdetails.RetryInfo:
+			wait = message.GetRetryDelay().AsDuration()
 		}
 	}
-	return 0, false
+	return reason, wait
 }

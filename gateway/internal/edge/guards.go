@@ -8,6 +8,7 @@ import (
 	"connectrpc.com/connect/v2"
 
 	"ashlar.dev/gateway/internal/limit"
+	"ashlar.dev/gateway/internal/live"
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/access"
 	"ashlar.dev/kernel/authn"
@@ -85,6 +86,7 @@ func (c *call) undo(stop func() bool) { c.atEnd = append(c.atEnd, func() { stop(
 // token only when a stream begins, and rely on the gateway for that.
 func (c *call) admit() error {
 	principal, denied := c.authenticate()
+	c.principal = principal
 	site := limit.Address(addressOf(c.r))
 	caller := site
 	if principal.Kind == authn.User {
@@ -104,10 +106,32 @@ func (c *call) admit() error {
 		return tooManyStreams()
 	}
 	c.atEnd = append(c.atEnd, leave)
+	c.show()
 	if principal.Kind == authn.User {
 		c.endAfter(time.Until(principal.ExpiresAt), errExpired)
 	}
 	return nil
+}
+
+// show lets operators see a stream while it is open.
+func (c *call) show() {
+	if c.h.Live == nil {
+		return
+	}
+	c.live = &live.Stream{
+		Procedure: c.route.Procedure, Protocol: c.protocol.String(), HTTP: c.r.Proto, Client: addressOf(c.r).String(),
+		Principal: c.principal.UserID, Session: c.principal.SessionID, Service: c.route.Service, TraceID: c.trace.TraceID().String(),
+		Since: c.begun.UTC(),
+	}
+	c.atEnd = append(c.atEnd, c.h.Live.Open(c.live, &c.request.got, &c.w.sent))
+}
+
+// wentTo notes where the call went, and how many instances it was offered to.
+func (c *call) wentTo(instance string, attempts int) {
+	c.instance, c.attempts = instance, attempts
+	if c.live != nil {
+		c.live.SetInstance(instance)
+	}
 }
 
 // authenticate verifies a token where the rule asks for one; services verify it again. Where it asks for none, a

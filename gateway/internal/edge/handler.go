@@ -15,7 +15,9 @@ import (
 	"connectrpc.com/connect/v2/connecthttp"
 	"go.opentelemetry.io/otel/trace"
 
+	"ashlar.dev/gateway/internal/cache"
 	"ashlar.dev/gateway/internal/limit"
+	"ashlar.dev/gateway/internal/live"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/access"
@@ -58,7 +60,11 @@ type Parts struct {
 	// implements io.WriterTo, each piece that it writes is passed on at once.
 	RoundTripper http.RoundTripper
 	// Direct sends what it can in place of RoundTripper; nil: nothing.
-	Direct    *Direct
+	Direct *Direct
+	// Cache keeps answers to GETs; nil: none are kept.
+	Cache *cache.Cache
+	// Live is told of streams; nil: nobody is.
+	Live      *live.Registry
 	Status    *health.Status
 	Telemetry *telemetry.Telemetry
 	// MaxMessageBytes bounds the requests that consist of one message.
@@ -76,6 +82,7 @@ type Handler struct {
 	errors   *connecthttp.ErrorWriter
 	metrics  *metrics
 	tracer   trace.Tracer
+	access   *accessLog
 	log      *slog.Logger
 	stopping context.Context
 	stop     context.CancelFunc
@@ -89,8 +96,12 @@ func New(parts Parts) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	accessLog, err := newAccessLog(parts.Telemetry)
+	if err != nil {
+		return nil, err
+	}
 	h := &Handler{
-		Parts: parts, probes: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), metrics: m,
+		Parts: parts, probes: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), metrics: m, access: accessLog,
 		tracer: parts.Telemetry.Traces.Tracer("ashlar.dev/gateway"), log: parts.Telemetry.Log,
 		streamAge: streamAge, stallTime: stallTime,
 	}
@@ -176,7 +187,7 @@ func (c *call) unknown() {
 		rpc = c.r.URL.Query().Has("encoding") // a browser that looks for a page is no RPC client
 	}
 	if !rpc {
-		c.code = "http_404"
+		c.code, c.refused = "http_404", true
 		c.w.hurry()
 		http.NotFound(c.w, c.r)
 		return

@@ -18,6 +18,7 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 	hedged   prometheus.Counter
+	refused  *prometheus.CounterVec
 
 	// known holds the series that have been asked for, so that they are not looked up by their labels for each request.
 	known atomic.Pointer[map[seriesKey]series]
@@ -72,6 +73,9 @@ func newMetrics(registerer prometheus.Registerer, procedures func() float64) (*m
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "ashlar_gateway_requests_in_flight", Help: "Requests that are under way.",
 		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ashlar_gateway_refused_total", Help: "Requests that the gateway itself answered with an error, by its reason.",
+		}, []string{"reason"}),
 	}
 	m.hedged = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "ashlar_gateway_hedged_requests_total", Help: "Requests that were sent to a second instance because the first took long.",
@@ -79,7 +83,7 @@ func newMetrics(registerer prometheus.Registerer, procedures func() float64) (*m
 	m.known.Store(&map[seriesKey]series{})
 	return m, errors.Join(
 		registerer.Register(m.requests), registerer.Register(m.duration), registerer.Register(m.inFlight),
-		registerer.Register(m.hedged),
+		registerer.Register(m.hedged), registerer.Register(m.refused),
 		registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "ashlar_gateway_procedures", Help: "Procedures that can be called.",
 		}, procedures)),

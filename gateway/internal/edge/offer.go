@@ -34,6 +34,8 @@ func (c *call) lease(ctx context.Context, x *exchange, o *offer) error {
 		return err
 	}
 	o.lease, o.ctx = lease, ctx
+	c.attempts++
+	c.instance = lease.Instance()
 	return nil
 }
 

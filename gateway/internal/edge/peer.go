@@ -3,6 +3,7 @@ package edge
 import (
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,7 +30,10 @@ type peer struct {
 
 	// whole tells whether the request has been read to its end; nil where net/http sees to that itself.
 	whole func() bool
-	wrote bool
+
+	// status and sent are what the caller has got: 0 before the answer begins, and bytes of its body.
+	status int
+	sent   atomic.Int64
 
 	mu sync.Mutex
 	// over says that the handler has returned: after that, deadlines must not be touched.
@@ -125,9 +129,9 @@ func (p *peer) fullDuplex(whole func() bool) {
 
 // WriteHeader implements http.ResponseWriter. Where the request is not whole, the connection will not be used again.
 func (p *peer) WriteHeader(status int) {
-	if p.whole != nil && !p.wrote && status >= http.StatusOK {
-		p.wrote = true
-		if !p.whole() {
+	if p.status == 0 && status >= http.StatusOK {
+		p.status = status
+		if p.whole != nil && !p.whole() {
 			p.Header().Set("Connection", "close")
 		}
 	}
@@ -150,12 +154,14 @@ func (p *peer) Flush() { _ = p.FlushError() }
 
 // pass writes a piece, and sends what has been written if flush is set.
 func (p *peer) pass(b []byte, flush bool) (err error) {
-	if p.whole != nil && !p.wrote && len(b) > 0 {
+	if p.status == 0 && len(b) > 0 {
 		p.WriteHeader(http.StatusOK)
 	}
 	p.stalling.begin(p)
 	if len(b) > 0 {
-		_, err = p.ResponseWriter.Write(b)
+		var n int
+		n, err = p.ResponseWriter.Write(b) //nolint:gosec // it is passed on as the service made it
+		p.sent.Add(int64(n))
 	}
 	if err == nil && flush {
 		err = p.deadlines.Flush()

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"ashlar.dev/gateway/internal/wire"
+	"ashlar.dev/kernel/balance"
 )
 
 // gatheredBytes bounds the requests of one message that are read as a whole before they are passed on. Larger ones flow.
@@ -36,9 +37,13 @@ func (c *call) forward() {
 	}
 	response, err := c.h.RoundTripper.RoundTrip(c.outgoing())
 	if err != nil {
+		if e, ok := errors.AsType[*balance.Error](err); ok {
+			c.attempts = e.Tried
+		}
 		c.refuse(c.failure(err))
 		return
 	}
+	c.wentTo(balance.Answerer(response))
 	defer func() {
 		if !c.request.whole.Load() {
 			c.w.release() // closing waits until the request is not read any more

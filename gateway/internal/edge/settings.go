@@ -19,6 +19,8 @@ type Settings struct {
 	MaxStreams int
 	// Addresses says where callers are, and which may call.
 	Addresses Addresses
+	// AccessLog says which calls are logged.
+	AccessLog AccessLog
 }
 
 // current is what is made of settings, once for all requests.
@@ -27,6 +29,7 @@ type current struct {
 	maxTimeout time.Duration
 	addresses  Addresses
 	crossSite  crossSite
+	access     sampling
 }
 
 // Apply lets settings hold for requests that begin from now on; those that are under way keep what they began with. It
@@ -34,7 +37,7 @@ type current struct {
 func (h *Handler) Apply(s Settings) {
 	h.Limits.SetStandard(s.RateLimit)
 	h.Streams.SetEach(s.MaxStreams)
-	next := &current{root: http.HandlerFunc(h.dispatch), maxTimeout: s.MaxTimeout, addresses: s.Addresses}
+	next := &current{root: http.HandlerFunc(h.dispatch), maxTimeout: s.MaxTimeout, addresses: s.Addresses, access: s.AccessLog.sampling()}
 	origins := newCORS(s.CORSOrigins)
 	if origins != nil {
 		next.root = origins.Handler(next.root)

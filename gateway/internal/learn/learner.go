@@ -45,6 +45,8 @@ type Learner struct {
 	pending map[string]bool // of the first look: services that have not been asked yet
 	looked  chan struct{}
 	told    map[*routes.Module]string
+	refused []refusal
+	wrong   map[string]fault
 }
 
 // New returns a learner that passes over the service named self. own is what the gateway itself serves.
@@ -52,6 +54,7 @@ func New(self string, directory discovery.Directory, ask Ask, own []*routes.Rout
 	l := &Learner{
 		self: self, directory: directory, ask: ask, own: own, log: log,
 		book: newBook(), looked: make(chan struct{}), told: map[*routes.Module]string{},
+		wrong: map[string]fault{},
 	}
 	l.table.Store(routes.NewTable(own))
 	return l
@@ -134,6 +137,7 @@ func (l *Learner) follow(ctx context.Context, service string) {
 	delays.Reset()
 	watch := l.directory.Instances(service)
 	known := versions{}
+	var content fault // of what was answered
 	for {
 		instances, seen, changed := watch.Get()
 		var retry <-chan time.Time
@@ -147,12 +151,16 @@ func (l *Learner) follow(ctx context.Context, service string) {
 			if err != nil {
 				delay := delays.NextBackOff()
 				retry = time.After(delay)
+				l.note(service, fault{what: fmt.Errorf("cannot get its manifest: %w", err)})
 				l.log.WarnContext(ctx, "cannot get the manifest of a service", "peer", service, "retry_in", delay, "error", err)
 			} else {
 				delays.Reset()
 			}
 			if news {
-				l.learn(ctx, service, known)
+				content = l.learn(ctx, service, known)
+			}
+			if err == nil {
+				l.note(service, content)
 			}
 			l.tried(service)
 		}
@@ -165,8 +173,9 @@ func (l *Learner) follow(ctx context.Context, service string) {
 	}
 }
 
-// learn takes what the versions of a service offer. One that makes no sense is passed over, and the others are taken.
-func (l *Learner) learn(ctx context.Context, service string, known versions) {
+// learn takes what the versions of a service offer. One that makes no sense is passed over and told, and the others are
+// taken.
+func (l *Learner) learn(ctx context.Context, service string, known versions) (wrong fault) {
 	var modules []*routes.Module
 	for version, v := range known {
 		if v.response == nil {
@@ -174,18 +183,20 @@ func (l *Learner) learn(ctx context.Context, service string, known versions) {
 		}
 		module, err := routes.NewModule(service, v.response)
 		if err != nil {
+			wrong = fault{what: fmt.Errorf("the manifest of version %s makes no sense: %w", version, err), refused: true}
 			l.log.ErrorContext(ctx, "a service is refused: its manifest makes no sense", "peer", service, "version", version, "error", err)
 			continue
 		}
 		modules = append(modules, module.At(version))
 	}
 	if len(modules) == 0 {
-		return
+		return wrong
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.book.offer(routes.Merge(modules))
 	l.settle()
+	return wrong
 }
 
 // tried notes that a service has been asked. Nothing is routed before the first look is done, so that of two services in
@@ -205,6 +216,7 @@ func (l *Learner) settle() {
 		return
 	}
 	refused, changed := l.book.settle(time.Now())
+	l.refused = refused
 	for _, r := range refused {
 		if l.told[r.module] != r.holder {
 			l.told[r.module] = r.holder

@@ -28,7 +28,7 @@ func Merge(versions []*Module) *Module {
 		return newest
 	}
 	merged := &Module{
-		Service: newest.Service, Version: newest.Version, instances: newest.instances, aliases: map[string]*Route{},
+		Service: newest.Service, Version: newest.Version, Exposed: newest.Exposed, instances: newest.instances, aliases: map[string]*Route{},
 		files: newest.files, types: newest.types, older: versions[1:],
 	}
 	served := map[string][]*Route{} // by procedure, newest first
@@ -36,11 +36,13 @@ func Merge(versions []*Module) *Module {
 	for _, v := range versions {
 		merged.claims = union(merged.claims, v.claims)
 		merged.callable = union(merged.callable, v.callable)
+		merged.internal = union(merged.internal, v.internal)
 		for _, route := range v.routes {
 			served[route.Procedure] = append(served[route.Procedure], route)
 			at[route] = v.instances
 		}
 	}
+	merged.internal = slices.DeleteFunc(merged.internal, func(procedure string) bool { return served[procedure] != nil })
 	for _, procedure := range slices.Sorted(maps.Keys(served)) {
 		merged.routes = append(merged.routes, mergeRoutes(served[procedure], at, len(versions)))
 	}

@@ -31,12 +31,15 @@ type Module struct {
 	Service string
 	// Version is that of the manifest.
 	Version string
+	// Exposed is what the manifest says about it.
+	Exposed bool
 
 	// instances is what discovery calls the version.
 	instances string
 	// older are the other versions of the service that are there, newest first.
 	older []*Module
 
+	internal []string
 	claims   []string
 	callable []string
 	routes   []*Route
@@ -62,7 +65,7 @@ func NewModule(service string, response *kernelv1.GetManifestResponse) (*Module,
 		return nil, fmt.Errorf("descriptors: %w", err)
 	}
 	m := &Module{
-		Service: service, Version: manifest.GetVersion(), claims: slices.Sorted(slices.Values(manifest.GetServices())),
+		Service: service, Version: manifest.GetVersion(), Exposed: manifest.GetGateway().GetExpose(), claims: slices.Sorted(slices.Values(manifest.GetServices())),
 		aliases: map[string]*Route{}, types: new(protoregistry.Types),
 	}
 	var errs []error
@@ -72,7 +75,7 @@ func NewModule(service string, response *kernelv1.GetManifestResponse) (*Module,
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	if !manifest.GetGateway().GetExpose() {
+	if !m.Exposed {
 		m.routes, m.callable = nil, nil
 	}
 	if err := m.addAliases(manifest.GetGateway().GetAliases()); err != nil {
@@ -98,6 +101,27 @@ func (m *Module) Conflict(other *Module) string {
 	}
 	return ""
 }
+
+// Claims returns the RPC services that are the module's, sorted.
+func (m *Module) Claims() []string { return m.claims }
+
+// Routes returns what can be called, in the order of the schemas.
+func (m *Module) Routes() []*Route { return m.routes }
+
+// Aliases returns the further paths of a route, sorted.
+func (m *Module) Aliases(route *Route) []string {
+	var out []string
+	for path, of := range m.aliases {
+		if of == route {
+			out = append(out, path)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Internal returns the procedures that only services may call.
+func (m *Module) Internal() []string { return m.internal }
 
 func (m *Module) addService(name string, files *protoregistry.Files, policy *kernelv1.GatewayPolicy) error {
 	for _, prefix := range infrastructure {
@@ -126,6 +150,7 @@ func (m *Module) addService(name string, files *protoregistry.Files, policy *ker
 			return err
 		}
 		if rule.Kind == access.Internal {
+			m.internal = append(m.internal, "/"+name+"/"+string(method.Name()))
 			continue
 		}
 		m.routes = append(m.routes, &Route{

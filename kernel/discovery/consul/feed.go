@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -20,6 +21,8 @@ type feed[E any] struct {
 	ask  func(*api.QueryOptions) ([]E, *api.QueryMeta, error)
 	view *view[E]
 	out  *discovery.Source[[]E]
+	// confirmed is when Consul last answered: Unix nanoseconds.
+	confirmed *atomic.Int64
 }
 
 // start runs f until the registry is closed. The caller holds r.mu.
@@ -27,6 +30,9 @@ func start[E any](r *Registry, f feed[E]) {
 	if r.closed {
 		return
 	}
+	f.confirmed = &atomic.Int64{}
+	f.confirmed.Store(time.Now().UnixNano())
+	r.confirmed[f.what] = f.confirmed
 	r.work.Go(func() { follow(r, f) })
 }
 
@@ -76,6 +82,7 @@ func follow[E any](r *Registry, f feed[E]) {
 			index = meta.LastIndex
 		}
 		f.out.Set(f.view.update(answer, time.Now()))
+		f.confirmed.Store(time.Now().UnixNano())
 	}
 }
 

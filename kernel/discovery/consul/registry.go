@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -39,6 +40,8 @@ type Registry struct {
 	keepers  map[string]*keeper                                 // by instance ID
 	views    map[string]*discovery.Source[[]discovery.Instance] // by service
 	services *discovery.Source[[]string]
+	// confirmed has, by what each view shows, when Consul last answered.
+	confirmed map[string]*atomic.Int64
 }
 
 var (
@@ -79,6 +82,7 @@ func New(cfg Config, log *slog.Logger) (*Registry, error) {
 		registering: make(chan struct{}, 1),
 		keepers:     make(map[string]*keeper),
 		views:       make(map[string]*discovery.Source[[]discovery.Instance]),
+		confirmed:   make(map[string]*atomic.Int64),
 	}, nil
 }
 
