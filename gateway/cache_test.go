@@ -118,6 +118,7 @@ func TestETag(t *testing.T) {
 	require.NotEqual(t, tag, other.header.Get("ETag"))
 	_, a := w.read(readMine, `{}`, bearer(w.token(nil)))
 	require.Contains(t, a.header.Values("Vary"), "Authorization")
+	require.Contains(t, a.header.Values("Vary"), "Cookie")
 	_, a = w.post(readAll, `{}`, nil)
 	require.Empty(t, a.header.Get("ETag"), "a POST has none")
 	status, a = w.read(readAll, `{"fail":1}`, http.Header{"If-None-Match": {"*"}})

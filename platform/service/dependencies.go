@@ -38,10 +38,10 @@ func (s *Service) awaitDependency(ctx context.Context, dependency manifest.Depen
 		s.status.Wait("dependencies", "waiting for "+strings.Join(said, ", "))
 	}
 	instances, known, _ := watch.Get()
-	waiting(instances)
 	if known && !satisfied(instances) {
 		s.log.InfoContext(ctx, "waiting for a service that this one depends on", "dependency", dependency.String(), "versions", versions(instances))
 	}
+	waiting(instances)
 	instances, err := watch.Wait(ctx, func(instances []discovery.Instance) bool {
 		if satisfied(instances) {
 			return true

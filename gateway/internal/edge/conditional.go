@@ -102,7 +102,7 @@ func (c *call) answerGet(o *offer, body []byte) {
 	}
 	varies := []string{"Accept-Encoding"}
 	if c.route.Access != access.Public {
-		varies = append(varies, "Authorization", "Cookie")
+		varies = append(varies, "Authorization")
 	}
 	for _, name := range varies {
 		addVary(header, name)
@@ -134,6 +134,9 @@ func pairs(header http.Header) (out [][2]string) {
 
 // writeTagged writes an answer, or that it has not changed (RFC 9110, section 15.4.5).
 func (c *call) writeTagged(tag string, body []byte) {
+	if c.route.Access != access.Public {
+		addVary(c.w.Header(), "Cookie") // which may hold what Authorization stands for here
+	}
 	if !matches(c.r.Header["If-None-Match"], tag) {
 		c.w.WriteHeader(http.StatusOK)
 		if len(body) > 0 {
