@@ -16,6 +16,7 @@ import (
 	"ashlar.dev/gateway/internal/learn"
 	"ashlar.dev/gateway/internal/limit"
 	"ashlar.dev/gateway/internal/own"
+	"ashlar.dev/gateway/internal/rest"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/upstream"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
@@ -93,13 +94,14 @@ func (g *Gateway) build() error {
 	if err != nil {
 		return err
 	}
-	g.learner = learn.New(Name, g.env.Directory, manifests(clients), services.Routes(), g.telemetry.Log)
+	translator := rest.New(rpc.MaxMessageBytes, g.telemetry.Log)
+	g.learner = learn.New(Name, g.env.Directory, manifests(clients), services.Routes(), translator, g.telemetry.Log)
 	g.pool = upstream.NewPool()
 	g.balancer = balance.New(g.env.Directory, balance.DefaultBase(), balance.WithGone(g.pool.Forget))
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)),
 		Limits: limit.New(), Streams: limit.NewStreams(),
-		Own: services.Handler(), RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Status: g.status, Telemetry: g.telemetry,
+		Own: services.Handler(), REST: translator, RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Status: g.status, Telemetry: g.telemetry,
 		MaxMessageBytes: rpc.MaxMessageBytes, Settings: g.cfg.settings(),
 	})
 	if err != nil {

@@ -30,7 +30,9 @@ type call struct {
 	r        *http.Request
 	route    *routes.Route // nil where there is none
 	protocol wire.Protocol
-	begun    time.Time
+	// rest: the request has been translated, and the answer will be.
+	rest  bool
+	begun time.Time
 	// span is nil where spans go nowhere; trace is what services are told.
 	span  trace.Span
 	trace trace.SpanContext
@@ -72,15 +74,23 @@ func (c *call) name() string {
 	return c.route.Procedure
 }
 
+// spoken is the protocol as metrics and logs know it.
+func (c *call) spoken() wire.Protocol {
+	if c.rest {
+		return wire.REST
+	}
+	return c.protocol
+}
+
 // end tells how the call went.
 func (c *call) end() {
 	c.w.finish()
 	took := time.Since(c.begun)
 	c.h.metrics.inFlight.Dec()
-	c.h.metrics.of(c.name(), c.code, c.protocol).note(took)
+	c.h.metrics.of(c.name(), c.code, c.spoken()).note(took)
 	if c.span != nil {
 		if c.span.IsRecording() {
-			c.span.SetAttributes(attribute.String("rpc.method", c.name()), attribute.String("rpc.system", c.protocol.String()),
+			c.span.SetAttributes(attribute.String("rpc.method", c.name()), attribute.String("rpc.system", c.spoken().String()),
 				attribute.String("rpc.code", c.code))
 			if c.code != wire.OK {
 				c.span.SetStatus(codes.Error, c.code)
@@ -90,7 +100,7 @@ func (c *call) end() {
 	}
 	if c.h.log.Enabled(context.Background(), slog.LevelDebug) {
 		// No query (a Connect GET has its message there), no headers.
-		c.h.log.DebugContext(c.traced(), "request", "procedure", c.name(), "protocol", c.protocol.String(), "code", c.code,
+		c.h.log.DebugContext(c.traced(), "request", "procedure", c.name(), "protocol", c.spoken().String(), "code", c.code,
 			"took", took, "client", c.r.RemoteAddr, "cause", c.cause)
 	}
 }

@@ -19,7 +19,7 @@ func withCORS(origins []string, next http.Handler) http.Handler {
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins: origins,
-		AllowedMethods: connectcors.AllowedMethods(),
+		AllowedMethods: append(connectcors.AllowedMethods(), http.MethodPut, http.MethodPatch, http.MethodDelete), // REST's
 		AllowedHeaders: slices.Concat(connectcors.AllowedHeaders(), []string{"Authorization"}),
 		ExposedHeaders: slices.Concat(connectcors.ExposedHeaders(), []string{"Retry-After"}),
 		MaxAge:         corsMaxAge,

@@ -12,14 +12,23 @@ import (
 	"ashlar.dev/kernel/rpcerror"
 )
 
-// reasonTooManyStreams is the gateway's own: services do not count streams.
-const reasonTooManyStreams = "TOO_MANY_STREAMS"
+// Reasons of the gateway's own: services count no streams, and have no paths but the names of procedures.
+const (
+	reasonTooManyStreams   = "TOO_MANY_STREAMS"
+	reasonUnknownPath      = "UNKNOWN_PATH"
+	reasonMethodNotAllowed = "METHOD_NOT_ALLOWED"
+	reasonUnsupportedMedia = "UNSUPPORTED_MEDIA_TYPE"
+)
 
 func unknownProcedure() error {
 	return rpcerror.New(connect.CodeUnimplemented, rpcerror.ReasonUnknownProcedure, "no such procedure")
 }
 
-func tooLarge(limit int64) error {
+func unknownPath() *connect.Error {
+	return rpcerror.New(connect.CodeNotFound, reasonUnknownPath, "there is nothing at this path")
+}
+
+func tooLarge(limit int64) *connect.Error {
 	return rpcerror.New(connect.CodeResourceExhausted, rpcerror.ReasonMessageTooLarge,
 		fmt.Sprintf("the message is larger than %d bytes", limit))
 }

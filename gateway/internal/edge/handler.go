@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"ashlar.dev/gateway/internal/limit"
+	"ashlar.dev/gateway/internal/rest"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/access"
@@ -53,6 +54,8 @@ type Parts struct {
 	Direct    *Direct
 	Status    *health.Status
 	Telemetry *telemetry.Telemetry
+	// REST translates requests for paths that are no procedures; nil: there are none.
+	REST *rest.Translator
 	// MaxMessageBytes bounds the requests that consist of one message.
 	MaxMessageBytes int64
 	Settings        Settings
@@ -131,7 +134,7 @@ func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request) {
 	c := h.begin(w, r, route) //nolint:contextcheck // the request has it
 	defer c.end()             //nolint:contextcheck // the context is the call's own
 	if route == nil {
-		c.unknown()
+		c.translate()
 		return
 	}
 	if c.acceptable() {
@@ -164,9 +167,7 @@ func (c *call) unknown() {
 		rpc = c.r.URL.Query().Has("encoding") // a browser that looks for a page is no RPC client
 	}
 	if !rpc {
-		c.code = "http_404"
-		c.w.hurry()
-		http.NotFound(c.w, c.r)
+		c.refuseREST(http.StatusNotFound, unknownPath())
 		return
 	}
 	c.refuse(unknownProcedure())
@@ -218,6 +219,9 @@ func (c *call) serve() {
 	}
 	if err := c.limitBody(); err != nil {
 		c.refuse(err)
+		return
+	}
+	if c.rest && !c.readTranslated() {
 		return
 	}
 	if !c.route.Unary() {

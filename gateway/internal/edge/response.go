@@ -105,7 +105,7 @@ func (b *responseBody) outcome() string {
 		if s := b.response.Trailer.Get("Grpc-Status"); s != "" {
 			return wire.CodeOfStatus(s)
 		}
-	case wire.ConnectStream, wire.None:
+	case wire.ConnectStream, wire.REST, wire.None:
 	}
 	if content, compressed, ok := b.frames.Ended(); ok {
 		return wire.CodeOfEnd(b.call.protocol, content, compressed)
@@ -135,7 +135,7 @@ func (b *responseBody) rescue(failure error) bool {
 				header.Set(http.TrailerPrefix+name, value)
 			}
 		}
-	case wire.ConnectUnary, wire.ConnectGet, wire.None:
+	case wire.ConnectUnary, wire.ConnectGet, wire.REST, wire.None:
 		return false
 	}
 	return true

@@ -14,6 +14,8 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"ashlar.dev/gateway/internal/routes"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
@@ -30,6 +32,14 @@ const (
 // Ask asks a service for its manifest.
 type Ask func(ctx context.Context, service string) (*kernelv1.GetManifestResponse, error)
 
+// REST translates requests for the paths that procedures are bound to.
+type REST interface {
+	// Check tells what is wrong with the annotations of one service, before a table has them.
+	Check(services []protoreflect.ServiceDescriptor, files *protoregistry.Files) error
+	// Learn is called with each new table before it holds, one after the other.
+	Learn(table *routes.Table)
+}
+
 // Learner learns routes between Start and Stop. Table is safe for concurrent use at any time.
 type Learner struct {
 	self      string
@@ -37,6 +47,7 @@ type Learner struct {
 	ask       Ask
 	own       []*routes.Route
 	log       *slog.Logger
+	rest      REST
 	table     atomic.Pointer[routes.Table]
 
 	running sync.WaitGroup
@@ -50,9 +61,9 @@ type Learner struct {
 }
 
 // New returns a learner that passes over the service named self. own is what the gateway itself serves.
-func New(self string, directory discovery.Directory, ask Ask, own []*routes.Route, log *slog.Logger) *Learner {
+func New(self string, directory discovery.Directory, ask Ask, own []*routes.Route, rest REST, log *slog.Logger) *Learner {
 	l := &Learner{
-		self: self, directory: directory, ask: ask, own: own, log: log,
+		self: self, directory: directory, ask: ask, own: own, rest: rest, log: log,
 		book: newBook(), looked: make(chan struct{}), told: map[*routes.Module]string{},
 	}
 	l.table.Store(routes.NewTable(own))
@@ -188,6 +199,9 @@ func (l *Learner) learn(ctx context.Context, service string, response *kernelv1.
 		l.log.ErrorContext(ctx, "a service is refused: its manifest makes no sense", "peer", service, "error", err)
 		return
 	}
+	if err := module.Bind(l.rest.Check); err != nil {
+		l.log.ErrorContext(ctx, "a service cannot be called by REST: its google.api.http annotations make no sense", "peer", service, "error", err)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.book.offer(module)
@@ -224,6 +238,7 @@ func (l *Learner) settle() {
 	}
 	if changed {
 		table := routes.NewTable(l.own, l.book.modules()...)
+		l.rest.Learn(table)
 		l.table.Store(table)
 		l.log.Info("routes have changed", "procedures", table.Procedures(), "services", table.Services())
 	}
