@@ -29,6 +29,7 @@ type Config struct {
 	RateLimit   float64       `name:"gateway-rate-limit" help:"Requests that one caller may make each second; 0 means no limit." default:"100"`
 	RateBurst   int           `name:"gateway-rate-burst" help:"Requests that one caller may make at once." default:"200"`
 	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100"`
+	OpenAPI     bool          `name:"gateway-openapi" help:"Describe all that can be called at /openapi.json, and show it at /docs. It tells what reflection tells." default:"true" negatable:""`
 	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s"`
 }
 

@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -33,7 +34,7 @@ func tooLarge(limit int64) *connect.Error {
 		fmt.Sprintf("the message is larger than %d bytes", limit))
 }
 
-func rateLimited(wait time.Duration) error {
+func rateLimited(wait time.Duration) *connect.Error {
 	return rpcerror.New(connect.CodeResourceExhausted, rpcerror.ReasonRateLimited, "too many requests", rpcerror.RetryAfter(wait))
 }
 
@@ -43,6 +44,11 @@ func tooManyStreams() error {
 
 func tokenExpired(cause error) error {
 	return rpcerror.New(connect.CodeUnauthenticated, rpcerror.ReasonTokenExpired, "the access token has expired", rpcerror.Cause(cause))
+}
+
+// seconds is a time as Retry-After has it (RFC 9110, section 10.2.3), not too short.
+func seconds(wait time.Duration) string {
+	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
 }
 
 // retryAfter returns when an error says that the caller may try again.

@@ -54,11 +54,21 @@ type Parts struct {
 	Direct    *Direct
 	Status    *health.Status
 	Telemetry *telemetry.Telemetry
+	// Documents serves what describes all this to people and programs; nil: nothing does.
+	Documents Documents
 	// REST translates requests for paths that are no procedures; nil: there are none.
 	REST *rest.Translator
 	// MaxMessageBytes bounds the requests that consist of one message.
 	MaxMessageBytes int64
 	Settings        Settings
+}
+
+// Documents is what the gateway serves that is no call.
+type Documents interface {
+	http.Handler
+
+	// Serves tells whether a path is one of them.
+	Serves(path string) bool
 }
 
 // Handler serves requests from outside. It is safe for concurrent use.

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"ashlar.dev/gateway/internal/limit"
 	"ashlar.dev/gateway/internal/rest"
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/rpcerror"
@@ -20,6 +21,10 @@ import (
 // translate serves a path that is no procedure, by the procedure that it is bound to. From there on the call goes the way
 // of each call: the caller's form comes back when the answer is written.
 func (c *call) translate() {
+	if c.h.Documents != nil && c.r.URL.RawPath == "" && c.h.Documents.Serves(c.r.URL.Path) {
+		c.serveDocument()
+		return
+	}
 	if c.h.REST == nil {
 		c.unknown()
 		return
@@ -36,6 +41,19 @@ func (c *call) translate() {
 	}
 	c.w = w
 	c.refuseTranslation(refusal)
+}
+
+// serveDocument answers with a document: for whoever asks, as often as he may ask for anything.
+func (c *call) serveDocument() {
+	site := limit.Address(c.client())
+	if wait, ok := c.h.Limits.Take(site, site, "", nil); !ok {
+		c.w.Header().Set("Retry-After", seconds(wait))
+		c.refuseREST(http.StatusTooManyRequests, rateLimited(wait))
+		return
+	}
+	c.w.hurry()
+	c.code = wire.OK
+	c.h.Documents.ServeHTTP(c.w, c.r)
 }
 
 // translated makes the call that a request of REST stands for.

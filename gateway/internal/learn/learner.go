@@ -32,12 +32,17 @@ const (
 // Ask asks a service for its manifest.
 type Ask func(ctx context.Context, service string) (*kernelv1.GetManifestResponse, error)
 
-// REST translates requests for the paths that procedures are bound to.
-type REST interface {
-	// Check tells what is wrong with the annotations of one service, before a table has them.
-	Check(services []protoreflect.ServiceDescriptor, files *protoregistry.Files) error
-	// Learn is called with each new table before it holds, one after the other.
-	Learn(table *routes.Table)
+// Option adds to a learner.
+type Option func(*Learner)
+
+// Check has the annotations of a service looked at, by which it is called by REST, before a table has them.
+func Check(check func([]protoreflect.ServiceDescriptor, *protoregistry.Files) error) Option {
+	return func(l *Learner) { l.check = check }
+}
+
+// Tell has each new table told before it holds, one after the other. Who is told must not take long.
+func Tell(listeners ...func(*routes.Table)) Option {
+	return func(l *Learner) { l.listeners = listeners }
 }
 
 // Learner learns routes between Start and Stop. Table is safe for concurrent use at any time.
@@ -47,7 +52,8 @@ type Learner struct {
 	ask       Ask
 	own       []*routes.Route
 	log       *slog.Logger
-	rest      REST
+	check     func([]protoreflect.ServiceDescriptor, *protoregistry.Files) error
+	listeners []func(*routes.Table)
 	table     atomic.Pointer[routes.Table]
 
 	running sync.WaitGroup
@@ -61,12 +67,16 @@ type Learner struct {
 }
 
 // New returns a learner that passes over the service named self. own is what the gateway itself serves.
-func New(self string, directory discovery.Directory, ask Ask, own []*routes.Route, rest REST, log *slog.Logger) *Learner {
+func New(self string, directory discovery.Directory, ask Ask, own []*routes.Route, log *slog.Logger, options ...Option) *Learner {
 	l := &Learner{
-		self: self, directory: directory, ask: ask, own: own, rest: rest, log: log,
-		book: newBook(), looked: make(chan struct{}), told: map[*routes.Module]string{},
+		self: self, directory: directory, ask: ask, own: own, log: log,
+		check: func([]protoreflect.ServiceDescriptor, *protoregistry.Files) error { return nil },
+		book:  newBook(), looked: make(chan struct{}), told: map[*routes.Module]string{},
 	}
 	l.table.Store(routes.NewTable(own))
+	for _, option := range options {
+		option(l)
+	}
 	return l
 }
 
@@ -199,7 +209,7 @@ func (l *Learner) learn(ctx context.Context, service string, response *kernelv1.
 		l.log.ErrorContext(ctx, "a service is refused: its manifest makes no sense", "peer", service, "error", err)
 		return
 	}
-	if err := module.Bind(l.rest.Check); err != nil {
+	if err := module.Bind(l.check); err != nil {
 		l.log.ErrorContext(ctx, "a service cannot be called by REST: its google.api.http annotations make no sense", "peer", service, "error", err)
 	}
 	l.mu.Lock()
@@ -238,7 +248,9 @@ func (l *Learner) settle() {
 	}
 	if changed {
 		table := routes.NewTable(l.own, l.book.modules()...)
-		l.rest.Learn(table)
+		for _, tell := range l.listeners {
+			tell(table)
+		}
 		l.table.Store(table)
 		l.log.Info("routes have changed", "procedures", table.Procedures(), "services", table.Services())
 	}

@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -37,7 +38,9 @@ type Binding struct {
 	Rule *annotations.HttpRule
 
 	segments []string
-	verb     string
+	// fields are those that get the values of the segments, where one segment is all that a field gets.
+	fields []string
+	verb   string
 }
 
 // bindingsOf returns the bindings of an RPC service.
@@ -83,7 +86,7 @@ func parseBinding(procedure string, rule *annotations.HttpRule) (Binding, error)
 	if len(b.Template) > maxTemplateBytes {
 		return b, fmt.Errorf("the path is longer than %d bytes", maxTemplateBytes)
 	}
-	path, err := withoutVariables(b.Template)
+	path, variables, err := withoutVariables(b.Template)
 	if err != nil {
 		return b, fmt.Errorf("%q: %w", b.Template, err)
 	}
@@ -103,6 +106,16 @@ func parseBinding(procedure string, rule *annotations.HttpRule) (Binding, error)
 			return b, fmt.Errorf("%q: segment %q is neither a word, nor *, nor ** at the end", b.Template, segment)
 		}
 	}
+	b.fields = make([]string, len(b.segments))
+	at := len("/")
+	for i, segment := range b.segments {
+		for _, v := range variables {
+			if v.begin == at && v.end == at+len(segment) {
+				b.fields[i] = v.field
+			}
+		}
+		at += len(segment) + len("/")
+	}
 	first := b.segments[0]
 	if strings.ContainsAny(first, "*.") || slices.Contains(reserved, first) {
 		return b, fmt.Errorf("%q: a path has to begin with a word of its own: no dot, no variable, none of %s", b.Template, strings.Join(reserved, ", "))
@@ -110,27 +123,34 @@ func parseBinding(procedure string, rule *annotations.HttpRule) (Binding, error)
 	return b, nil
 }
 
+// span is where a variable was, in a path without variables.
+type span struct {
+	field      string
+	begin, end int
+}
+
 // withoutVariables puts what a variable matches in its place: `{a}` is `*`, `{a=b/*}` is `b/*`.
-func withoutVariables(template string) (string, error) {
+func withoutVariables(template string) (path string, variables []span, err error) {
 	var out strings.Builder
 	for {
 		before, after, found := strings.Cut(template, "{")
 		out.WriteString(before)
 		if strings.Contains(before, "}") {
-			return "", errors.New("a } without a {")
+			return "", nil, errors.New("a } without a {")
 		}
 		if !found {
-			return out.String(), nil
+			return out.String(), variables, nil
 		}
 		variable, rest, closed := strings.Cut(after, "}")
 		if !closed || strings.Contains(variable, "{") {
-			return "", errors.New("a variable does not end")
+			return "", nil, errors.New("a variable does not end")
 		}
-		if _, pattern, ok := strings.Cut(variable, "="); ok {
-			out.WriteString(pattern)
-		} else {
-			out.WriteByte('*')
+		field, pattern, explicit := strings.Cut(variable, "=")
+		if !explicit {
+			pattern = "*"
 		}
+		variables = append(variables, span{field: field, begin: out.Len(), end: out.Len() + len(pattern)})
+		out.WriteString(pattern)
 		template = rest
 	}
 }
@@ -159,4 +179,32 @@ func overlap(a, b []string) bool {
 			return false
 		}
 	}
+}
+
+// Variable is a segment of a path that differs from call to call.
+type Variable struct {
+	Name string
+	// Field is the path to the field that gets its value; empty where none does, or only with other segments.
+	Field string
+	// Rest says that it may have slashes in it.
+	Rest bool
+}
+
+// Path returns the template with a name in braces for each segment that is no literal, and those in their order.
+func (b Binding) Path() (path string, variables []Variable) {
+	var out strings.Builder
+	for i, segment := range b.segments {
+		out.WriteByte('/')
+		if segment != "*" && segment != "**" {
+			out.WriteString(segment)
+			continue
+		}
+		v := Variable{Name: cmp.Or(b.fields[i], fmt.Sprintf("segment_%d", i+1)), Field: b.fields[i], Rest: segment == "**"}
+		variables = append(variables, v)
+		out.WriteString("{" + v.Name + "}")
+	}
+	if b.verb != "" {
+		out.WriteString(":" + b.verb)
+	}
+	return out.String(), variables
 }
