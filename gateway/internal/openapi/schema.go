@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"maps"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -84,9 +85,7 @@ func (d *document) without(message protoreflect.MessageDescriptor, elsewhere map
 // described adds a sentence. Beside a reference it is allowed, too, since OpenAPI 3.1.
 func described(schema object, text string) object {
 	out := object{"description": text}
-	for name, value := range schema {
-		out[name] = value
-	}
+	maps.Copy(out, schema)
 	return out
 }
 
