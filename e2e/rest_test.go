@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -13,6 +14,24 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+// read returns what is in a file.
+func read(t testing.TB, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(content)
+}
+
+// unzipped returns what is in a compressed file.
+func unzipped(t testing.TB, path string) string {
+	t.Helper()
+	r, err := gzip.NewReader(strings.NewReader(read(t, path)))
+	require.NoError(t, err)
+	content, err := io.ReadAll(r)
+	require.NoError(t, err)
+	return string(content)
+}
 
 // fetch returns what is at an address.
 func fetch(t testing.TB, address string) []byte {
