@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -121,6 +122,11 @@ func (r refusal) reason() string {
 // rest sends a request as curl would.
 func (w *world) rest(method, path, body string, header http.Header) (*http.Response, string) {
 	w.t.Helper()
+	return w.restBy(newHTTPClient(w.t, false), method, path, body, header)
+}
+
+func (w *world) restBy(client *http.Client, method, path, body string, header http.Header) (*http.Response, string) {
+	w.t.Helper()
 	var reader io.Reader
 	if body != "" {
 		reader = strings.NewReader(body)
@@ -131,7 +137,7 @@ func (w *world) rest(method, path, body string, header http.Header) (*http.Respo
 		request.Header.Set("Content-Type", "application/json")
 	}
 	maps.Copy(request.Header, header)
-	response, err := newHTTPClient(w.t, false).Do(request)
+	response, err := client.Do(request)
 	require.NoError(w.t, err)
 	defer func() { _ = response.Body.Close() }()
 	data, err := io.ReadAll(response.Body)
@@ -200,14 +206,16 @@ func TestREST(t *testing.T) {
 			&notesv1.SearchNotesRequest{OrganizationId: "org_1", Query: "a&b"}, `{}`,
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			response, body := w.rest(c.method, c.path, c.body, w.bearer())
-			require.Equal(t, http.StatusOK, response.StatusCode, body)
-			assert.JSONEq(t, c.answer, body)
-			assert.Equal(t, "application/json", response.Header.Get("Content-Type"))
-			asked := s.last()
-			assert.True(t, proto.Equal(c.asked, asked), "asked: %v", asked)
-		})
+		for _, h2 := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s h2=%v", name, h2), func(t *testing.T) {
+				response, body := w.restBy(newHTTPClient(t, h2), c.method, c.path, c.body, w.bearer())
+				require.Equal(t, http.StatusOK, response.StatusCode, body)
+				assert.JSONEq(t, c.answer, body)
+				assert.Equal(t, "application/json", response.Header.Get("Content-Type"))
+				asked := s.last()
+				assert.True(t, proto.Equal(c.asked, asked), "asked: %v", asked)
+			})
+		}
 	}
 	assert.Contains(t, w.metrics(), `protocol="rest"`)
 }
