@@ -72,6 +72,8 @@ func takeWalk(t *testing.T, p *platform, again bool) {
 		switch {
 		case about("buf curl"):
 			assert.Equal(t, bob, member(t, printed, "userId"), context)
+		case about("/v1/me"):
+			assert.Equal(t, bob, member(t, printed, "userId"), context)
 		case about("QueryEvents"):
 			asked := 1
 			require.NoError(t, eventually(auditWithin, func() error {
@@ -108,7 +110,7 @@ func takeWalk(t *testing.T, p *platform, again bool) {
 			assert.Empty(t, printed, context)
 		}
 	}
-	for _, step := range []string{"admin-password", "CreateOrganization", "SignUp", "UpdateOrganization", "GrantRole", "QueryEvents", "buf curl"} {
+	for _, step := range []string{"admin-password", "CreateOrganization", "SignUp", "UpdateOrganization", "GrantRole", "QueryEvents", "buf curl", "/v1/me"} {
 		assert.True(t, seen[step], "no block of the README is about %s", step)
 	}
 }

@@ -10,8 +10,8 @@ const ballastBytes = 64 << 20
 // ballast is never written, so that it is no memory of the machine's.
 var ballast []byte //nolint:unused // to be there is all that it is for
 
-// rest lets the collector rest between its rounds, where nobody has told it anything.
-func rest() {
+// easeCollector lets the collector rest between its rounds, where nobody has told it anything.
+func easeCollector() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		ballast = make([]byte, ballastBytes)
 	}

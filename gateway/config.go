@@ -47,6 +47,8 @@ type Config struct {
 
 	AccessLogSample float64       `name:"gateway-access-log-sample" help:"Share of requests that are logged, from 0 to 1; failures, refusals and slow requests are logged whatever it says." default:"0.01" reload:""`
 	AccessLogSlow   time.Duration `name:"gateway-access-log-slow" help:"How long a unary call may take before it is logged as slow; 0 logs none for that." default:"1s" reload:""`
+
+	OpenAPI bool `name:"gateway-openapi" help:"Describe all that can be called at /openapi.json, and show it at /docs. It tells what reflection tells." default:"true" negatable:""`
 }
 
 // defaultMaxTimeout is what MaxTimeout means where it is not set.

@@ -14,6 +14,11 @@ var discard = slog.New(slog.DiscardHandler)
 
 // authFiles returns the schema of auth's keys after its imports.
 func authFiles() []*descriptorpb.FileDescriptorProto {
+	return filesOf(authv1.File_ashlar_auth_v1_key_proto)
+}
+
+// filesOf returns a file after all that it imports.
+func filesOf(root protoreflect.FileDescriptor) []*descriptorpb.FileDescriptorProto {
 	var out []*descriptorpb.FileDescriptorProto
 	seen := map[string]bool{}
 	var add func(protoreflect.FileDescriptor)
@@ -27,7 +32,7 @@ func authFiles() []*descriptorpb.FileDescriptorProto {
 		}
 		out = append(out, protodesc.ToFileDescriptorProto(file))
 	}
-	add(authv1.File_ashlar_auth_v1_key_proto)
+	add(root)
 	return out
 }
 

@@ -20,7 +20,9 @@ import (
 	"ashlar.dev/gateway/internal/learn"
 	"ashlar.dev/gateway/internal/limit"
 	"ashlar.dev/gateway/internal/live"
+	"ashlar.dev/gateway/internal/openapi"
 	"ashlar.dev/gateway/internal/own"
+	"ashlar.dev/gateway/internal/rest"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/upstream"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
@@ -66,6 +68,8 @@ type Gateway struct {
 	status    *health.Status
 	learner   *learn.Learner
 	edge      *edge.Handler
+	// publisher is nil where nothing is published.
+	publisher *openapi.Publisher
 	// balancer and pool are how calls reach services.
 	balancer *balance.Transport
 	pool     *upstream.Pool
@@ -111,7 +115,15 @@ func (g *Gateway) build() error {
 	if err != nil {
 		return err
 	}
-	g.learner = learn.New(Name, g.env.Directory, manifests(clients), services.Routes(), g.telemetry.Log)
+	translator := rest.New(rpc.MaxMessageBytes, g.telemetry.Log)
+	listeners := []func(*routes.Table){translator.Learn}
+	var documents edge.Documents
+	if g.cfg.OpenAPI {
+		g.publisher = openapi.New(g.telemetry.Log)
+		documents, listeners = g.publisher, append(listeners, g.publisher.Learn)
+	}
+	g.learner = learn.New(Name, g.env.Directory, manifests(clients), services.Routes(), g.telemetry.Log,
+		learn.Check(translator.Check), learn.Tell(listeners...))
 	g.pool = upstream.NewPool()
 	streams := h2.New()
 	gone := func(address string) {
@@ -129,7 +141,7 @@ func (g *Gateway) build() error {
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)), APIKeys: apikeys.New(clients),
 		Limits: limit.New(), Streams: limit.NewStreams(),
-		Own: services.Handler(), RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Live: &g.live, Cache: kept, Status: g.status, Telemetry: g.telemetry,
+		Own: services.Handler(), REST: translator, Documents: documents, RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Live: &g.live, Cache: kept, Status: g.status, Telemetry: g.telemetry,
 		MaxMessageBytes: rpc.MaxMessageBytes, Settings: g.cfg.settings(),
 	})
 	if err != nil {
@@ -198,7 +210,7 @@ func (g *Gateway) Components() []lifecycle.Component {
 	components := []lifecycle.Component{
 		{Name: "telemetry", Stop: g.telemetry.Shutdown},
 		{Name: "ops", Start: g.ops.Start, Stop: g.ops.Stop},
-		{Name: door, Start: g.look, Stop: g.learner.Stop, StartTimeout: g.cfg.DependencyTimeout},
+		{Name: door, Start: g.look, Stop: g.stopLooking, StartTimeout: g.cfg.DependencyTimeout},
 		{Name: "server", Start: g.serve, Stop: g.shutdown, StopTimeout: stopTimeout},
 		g.membership().Component(),
 	}
@@ -210,6 +222,15 @@ func (g *Gateway) look(ctx context.Context) error {
 	g.status.Wait("routes", "waiting for discovery")
 	defer g.status.Wait("routes", "")
 	return g.learner.Start(ctx)
+}
+
+// stopLooking returns when nothing more is learned and no document is being made.
+func (g *Gateway) stopLooking(ctx context.Context) error {
+	err := g.learner.Stop(ctx)
+	if g.publisher != nil {
+		g.publisher.Wait()
+	}
+	return err
 }
 
 func (g *Gateway) serve(ctx context.Context) error {

@@ -19,6 +19,6 @@ func NewProcess(cfg Config, again config.Again[Config]) (*lifecycle.Group, error
 		}
 		return g.Components(), nil
 	}
-	rest()
+	easeCollector()
 	return service.Process(cfg.Config, Name, Version, build)
 }

@@ -125,6 +125,10 @@ func resolve(message protoreflect.MessageDescriptor, path string) ([]protoreflec
 	return fields, nil
 }
 
+// OrganizationField is the path to the request's field that names the organization, such as "note.organization_id"; empty
+// where the rule names none.
+func (r Rule) OrganizationField() string { return r.field }
+
 // Organization returns the id of the organization that a request names; "" where the rule or the request names none.
 func (r Rule) Organization(request proto.Message) string {
 	if len(r.organization) == 0 {

@@ -60,16 +60,16 @@ func (n names) Pascal() string { return pascal(n.Resource) }
 func (n names) PascalPlural() string { return pascal(n.Plural) }
 
 // Camel returns purchaseOrder.
-func (n names) Camel() string {
-	first, rest, _ := strings.Cut(n.Resource, "_")
-	return first + pascal(rest)
-}
+func (n names) Camel() string { return camel(n.Resource) }
 
 // Upper returns PURCHASE_ORDER.
 func (n names) Upper() string { return strings.ToUpper(n.Resource) }
 
 // Words returns "purchase order".
 func (n names) Words() string { return strings.ReplaceAll(n.Resource, "_", " ") }
+
+// CamelPlural returns purchaseOrders.
+func (n names) CamelPlural() string { return camel(n.Plural) }
 
 // WordsPlural returns "purchase orders".
 func (n names) WordsPlural() string { return strings.ReplaceAll(n.Plural, "_", " ") }
@@ -120,6 +120,11 @@ func pascal(s string) string {
 		}
 	}
 	return out.String()
+}
+
+func camel(s string) string {
+	first, rest, _ := strings.Cut(s, "_")
+	return first + pascal(rest)
 }
 
 func joined(s string) string { return strings.ReplaceAll(s, "_", "") }

@@ -19,6 +19,7 @@ import (
 
 	"buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"github.com/jhump/protoreflect/v2/protoprint"
+	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -27,6 +28,7 @@ import (
 func roots() []protoreflect.FileDescriptor {
 	return []protoreflect.FileDescriptor{
 		validate.File_buf_validate_validate_proto,
+		annotations.File_google_api_annotations_proto,
 		errdetails.File_google_rpc_error_details_proto,
 	}
 }

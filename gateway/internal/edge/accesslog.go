@@ -162,7 +162,7 @@ func (c *call) line(took time.Duration, why occasion, leftOut int64) []slog.Attr
 	if c.route == nil {
 		text("path", clip(c.r.URL.EscapedPath(), maxPathBytes))
 	}
-	text("protocol", c.protocol.String())
+	text("protocol", c.spoken().String())
 	text("http", c.r.Proto)
 	text("code", c.code)
 	number("status", int64(c.w.status))

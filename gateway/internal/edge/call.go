@@ -30,7 +30,9 @@ type call struct {
 	r        *http.Request
 	route    *routes.Route // nil where there is none
 	protocol wire.Protocol
-	begun    time.Time
+	// rest: the request has been translated, and the answer will be.
+	rest  bool
+	begun time.Time
 	// span is nil where spans go nowhere; trace is what services are told.
 	span  trace.Span
 	trace trace.SpanContext
@@ -83,15 +85,23 @@ func (c *call) name() string {
 	return c.route.Procedure
 }
 
+// spoken is the protocol as metrics and logs know it.
+func (c *call) spoken() wire.Protocol {
+	if c.rest {
+		return wire.REST
+	}
+	return c.protocol
+}
+
 // end tells how the call went.
 func (c *call) end() {
 	c.w.finish()
 	took := time.Since(c.begun)
 	c.h.metrics.inFlight.Dec()
-	c.h.metrics.of(c.name(), c.code, c.protocol).note(took)
+	c.h.metrics.of(c.name(), c.code, c.spoken()).note(took)
 	if c.span != nil {
 		if c.span.IsRecording() {
-			c.span.SetAttributes(attribute.String("rpc.method", c.name()), attribute.String("rpc.system", c.protocol.String()),
+			c.span.SetAttributes(attribute.String("rpc.method", c.name()), attribute.String("rpc.system", c.spoken().String()),
 				attribute.String("rpc.code", c.code))
 			if c.code != wire.OK {
 				c.span.SetStatus(codes.Error, c.code)
@@ -102,19 +112,24 @@ func (c *call) end() {
 	c.log(took)
 }
 
-// refuse answers an error in the caller's protocol.
-func (c *call) refuse(err error) {
-	reason, wait := explained(err)
+// note keeps with what error, and for which reason, the gateway ends the call.
+func (c *call) note(err error, reason string) {
 	c.code, c.cause, c.reason = codeOf(err), errors.Unwrap(err), reason
 	if connect.CodeOf(err) != connect.CodeCanceled { // the caller gave up, and nobody refused him anything
 		c.refused = true
 		c.h.metrics.refused.WithLabelValues(reason).Inc()
 	}
+}
+
+// refuse answers an error in the caller's protocol.
+func (c *call) refuse(err error) {
+	reason, wait := explained(err)
+	c.note(err, reason)
 	if connect.CodeOf(err) == connect.CodeUnauthenticated {
 		c.w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110, section 11.6.1
 	}
 	if wait > 0 {
-		c.w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
+		c.w.Header().Set("Retry-After", seconds(wait))
 	}
 	c.w.hurry()
 	// The only thing that can go wrong is that the caller is gone.

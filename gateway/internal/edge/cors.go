@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"net/http"
 	"slices"
 
 	connectcors "connectrpc.com/cors"
@@ -18,7 +19,7 @@ func newCORS(origins []string) *cors.Cors {
 	}
 	return cors.New(cors.Options{
 		AllowedOrigins:   origins,
-		AllowedMethods:   connectcors.AllowedMethods(),
+		AllowedMethods:   append(connectcors.AllowedMethods(), http.MethodPut, http.MethodPatch, http.MethodDelete), // REST's
 		AllowedHeaders:   slices.Concat(connectcors.AllowedHeaders(), []string{"Authorization"}),
 		ExposedHeaders:   slices.Concat(connectcors.ExposedHeaders(), []string{"Retry-After"}),
 		MaxAge:           corsMaxAge,

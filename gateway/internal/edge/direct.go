@@ -83,7 +83,7 @@ func (c *call) serveDirect() {
 		c.refuse(tooLarge(c.h.MaxMessageBytes))
 		return
 	}
-	if c.protocol == wire.ConnectGet {
+	if c.protocol == wire.ConnectGet && !c.rest {
 		answered, landed := c.fromCache()
 		if answered {
 			return
@@ -207,7 +207,7 @@ func (c *call) answer(x *exchange, o *offer) {
 	c.instance = o.lease.Instance()
 	header := c.w.Header()
 	o.head.CopyTo(header)
-	if whole && c.protocol == wire.ConnectGet && o.head.Status == http.StatusOK {
+	if whole && c.protocol == wire.ConnectGet && !c.rest && o.head.Status == http.StatusOK {
 		c.code = wire.OK
 		c.answerGet(o, body)
 		return

@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -12,11 +13,15 @@ import (
 	"ashlar.dev/kernel/rpcerror"
 )
 
-// Reasons that are the gateway's own: services count no streams, see no cookies, and do not know where callers are.
+// Reasons that are the gateway's own: services count no streams, see no cookies, do not know where callers are, and
+// have no paths but the names of procedures.
 const (
 	reasonTooManyStreams   = "TOO_MANY_STREAMS"
 	reasonCrossSiteRequest = "CROSS_SITE_REQUEST"
 	reasonAddressDenied    = "ADDRESS_DENIED"
+	reasonUnknownPath      = "UNKNOWN_PATH"
+	reasonMethodNotAllowed = "METHOD_NOT_ALLOWED"
+	reasonUnsupportedMedia = "UNSUPPORTED_MEDIA_TYPE"
 )
 
 func addressDenied() error {
@@ -27,12 +32,16 @@ func unknownProcedure() error {
 	return rpcerror.New(connect.CodeUnimplemented, rpcerror.ReasonUnknownProcedure, "no such procedure")
 }
 
-func tooLarge(limit int64) error {
+func unknownPath() *connect.Error {
+	return rpcerror.New(connect.CodeNotFound, reasonUnknownPath, "there is nothing at this path")
+}
+
+func tooLarge(limit int64) *connect.Error {
 	return rpcerror.New(connect.CodeResourceExhausted, rpcerror.ReasonMessageTooLarge,
 		fmt.Sprintf("the message is larger than %d bytes", limit))
 }
 
-func rateLimited(wait time.Duration) error {
+func rateLimited(wait time.Duration) *connect.Error {
 	return rpcerror.New(connect.CodeResourceExhausted, rpcerror.ReasonRateLimited, "too many requests", rpcerror.RetryAfter(wait))
 }
 
@@ -47,6 +56,11 @@ func crossSiteRequest() error {
 
 func tokenExpired(cause error) error {
 	return rpcerror.New(connect.CodeUnauthenticated, rpcerror.ReasonTokenExpired, "the access token has expired", rpcerror.Cause(cause))
+}
+
+// seconds is a time as Retry-After has it (RFC 9110, section 10.2.3), not too short.
+func seconds(wait time.Duration) string {
+	return strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10)
 }
 
 // explained returns the reason that an error gives, and how long the caller should wait before he tries again; 0 where it does

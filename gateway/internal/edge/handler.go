@@ -18,6 +18,7 @@ import (
 	"ashlar.dev/gateway/internal/cache"
 	"ashlar.dev/gateway/internal/limit"
 	"ashlar.dev/gateway/internal/live"
+	"ashlar.dev/gateway/internal/rest"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/access"
@@ -67,9 +68,21 @@ type Parts struct {
 	Live      *live.Registry
 	Status    *health.Status
 	Telemetry *telemetry.Telemetry
+	// Documents serves what describes all this to people and programs; nil: nothing does.
+	Documents Documents
+	// REST translates requests for paths that are no procedures; nil: there are none.
+	REST *rest.Translator
 	// MaxMessageBytes bounds the requests that consist of one message.
 	MaxMessageBytes int64
 	Settings        Settings
+}
+
+// Documents is what the gateway serves that is no call.
+type Documents interface {
+	http.Handler
+
+	// Serves tells whether a path is one of them.
+	Serves(path string) bool
 }
 
 // Handler serves requests from outside. It is safe for concurrent use.
@@ -154,7 +167,7 @@ func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request) {
 	c := h.begin(w, r, route) //nolint:contextcheck // the request has it
 	defer c.end()             //nolint:contextcheck // the context is the call's own
 	if route == nil {
-		c.unknown()
+		c.translate()
 		return
 	}
 	if c.acceptable() {
@@ -187,9 +200,7 @@ func (c *call) unknown() {
 		rpc = c.r.URL.Query().Has("encoding") // a browser that looks for a page is no RPC client
 	}
 	if !rpc {
-		c.code, c.refused = "http_404", true
-		c.w.hurry()
-		http.NotFound(c.w, c.r)
+		c.refuseREST(http.StatusNotFound, unknownPath())
 		return
 	}
 	c.refuse(unknownProcedure())
@@ -241,6 +252,9 @@ func (c *call) serve() {
 	}
 	if err := c.limitBody(); err != nil {
 		c.refuse(err)
+		return
+	}
+	if c.rest && !c.readTranslated() {
 		return
 	}
 	if !c.route.Unary() {

@@ -106,7 +106,7 @@ func (r *reply) outcome() string {
 		if s := r.response.Trailer.Get("Grpc-Status"); s != "" {
 			return wire.CodeOfStatus(s)
 		}
-	case wire.ConnectStream, wire.None:
+	case wire.ConnectStream, wire.REST, wire.None:
 	}
 	if content, compressed, ok := r.frames.Ended(); ok {
 		return wire.CodeOfEnd(r.call.protocol, content, compressed)
@@ -136,7 +136,7 @@ func (r *reply) rescue(failure error) bool {
 			}
 		}
 		r.trail(trailer)
-	case wire.ConnectUnary, wire.ConnectGet, wire.None:
+	case wire.ConnectUnary, wire.ConnectGet, wire.REST, wire.None:
 		return false
 	}
 	return true

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"ashlar.dev/gateway/internal/routes"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
@@ -28,6 +30,19 @@ const (
 // Ask asks an instance of a version of a service for the manifest.
 type Ask func(ctx context.Context, service, version string) (*kernelv1.GetManifestResponse, error)
 
+// Option adds to a learner.
+type Option func(*Learner)
+
+// Check has the annotations of a service looked at, by which it is called by REST, before a table has them.
+func Check(check func([]protoreflect.ServiceDescriptor, *protoregistry.Files) error) Option {
+	return func(l *Learner) { l.check = check }
+}
+
+// Tell has each new table told before it holds, one after the other. Who is told must not take long.
+func Tell(listeners ...func(*routes.Table)) Option {
+	return func(l *Learner) { l.listeners = listeners }
+}
+
 // Learner learns routes between Start and Stop. Table is safe for concurrent use at any time.
 type Learner struct {
 	self      string
@@ -35,6 +50,8 @@ type Learner struct {
 	ask       Ask
 	own       []*routes.Route
 	log       *slog.Logger
+	check     func([]protoreflect.ServiceDescriptor, *protoregistry.Files) error
+	listeners []func(*routes.Table)
 	table     atomic.Pointer[routes.Table]
 
 	running sync.WaitGroup
@@ -50,13 +67,17 @@ type Learner struct {
 }
 
 // New returns a learner that passes over the service named self. own is what the gateway itself serves.
-func New(self string, directory discovery.Directory, ask Ask, own []*routes.Route, log *slog.Logger) *Learner {
+func New(self string, directory discovery.Directory, ask Ask, own []*routes.Route, log *slog.Logger, options ...Option) *Learner {
 	l := &Learner{
 		self: self, directory: directory, ask: ask, own: own, log: log,
-		book: newBook(), looked: make(chan struct{}), told: map[*routes.Module]string{},
+		check: func([]protoreflect.ServiceDescriptor, *protoregistry.Files) error { return nil },
+		book:  newBook(), looked: make(chan struct{}), told: map[*routes.Module]string{},
 		wrong: map[string]fault{},
 	}
 	l.table.Store(routes.NewTable(own))
+	for _, option := range options {
+		option(l)
+	}
 	return l
 }
 
@@ -192,9 +213,13 @@ func (l *Learner) learn(ctx context.Context, service string, known versions) (wr
 	if len(modules) == 0 {
 		return wrong
 	}
+	merged := routes.Merge(modules)
+	if err := merged.Bind(l.check); err != nil {
+		l.log.ErrorContext(ctx, "a service cannot be called by REST: its google.api.http annotations make no sense", "peer", service, "error", err)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.book.offer(routes.Merge(modules))
+	l.book.offer(merged)
 	l.settle()
 	return wrong
 }
@@ -230,6 +255,9 @@ func (l *Learner) settle() {
 	}
 	if changed {
 		table := routes.NewTable(l.own, l.book.modules()...)
+		for _, tell := range l.listeners {
+			tell(table)
+		}
 		l.table.Store(table)
 		l.log.Info("routes have changed", "procedures", table.Procedures(), "services", table.Services())
 	}

@@ -25,7 +25,7 @@ const wellKnown = "/.well-known/"
 // infrastructure holds the packages whose RPC services every process has for itself; no manifest can claim them.
 var infrastructure = []string{"ashlar.kernel.", "grpc."}
 
-// Module is what one service of the platform offers, understood and checked. It is immutable.
+// Module is what one service of the platform offers, understood and checked. It is not changed once it is in a table.
 type Module struct {
 	// Service is the name in discovery.
 	Service string
@@ -46,6 +46,7 @@ type Module struct {
 	aliases  map[string]*Route
 	files    *protoregistry.Files
 	types    *protoregistry.Types
+	bindings []Binding
 }
 
 // NewModule reads what the named service answered about itself. It fails, and nothing of the service is taken, where
@@ -99,6 +100,11 @@ func (m *Module) Conflict(other *Module) string {
 			return path
 		}
 	}
+	for _, binding := range m.bindings {
+		if slices.ContainsFunc(other.bindings, binding.collides) {
+			return binding.String()
+		}
+	}
 	return ""
 }
 
@@ -122,6 +128,49 @@ func (m *Module) Aliases(route *Route) []string {
 
 // Internal returns the procedures that only services may call.
 func (m *Module) Internal() []string { return m.internal }
+
+// Bindings returns how procedures of the service can be called by REST.
+func (m *Module) Bindings() []Binding { return m.bindings }
+
+// RPCServices returns the schemas of the RPC services that can be called, without what cannot be.
+func (m *Module) RPCServices() []protoreflect.ServiceDescriptor {
+	var out []protoreflect.ServiceDescriptor
+	for _, name := range m.callable {
+		descriptor, err := m.files.FindDescriptorByName(protoreflect.FullName(name))
+		if service, ok := descriptor.(protoreflect.ServiceDescriptor); ok && err == nil {
+			out = append(out, service)
+		}
+	}
+	return out
+}
+
+// Files returns the schemas of what can be called, and all that they import; nil where nothing can be.
+func (m *Module) Files() *protoregistry.Files { return m.files }
+
+// Bind reads how procedures of the service can be called by REST, and keeps that if check, too, finds nothing wrong with
+// it. It is called at most once, before the module is in a table. What is wrong keeps nobody from calling them as RPCs.
+func (m *Module) Bind(check func([]protoreflect.ServiceDescriptor, *protoregistry.Files) error) error {
+	var all []Binding
+	services := m.RPCServices()
+	for _, service := range services {
+		bindings, err := bindingsOf(service)
+		if err != nil {
+			return err
+		}
+		all = append(all, bindings...)
+	}
+	switch {
+	case len(all) == 0:
+		return nil
+	case len(all) > maxBindings:
+		return fmt.Errorf("there are more than %d paths", maxBindings)
+	}
+	if err := check(services, m.files); err != nil {
+		return err
+	}
+	m.bindings = all
+	return nil
+}
 
 func (m *Module) addService(name string, files *protoregistry.Files, policy *kernelv1.GatewayPolicy) error {
 	for _, prefix := range infrastructure {

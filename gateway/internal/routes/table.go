@@ -43,6 +43,9 @@ func (t *Table) Alias(path string) *Route { return t.aliases[path] }
 // Procedures is the number of procedures that can be called, the gateway's own included.
 func (t *Table) Procedures() int { return len(t.routes) }
 
+// Modules returns what the table was made of, besides the gateway itself.
+func (t *Table) Modules() []*Module { return t.modules }
+
 // Services returns the names of the RPC services that can be called through the gateway, sorted, without its own.
 func (t *Table) Services() []string { return t.services }
 

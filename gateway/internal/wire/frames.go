@@ -37,7 +37,7 @@ func NewFrames(p Protocol) *Frames {
 		f.endFlag = flagConnectEnd
 	case GRPCWeb:
 		f.endFlag = flagWebEnd
-	case None, ConnectUnary, ConnectGet, GRPC: // gRPC ends with HTTP trailers
+	case None, REST, ConnectUnary, ConnectGet, GRPC: // gRPC ends with HTTP trailers
 	}
 	return f
 }

@@ -18,6 +18,8 @@ const (
 	ConnectStream
 	GRPC
 	GRPCWeb
+	// REST is how a caller speaks whose request has been translated; the call itself is a Connect one then.
+	REST
 )
 
 // String returns the protocol's name in metrics and logs.
@@ -33,6 +35,8 @@ func (p Protocol) String() string {
 		return "grpc"
 	case GRPCWeb:
 		return "grpc_web"
+	case REST:
+		return "rest"
 	default:
 		return "none"
 	}

@@ -9,6 +9,7 @@ package notesv1
 import (
 	_ "ashlar.dev/gen/go/ashlar/options/v1"
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -1312,7 +1313,7 @@ var File_acme_notes_v1_note_proto protoreflect.FileDescriptor
 
 const file_acme_notes_v1_note_proto_rawDesc = "" +
 	"\n" +
-	"\x18acme/notes/v1/note.proto\x12\racme.notes.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x01\n" +
+	"\x18acme/notes/v1/note.proto\x12\racme.notes.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x01\n" +
 	"\x11CreateNoteRequest\x12<\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\x13\xbaH\x10r\x0e\x10\x01\x18@2\b^[ -~]*$R\x0eorganizationId\x125\n" +
 	"\x05title\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\x05title\x12)\n" +
@@ -1403,21 +1404,21 @@ const file_acme_notes_v1_note_proto_rawDesc = "" +
 	"\x05Share\x12\x17\n" +
 	"\anote_id\x18\x01 \x01(\tR\x06noteId\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x127\n" +
-	"\tshared_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bsharedAt2\xed\t\n" +
-	"\vNoteService\x12z\n" +
+	"\tshared_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bsharedAt2\xbb\x0e\n" +
+	"\vNoteService\x12\xb4\x01\n" +
 	"\n" +
-	"CreateNote\x12 .acme.notes.v1.CreateNoteRequest\x1a!.acme.notes.v1.CreateNoteResponse\"'\xea\xe0\x18#*\x0forganization_id\x1a\x10notes.note.write\x12s\n" +
-	"\aGetNote\x12\x1d.acme.notes.v1.GetNoteRequest\x1a\x1e.acme.notes.v1.GetNoteResponse\")\xea\xe0\x18\"*\x0forganization_id\x1a\x0fnotes.note.read\x90\x02\x01\x12y\n" +
-	"\tListNotes\x12\x1f.acme.notes.v1.ListNotesRequest\x1a .acme.notes.v1.ListNotesResponse\")\xea\xe0\x18\"*\x0forganization_id\x1a\x0fnotes.note.read\x90\x02\x01\x12\x7f\n" +
+	"CreateNote\x12 .acme.notes.v1.CreateNoteRequest\x1a!.acme.notes.v1.CreateNoteResponse\"a\xea\xe0\x18#*\x0forganization_id\x1a\x10notes.note.write\x82\xd3\xe4\x93\x024:\x01*b\x04note\")/v1/organizations/{organization_id}/notes\x12\xb4\x01\n" +
+	"\aGetNote\x12\x1d.acme.notes.v1.GetNoteRequest\x1a\x1e.acme.notes.v1.GetNoteResponse\"j\xea\xe0\x18\"*\x0forganization_id\x1a\x0fnotes.note.read\x82\xd3\xe4\x93\x02;b\x04note\x123/v1/organizations/{organization_id}/notes/{note_id}\x90\x02\x01\x12\xaa\x01\n" +
+	"\tListNotes\x12\x1f.acme.notes.v1.ListNotesRequest\x1a .acme.notes.v1.ListNotesResponse\"Z\xea\xe0\x18\"*\x0forganization_id\x1a\x0fnotes.note.read\x82\xd3\xe4\x93\x02+\x12)/v1/organizations/{organization_id}/notes\x90\x02\x01\x12\xcb\x01\n" +
 	"\n" +
-	"UpdateNote\x12 .acme.notes.v1.UpdateNoteRequest\x1a!.acme.notes.v1.UpdateNoteResponse\",\xea\xe0\x18(*\x14note.organization_id\x1a\x10notes.note.write\x12z\n" +
+	"UpdateNote\x12 .acme.notes.v1.UpdateNoteRequest\x1a!.acme.notes.v1.UpdateNoteResponse\"x\xea\xe0\x18(*\x14note.organization_id\x1a\x10notes.note.write\x82\xd3\xe4\x93\x02F:\x04noteb\x04note28/v1/organizations/{note.organization_id}/notes/{note.id}\x12\xb5\x01\n" +
 	"\n" +
-	"DeleteNote\x12 .acme.notes.v1.DeleteNoteRequest\x1a!.acme.notes.v1.DeleteNoteResponse\"'\xea\xe0\x18#*\x0forganization_id\x1a\x10notes.note.write\x12w\n" +
-	"\tShareNote\x12\x1f.acme.notes.v1.ShareNoteRequest\x1a .acme.notes.v1.ShareNoteResponse\"'\xea\xe0\x18#*\x0forganization_id\x1a\x10notes.note.write\x12}\n" +
-	"\vUnshareNote\x12!.acme.notes.v1.UnshareNoteRequest\x1a\".acme.notes.v1.UnshareNoteResponse\"'\xea\xe0\x18#*\x0forganization_id\x1a\x10notes.note.write\x12|\n" +
+	"DeleteNote\x12 .acme.notes.v1.DeleteNoteRequest\x1a!.acme.notes.v1.DeleteNoteResponse\"b\xea\xe0\x18#*\x0forganization_id\x1a\x10notes.note.write\x82\xd3\xe4\x93\x025*3/v1/organizations/{organization_id}/notes/{note_id}\x12\xc3\x01\n" +
+	"\tShareNote\x12\x1f.acme.notes.v1.ShareNoteRequest\x1a .acme.notes.v1.ShareNoteResponse\"s\xea\xe0\x18#*\x0forganization_id\x1a\x10notes.note.write\x82\xd3\xe4\x93\x02F:\x01*b\x05share\":/v1/organizations/{organization_id}/notes/{note_id}/shares\x12\xc9\x01\n" +
+	"\vUnshareNote\x12!.acme.notes.v1.UnshareNoteRequest\x1a\".acme.notes.v1.UnshareNoteResponse\"s\xea\xe0\x18#*\x0forganization_id\x1a\x10notes.note.write\x82\xd3\xe4\x93\x02F*D/v1/organizations/{organization_id}/notes/{note_id}/shares/{user_id}\x12\xbe\x01\n" +
 	"\n" +
-	"ListShares\x12 .acme.notes.v1.ListSharesRequest\x1a!.acme.notes.v1.ListSharesResponse\")\xea\xe0\x18\"*\x0forganization_id\x1a\x0fnotes.note.read\x90\x02\x01\x12\x7f\n" +
-	"\vSearchNotes\x12!.acme.notes.v1.SearchNotesRequest\x1a\".acme.notes.v1.SearchNotesResponse\")\xea\xe0\x18\"*\x0forganization_id\x1a\x0fnotes.note.read\x90\x02\x01\x12~\n" +
+	"ListShares\x12 .acme.notes.v1.ListSharesRequest\x1a!.acme.notes.v1.ListSharesResponse\"k\xea\xe0\x18\"*\x0forganization_id\x1a\x0fnotes.note.read\x82\xd3\xe4\x93\x02<\x12:/v1/organizations/{organization_id}/notes/{note_id}/shares\x90\x02\x01\x12\xb7\x01\n" +
+	"\vSearchNotes\x12!.acme.notes.v1.SearchNotesRequest\x1a\".acme.notes.v1.SearchNotesResponse\"a\xea\xe0\x18\"*\x0forganization_id\x1a\x0fnotes.note.read\x82\xd3\xe4\x93\x022\x120/v1/organizations/{organization_id}/notes:search\x90\x02\x01\x12~\n" +
 	"\n" +
 	"WatchNotes\x12 .acme.notes.v1.WatchNotesRequest\x1a!.acme.notes.v1.WatchNotesResponse\")\xea\xe0\x18\"*\x0forganization_id\x1a\x0fnotes.note.read\x90\x02\x010\x01B\x9d\x01\n" +
 	"\x11com.acme.notes.v1B\tNoteProtoP\x01Z'ashlar.dev/gen/go/acme/notes/v1;notesv1\xa2\x02\x03ANX\xaa\x02\rAcme.Notes.V1\xca\x02\rAcme\\Notes\\V1\xe2\x02\x19Acme\\Notes\\V1\\GPBMetadata\xea\x02\x0fAcme::Notes::V1b\x06proto3"

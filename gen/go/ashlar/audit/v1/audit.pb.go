@@ -9,6 +9,7 @@ package auditv1
 import (
 	_ "ashlar.dev/gen/go/ashlar/options/v1"
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -920,7 +921,7 @@ var File_ashlar_audit_v1_audit_proto protoreflect.FileDescriptor
 
 const file_ashlar_audit_v1_audit_proto_rawDesc = "" +
 	"\n" +
-	"\x1bashlar/audit/v1/audit.proto\x12\x0fashlar.audit.v1\x1a\x1bashlar/audit/v1/event.proto\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\x03\n" +
+	"\x1bashlar/audit/v1/audit.proto\x12\x0fashlar.audit.v1\x1a\x1bashlar/audit/v1/event.proto\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\x03\n" +
 	"\x12QueryEventsRequest\x120\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x12\"\n" +
 	"\bactor_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\aactorId\x12 \n" +
@@ -985,15 +986,16 @@ const file_ashlar_audit_v1_audit_proto_rawDesc = "" +
 	"\bnew_size\x18\x03 \x01(\x03B\a\xbaH\x04\"\x02(\x00R\anewSize\"P\n" +
 	"\x1bGetConsistencyProofResponse\x12\x16\n" +
 	"\x06hashes\x18\x01 \x03(\fR\x06hashes\x12\x19\n" +
-	"\bnew_size\x18\x02 \x01(\x03R\anewSize2\x8b\a\n" +
-	"\fAuditService\x12\x84\x01\n" +
-	"\vQueryEvents\x12#.ashlar.audit.v1.QueryEventsRequest\x1a$.ashlar.audit.v1.QueryEventsResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x01\x12\x83\x01\n" +
+	"\bnew_size\x18\x02 \x01(\x03R\anewSize2\xde\b\n" +
+	"\fAuditService\x12\xc4\x01\n" +
+	"\vQueryEvents\x12#.ashlar.audit.v1.QueryEventsRequest\x1a$.ashlar.audit.v1.QueryEventsResponse\"j\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x82\xd3\xe4\x93\x02:Z,\x12*/v1/organizations/{organization_id}/events\x12\n" +
+	"/v1/events\x90\x02\x01\x12\x83\x01\n" +
 	"\n" +
-	"TailEvents\x12\".ashlar.audit.v1.TailEventsRequest\x1a#.ashlar.audit.v1.TailEventsResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x010\x01\x12\x8a\x01\n" +
-	"\rGetCheckpoint\x12%.ashlar.audit.v1.GetCheckpointRequest\x1a&.ashlar.audit.v1.GetCheckpointResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x01\x12\x96\x01\n" +
-	"\x11GetInclusionProof\x12).ashlar.audit.v1.GetInclusionProofRequest\x1a*.ashlar.audit.v1.GetInclusionProofResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x01\x12\xa8\x01\n" +
-	"\x17BatchGetInclusionProofs\x12/.ashlar.audit.v1.BatchGetInclusionProofsRequest\x1a0.ashlar.audit.v1.BatchGetInclusionProofsResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x01\x12\x9c\x01\n" +
-	"\x13GetConsistencyProof\x12+.ashlar.audit.v1.GetConsistencyProofRequest\x1a,.ashlar.audit.v1.GetConsistencyProofResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x01B\xaa\x01\n" +
+	"TailEvents\x12\".ashlar.audit.v1.TailEventsRequest\x1a#.ashlar.audit.v1.TailEventsResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x90\x02\x010\x01\x12\xa0\x01\n" +
+	"\rGetCheckpoint\x12%.ashlar.audit.v1.GetCheckpointRequest\x1a&.ashlar.audit.v1.GetCheckpointResponse\"@\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checkpoint\x90\x02\x01\x12\xc2\x01\n" +
+	"\x11GetInclusionProof\x12).ashlar.audit.v1.GetInclusionProofRequest\x1a*.ashlar.audit.v1.GetInclusionProofResponse\"V\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x82\xd3\xe4\x93\x02&\x12$/v1/events/{event_id}/inclusionProof\x90\x02\x01\x12\xd2\x01\n" +
+	"\x17BatchGetInclusionProofs\x12/.ashlar.audit.v1.BatchGetInclusionProofsRequest\x1a0.ashlar.audit.v1.BatchGetInclusionProofsResponse\"T\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x82\xd3\xe4\x93\x02$\x12\"/v1/events:batchGetInclusionProofs\x90\x02\x01\x12\xc3\x01\n" +
+	"\x13GetConsistencyProof\x12+.ashlar.audit.v1.GetConsistencyProofRequest\x1a,.ashlar.audit.v1.GetConsistencyProofResponse\"Q\xea\xe0\x18#*\x0forganization_id\x1a\x10audit.event.read\x82\xd3\xe4\x93\x02!\x12\x1f/v1/checkpoint/consistencyProof\x90\x02\x01B\xaa\x01\n" +
 	"\x13com.ashlar.audit.v1B\n" +
 	"AuditProtoP\x01Z)ashlar.dev/gen/go/ashlar/audit/v1;auditv1\xa2\x02\x03AAX\xaa\x02\x0fAshlar.Audit.V1\xca\x02\x0fAshlar\\Audit\\V1\xe2\x02\x1bAshlar\\Audit\\V1\\GPBMetadata\xea\x02\x11Ashlar::Audit::V1b\x06proto3"
 

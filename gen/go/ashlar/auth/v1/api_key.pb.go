@@ -9,6 +9,7 @@ package authv1
 import (
 	_ "ashlar.dev/gen/go/ashlar/options/v1"
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -99,7 +100,8 @@ func (x *CreateApiKeyRequest) GetRequestId() string {
 type CreateApiKeyResponse struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	ApiKey *ApiKey                `protobuf:"bytes,1,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
-	// What to send. It is kept nowhere, and cannot be shown again.
+	// What to send. It is kept nowhere, and cannot be shown again but for a second request with the same id; empty where
+	// the cluster key has changed since the first.
 	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -522,7 +524,7 @@ var File_ashlar_auth_v1_api_key_proto protoreflect.FileDescriptor
 
 const file_ashlar_auth_v1_api_key_proto_rawDesc = "" +
 	"\n" +
-	"\x1cashlar/auth/v1/api_key.proto\x12\x0eashlar.auth.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\x01\n" +
+	"\x1cashlar/auth/v1/api_key.proto\x12\x0eashlar.auth.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf8\x01\n" +
 	"\x13CreateApiKeyRequest\x12B\n" +
 	"\fdisplay_name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x120\n" +
 	"\x0forganization_id\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x0eorganizationId\x129\n" +
@@ -559,11 +561,11 @@ const file_ashlar_auth_v1_api_key_proto_rawDesc = "" +
 	"created_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x129\n" +
 	"\n" +
 	"expires_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x123\n" +
-	"\aused_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06usedAt2\xa1\x03\n" +
-	"\rApiKeyService\x12a\n" +
-	"\fCreateApiKey\x12#.ashlar.auth.v1.CreateApiKeyRequest\x1a$.ashlar.auth.v1.CreateApiKeyResponse\"\x06\xea\xe0\x18\x02\x10\x01\x12a\n" +
-	"\vListApiKeys\x12\".ashlar.auth.v1.ListApiKeysRequest\x1a#.ashlar.auth.v1.ListApiKeysResponse\"\t\xea\xe0\x18\x02\x10\x01\x90\x02\x01\x12a\n" +
-	"\fRevokeApiKey\x12#.ashlar.auth.v1.RevokeApiKeyRequest\x1a$.ashlar.auth.v1.RevokeApiKeyResponse\"\x06\xea\xe0\x18\x02\x10\x01\x12g\n" +
+	"\aused_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x06usedAt2\xee\x03\n" +
+	"\rApiKeyService\x12x\n" +
+	"\fCreateApiKey\x12#.ashlar.auth.v1.CreateApiKeyRequest\x1a$.ashlar.auth.v1.CreateApiKeyResponse\"\x1d\xea\xe0\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/api-keys\x12u\n" +
+	"\vListApiKeys\x12\".ashlar.auth.v1.ListApiKeysRequest\x1a#.ashlar.auth.v1.ListApiKeysResponse\"\x1d\xea\xe0\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/api-keys\x90\x02\x01\x12\x82\x01\n" +
+	"\fRevokeApiKey\x12#.ashlar.auth.v1.RevokeApiKeyRequest\x1a$.ashlar.auth.v1.RevokeApiKeyResponse\"'\xea\xe0\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1b*\x19/v1/api-keys/{api_key_id}\x12g\n" +
 	"\x0eExchangeApiKey\x12%.ashlar.auth.v1.ExchangeApiKeyRequest\x1a&.ashlar.auth.v1.ExchangeApiKeyResponse\"\x06\xea\xe0\x18\x02 \x01B\xa4\x01\n" +
 	"\x12com.ashlar.auth.v1B\vApiKeyProtoP\x01Z'ashlar.dev/gen/go/ashlar/auth/v1;authv1\xa2\x02\x03AAX\xaa\x02\x0eAshlar.Auth.V1\xca\x02\x0eAshlar\\Auth\\V1\xe2\x02\x1aAshlar\\Auth\\V1\\GPBMetadata\xea\x02\x10Ashlar::Auth::V1b\x06proto3"
 

@@ -9,6 +9,7 @@ package authv1
 import (
 	_ "ashlar.dev/gen/go/ashlar/options/v1"
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -615,7 +616,7 @@ var File_ashlar_auth_v1_auth_proto protoreflect.FileDescriptor
 
 const file_ashlar_auth_v1_auth_proto_rawDesc = "" +
 	"\n" +
-	"\x19ashlar/auth/v1/auth.proto\x12\x0eashlar.auth.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n" +
+	"\x19ashlar/auth/v1/auth.proto\x12\x0eashlar.auth.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n" +
 	"\rSignUpRequest\x12 \n" +
 	"\x05email\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x18\xfe\x01`\x01R\x05email\x12)\n" +
@@ -651,13 +652,13 @@ const file_ashlar_auth_v1_auth_proto_rawDesc = "" +
 	"\faccess_token\x18\x01 \x01(\tB\x03\x80\x01\x01R\vaccessToken\x12(\n" +
 	"\rrefresh_token\x18\x02 \x01(\tB\x03\x80\x01\x01R\frefreshToken\x129\n" +
 	"\n" +
-	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt2\xa5\x03\n" +
-	"\vAuthService\x12O\n" +
-	"\x06SignUp\x12\x1d.ashlar.auth.v1.SignUpRequest\x1a\x1e.ashlar.auth.v1.SignUpResponse\"\x06\xea\xe0\x18\x02\b\x01\x12L\n" +
-	"\x05Login\x12\x1c.ashlar.auth.v1.LoginRequest\x1a\x1d.ashlar.auth.v1.LoginResponse\"\x06\xea\xe0\x18\x02\b\x01\x12R\n" +
-	"\aRefresh\x12\x1e.ashlar.auth.v1.RefreshRequest\x1a\x1f.ashlar.auth.v1.RefreshResponse\"\x06\xea\xe0\x18\x02\b\x01\x12O\n" +
-	"\x06Logout\x12\x1d.ashlar.auth.v1.LogoutRequest\x1a\x1e.ashlar.auth.v1.LogoutResponse\"\x06\xea\xe0\x18\x02\x10\x01\x12R\n" +
-	"\x06WhoAmI\x12\x1d.ashlar.auth.v1.WhoAmIRequest\x1a\x1e.ashlar.auth.v1.WhoAmIResponse\"\t\xea\xe0\x18\x02\x10\x01\x90\x02\x01B\xa2\x01\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt2\xa5\x04\n" +
+	"\vAuthService\x12m\n" +
+	"\x06SignUp\x12\x1d.ashlar.auth.v1.SignUpRequest\x1a\x1e.ashlar.auth.v1.SignUpResponse\"$\xea\xe0\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/accounts:signUp\x12c\n" +
+	"\x05Login\x12\x1c.ashlar.auth.v1.LoginRequest\x1a\x1d.ashlar.auth.v1.LoginResponse\"\x1d\xea\xe0\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/v1/sessions\x12q\n" +
+	"\aRefresh\x12\x1e.ashlar.auth.v1.RefreshRequest\x1a\x1f.ashlar.auth.v1.RefreshResponse\"%\xea\xe0\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sessions:refresh\x12m\n" +
+	"\x06Logout\x12\x1d.ashlar.auth.v1.LogoutRequest\x1a\x1e.ashlar.auth.v1.LogoutResponse\"$\xea\xe0\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/sessions:logout\x12`\n" +
+	"\x06WhoAmI\x12\x1d.ashlar.auth.v1.WhoAmIRequest\x1a\x1e.ashlar.auth.v1.WhoAmIResponse\"\x17\xea\xe0\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x90\x02\x01B\xa2\x01\n" +
 	"\x12com.ashlar.auth.v1B\tAuthProtoP\x01Z'ashlar.dev/gen/go/ashlar/auth/v1;authv1\xa2\x02\x03AAX\xaa\x02\x0eAshlar.Auth.V1\xca\x02\x0eAshlar\\Auth\\V1\xe2\x02\x1aAshlar\\Auth\\V1\\GPBMetadata\xea\x02\x10Ashlar::Auth::V1b\x06proto3"
 
 var (

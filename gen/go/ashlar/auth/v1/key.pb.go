@@ -8,6 +8,7 @@ package authv1
 
 import (
 	_ "ashlar.dev/gen/go/ashlar/options/v1"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -273,7 +274,7 @@ var File_ashlar_auth_v1_key_proto protoreflect.FileDescriptor
 
 const file_ashlar_auth_v1_key_proto_rawDesc = "" +
 	"\n" +
-	"\x18ashlar/auth/v1/key.proto\x12\x0eashlar.auth.v1\x1a\x1eashlar/options/v1/access.proto\"\x10\n" +
+	"\x18ashlar/auth/v1/key.proto\x12\x0eashlar.auth.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1cgoogle/api/annotations.proto\"\x10\n" +
 	"\x0eGetJwksRequest\":\n" +
 	"\x0fGetJwksResponse\x12'\n" +
 	"\x04keys\x18\x01 \x03(\v2\x13.ashlar.auth.v1.JwkR\x04keys\"\x19\n" +
@@ -286,11 +287,12 @@ const file_ashlar_auth_v1_key_proto_rawDesc = "" +
 	"\x03use\x18\x03 \x01(\tR\x03use\x12\x10\n" +
 	"\x03alg\x18\x04 \x01(\tR\x03alg\x12\x10\n" +
 	"\x03crv\x18\x05 \x01(\tR\x03crv\x12\f\n" +
-	"\x01x\x18\x06 \x01(\tR\x01x2\xe1\x01\n" +
+	"\x01x\x18\x06 \x01(\tR\x01x2\x8c\x02\n" +
 	"\n" +
-	"KeyService\x12U\n" +
-	"\aGetJwks\x12\x1e.ashlar.auth.v1.GetJwksRequest\x1a\x1f.ashlar.auth.v1.GetJwksResponse\"\t\xea\xe0\x18\x02\b\x01\x90\x02\x01\x12|\n" +
-	"\x10RotateSigningKey\x12'.ashlar.auth.v1.RotateSigningKeyRequest\x1a(.ashlar.auth.v1.RotateSigningKeyResponse\"\x15\xea\xe0\x18\x11\x1a\x0fauth.key.rotateB\xa1\x01\n" +
+	"KeyService\x12e\n" +
+	"\aGetJwks\x12\x1e.ashlar.auth.v1.GetJwksRequest\x1a\x1f.ashlar.auth.v1.GetJwksResponse\"\x19\xea\xe0\x18\x02\b\x01\x82\xd3\xe4\x93\x02\n" +
+	"\x12\b/v1/keys\x90\x02\x01\x12\x96\x01\n" +
+	"\x10RotateSigningKey\x12'.ashlar.auth.v1.RotateSigningKeyRequest\x1a(.ashlar.auth.v1.RotateSigningKeyResponse\"/\xea\xe0\x18\x11\x1a\x0fauth.key.rotate\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/keys:rotateB\xa1\x01\n" +
 	"\x12com.ashlar.auth.v1B\bKeyProtoP\x01Z'ashlar.dev/gen/go/ashlar/auth/v1;authv1\xa2\x02\x03AAX\xaa\x02\x0eAshlar.Auth.V1\xca\x02\x0eAshlar\\Auth\\V1\xe2\x02\x1aAshlar\\Auth\\V1\\GPBMetadata\xea\x02\x10Ashlar::Auth::V1b\x06proto3"
 
 var (

@@ -9,6 +9,7 @@ package authv1
 import (
 	_ "ashlar.dev/gen/go/ashlar/options/v1"
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -292,7 +293,7 @@ var File_ashlar_auth_v1_session_proto protoreflect.FileDescriptor
 
 const file_ashlar_auth_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x1cashlar/auth/v1/session.proto\x12\x0eashlar.auth.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"g\n" +
+	"\x1cashlar/auth/v1/session.proto\x12\x0eashlar.auth.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"g\n" +
 	"\x13ListSessionsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
@@ -312,10 +313,10 @@ const file_ashlar_auth_v1_session_proto_rawDesc = "" +
 	"\frefreshed_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vrefreshedAt\x129\n" +
 	"\n" +
 	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x18\n" +
-	"\acurrent\x18\x05 \x01(\bR\acurrent2\xdc\x01\n" +
-	"\x0eSessionService\x12d\n" +
-	"\fListSessions\x12#.ashlar.auth.v1.ListSessionsRequest\x1a$.ashlar.auth.v1.ListSessionsResponse\"\t\xea\xe0\x18\x02\x10\x01\x90\x02\x01\x12d\n" +
-	"\rRevokeSession\x12$.ashlar.auth.v1.RevokeSessionRequest\x1a%.ashlar.auth.v1.RevokeSessionResponse\"\x06\xea\xe0\x18\x02\x10\x01B\xa5\x01\n" +
+	"\acurrent\x18\x05 \x01(\bR\acurrent2\x92\x02\n" +
+	"\x0eSessionService\x12x\n" +
+	"\fListSessions\x12#.ashlar.auth.v1.ListSessionsRequest\x1a$.ashlar.auth.v1.ListSessionsResponse\"\x1d\xea\xe0\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/sessions\x90\x02\x01\x12\x85\x01\n" +
+	"\rRevokeSession\x12$.ashlar.auth.v1.RevokeSessionRequest\x1a%.ashlar.auth.v1.RevokeSessionResponse\"'\xea\xe0\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x1b*\x19/v1/sessions/{session_id}B\xa5\x01\n" +
 	"\x12com.ashlar.auth.v1B\fSessionProtoP\x01Z'ashlar.dev/gen/go/ashlar/auth/v1;authv1\xa2\x02\x03AAX\xaa\x02\x0eAshlar.Auth.V1\xca\x02\x0eAshlar\\Auth\\V1\xe2\x02\x1aAshlar\\Auth\\V1\\GPBMetadata\xea\x02\x10Ashlar::Auth::V1b\x06proto3"
 
 var (

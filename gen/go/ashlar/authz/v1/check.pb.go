@@ -9,6 +9,7 @@ package authzv1
 import (
 	_ "ashlar.dev/gen/go/ashlar/options/v1"
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -124,16 +125,16 @@ var File_ashlar_authz_v1_check_proto protoreflect.FileDescriptor
 
 const file_ashlar_authz_v1_check_proto_rawDesc = "" +
 	"\n" +
-	"\x1bashlar/authz/v1/check.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\"\x80\x01\n" +
+	"\x1bashlar/authz/v1/check.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\"\x80\x01\n" +
 	"\fCheckRequest\x124\n" +
 	"\n" +
 	"permission\x18\x01 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\xc8\x012\b^[ -~]*$R\n" +
 	"permission\x12:\n" +
 	"\x0forganization_id\x18\x02 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\")\n" +
 	"\rCheckResponse\x12\x18\n" +
-	"\aallowed\x18\x01 \x01(\bR\aallowed2a\n" +
-	"\fCheckService\x12Q\n" +
-	"\x05Check\x12\x1d.ashlar.authz.v1.CheckRequest\x1a\x1e.ashlar.authz.v1.CheckResponse\"\t\xea\xe0\x18\x02\x10\x01\x90\x02\x01B\xaa\x01\n" +
+	"\aallowed\x18\x01 \x01(\bR\aallowed2\x8b\x01\n" +
+	"\fCheckService\x12{\n" +
+	"\x05Check\x12\x1d.ashlar.authz.v1.CheckRequest\x1a\x1e.ashlar.authz.v1.CheckResponse\"3\xea\xe0\x18\x02\x10\x01\x82\xd3\xe4\x93\x02$\x12\"/v1/permissions/{permission}:check\x90\x02\x01B\xaa\x01\n" +
 	"\x13com.ashlar.authz.v1B\n" +
 	"CheckProtoP\x01Z)ashlar.dev/gen/go/ashlar/authz/v1;authzv1\xa2\x02\x03AAX\xaa\x02\x0fAshlar.Authz.V1\xca\x02\x0fAshlar\\Authz\\V1\xe2\x02\x1bAshlar\\Authz\\V1\\GPBMetadata\xea\x02\x11Ashlar::Authz::V1b\x06proto3"
 

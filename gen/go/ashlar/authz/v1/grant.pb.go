@@ -9,6 +9,7 @@ package authzv1
 import (
 	_ "ashlar.dev/gen/go/ashlar/options/v1"
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -430,7 +431,7 @@ var File_ashlar_authz_v1_grant_proto protoreflect.FileDescriptor
 
 const file_ashlar_authz_v1_grant_proto_rawDesc = "" +
 	"\n" +
-	"\x1bashlar/authz/v1/grant.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x01\n" +
+	"\x1bashlar/authz/v1/grant.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x01\n" +
 	"\x10GrantRoleRequest\x120\n" +
 	"\auser_id\x18\x01 \x01(\tB\x17\xbaH\x14r\x12\x18@2\b^[ -~]*$:\x04usr_R\x06userId\x12(\n" +
 	"\x04role\x18\x02 \x01(\tB\x14\xbaH\x11r\x0f\x10\x01\x18\x80\x012\b^[ -~]*$R\x04role\x12:\n" +
@@ -458,13 +459,15 @@ const file_ashlar_authz_v1_grant_proto_rawDesc = "" +
 	"\x04role\x18\x03 \x01(\tR\x04role\x12'\n" +
 	"\x0forganization_id\x18\x04 \x01(\tR\x0eorganizationId\x129\n" +
 	"\n" +
-	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt2\x94\x03\n" +
-	"\fGrantService\x12}\n" +
-	"\tGrantRole\x12!.ashlar.authz.v1.GrantRoleRequest\x1a\".ashlar.authz.v1.GrantRoleResponse\")\xea\xe0\x18%*\x0forganization_id\x1a\x12authz.grant.create\x12\x80\x01\n" +
+	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt2\xfd\x04\n" +
+	"\fGrantService\x12\xd1\x01\n" +
+	"\tGrantRole\x12!.ashlar.authz.v1.GrantRoleRequest\x1a\".ashlar.authz.v1.GrantRoleResponse\"}\xea\xe0\x18%*\x0forganization_id\x1a\x12authz.grant.create\x82\xd3\xe4\x93\x02N:\x01*Z\x16:\x01*b\x05grant\"\n" +
+	"/v1/grantsb\x05grant\"*/v1/organizations/{organization_id}/grants\x12\xd4\x01\n" +
 	"\n" +
-	"RevokeRole\x12\".ashlar.authz.v1.RevokeRoleRequest\x1a#.ashlar.authz.v1.RevokeRoleResponse\")\xea\xe0\x18%*\x0forganization_id\x1a\x12authz.grant.delete\x12\x81\x01\n" +
+	"RevokeRole\x12\".ashlar.authz.v1.RevokeRoleRequest\x1a#.ashlar.authz.v1.RevokeRoleResponse\"}\xea\xe0\x18%*\x0forganization_id\x1a\x12authz.grant.delete\x82\xd3\xe4\x93\x02N:\x01*Z\x16:\x01*\"\x11/v1/grants:revoke\"1/v1/organizations/{organization_id}/grants:revoke\x12\xc1\x01\n" +
 	"\n" +
-	"ListGrants\x12\".ashlar.authz.v1.ListGrantsRequest\x1a#.ashlar.authz.v1.ListGrantsResponse\"*\xea\xe0\x18#*\x0forganization_id\x1a\x10authz.grant.read\x90\x02\x01B\xaa\x01\n" +
+	"ListGrants\x12\".ashlar.authz.v1.ListGrantsRequest\x1a#.ashlar.authz.v1.ListGrantsResponse\"j\xea\xe0\x18#*\x0forganization_id\x1a\x10authz.grant.read\x82\xd3\xe4\x93\x02:Z\f\x12\n" +
+	"/v1/grants\x12*/v1/organizations/{organization_id}/grants\x90\x02\x01B\xaa\x01\n" +
 	"\x13com.ashlar.authz.v1B\n" +
 	"GrantProtoP\x01Z)ashlar.dev/gen/go/ashlar/authz/v1;authzv1\xa2\x02\x03AAX\xaa\x02\x0fAshlar.Authz.V1\xca\x02\x0fAshlar\\Authz\\V1\xe2\x02\x1bAshlar\\Authz\\V1\\GPBMetadata\xea\x02\x11Ashlar::Authz::V1b\x06proto3"
 

@@ -9,6 +9,7 @@ package authzv1
 import (
 	_ "ashlar.dev/gen/go/ashlar/options/v1"
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -204,7 +205,7 @@ var File_ashlar_authz_v1_permission_proto protoreflect.FileDescriptor
 
 const file_ashlar_authz_v1_permission_proto_rawDesc = "" +
 	"\n" +
-	" ashlar/authz/v1/permission.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\"j\n" +
+	" ashlar/authz/v1/permission.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\"j\n" +
 	"\x16ListPermissionsRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
 	"\xbaH\a\x1a\x05\x18\xc8\x01(\x00R\bpageSize\x12'\n" +
@@ -218,9 +219,9 @@ const file_ashlar_authz_v1_permission_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x16\n" +
 	"\x06module\x18\x03 \x01(\tR\x06module\x12\x18\n" +
-	"\aremoved\x18\x04 \x01(\bR\aremoved2\x84\x01\n" +
-	"\x11PermissionService\x12o\n" +
-	"\x0fListPermissions\x12'.ashlar.authz.v1.ListPermissionsRequest\x1a(.ashlar.authz.v1.ListPermissionsResponse\"\t\xea\xe0\x18\x02\x10\x01\x90\x02\x01B\xaf\x01\n" +
+	"\aremoved\x18\x04 \x01(\bR\aremoved2\x9c\x01\n" +
+	"\x11PermissionService\x12\x86\x01\n" +
+	"\x0fListPermissions\x12'.ashlar.authz.v1.ListPermissionsRequest\x1a(.ashlar.authz.v1.ListPermissionsResponse\" \xea\xe0\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/permissions\x90\x02\x01B\xaf\x01\n" +
 	"\x13com.ashlar.authz.v1B\x0fPermissionProtoP\x01Z)ashlar.dev/gen/go/ashlar/authz/v1;authzv1\xa2\x02\x03AAX\xaa\x02\x0fAshlar.Authz.V1\xca\x02\x0fAshlar\\Authz\\V1\xe2\x02\x1bAshlar\\Authz\\V1\\GPBMetadata\xea\x02\x11Ashlar::Authz::V1b\x06proto3"
 
 var (

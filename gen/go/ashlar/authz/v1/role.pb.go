@@ -9,6 +9,7 @@ package authzv1
 import (
 	_ "ashlar.dev/gen/go/ashlar/options/v1"
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -670,7 +671,7 @@ var File_ashlar_authz_v1_role_proto protoreflect.FileDescriptor
 
 const file_ashlar_authz_v1_role_proto_rawDesc = "" +
 	"\n" +
-	"\x1aashlar/authz/v1/role.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x02\n" +
+	"\x1aashlar/authz/v1/role.proto\x12\x0fashlar.authz.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x02\n" +
 	"\x11CreateRoleRequest\x12:\n" +
 	"\x0forganization_id\x18\x01 \x01(\tB\x11\xbaH\x0er\f\x18@2\b^[ -~]*$R\x0eorganizationId\x121\n" +
 	"\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x182\x16^[a-z][a-z0-9-]{0,62}$R\x04name\x126\n" +
@@ -718,16 +719,16 @@ const file_ashlar_authz_v1_role_proto_rawDesc = "" +
 	"\n" +
 	"updated_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n" +
 	"\aremoved\x18\b \x01(\bR\aremoved\x12!\n" +
-	"\aversion\x18\t \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion2\x8e\x05\n" +
-	"\vRoleService\x12\x7f\n" +
+	"\aversion\x18\t \x01(\x03B\a\xbaH\x04\"\x02(\x00R\aversion2\xb9\b\n" +
+	"\vRoleService\x12\xcf\x01\n" +
 	"\n" +
-	"CreateRole\x12\".ashlar.authz.v1.CreateRoleRequest\x1a#.ashlar.authz.v1.CreateRoleResponse\"(\xea\xe0\x18$*\x0forganization_id\x1a\x11authz.role.create\x12w\n" +
-	"\aGetRole\x12\x1f.ashlar.authz.v1.GetRoleRequest\x1a .ashlar.authz.v1.GetRoleResponse\")\xea\xe0\x18\"*\x0forganization_id\x1a\x0fauthz.role.read\x90\x02\x01\x12}\n" +
-	"\tListRoles\x12!.ashlar.authz.v1.ListRolesRequest\x1a\".ashlar.authz.v1.ListRolesResponse\")\xea\xe0\x18\"*\x0forganization_id\x1a\x0fauthz.role.read\x90\x02\x01\x12\x84\x01\n" +
+	"CreateRole\x12\".ashlar.authz.v1.CreateRoleRequest\x1a#.ashlar.authz.v1.CreateRoleResponse\"x\xea\xe0\x18$*\x0forganization_id\x1a\x11authz.role.create\x82\xd3\xe4\x93\x02J:\x01*Z\x14:\x01*b\x04role\"\t/v1/rolesb\x04role\")/v1/organizations/{organization_id}/roles\x12\xd0\x01\n" +
+	"\aGetRole\x12\x1f.ashlar.authz.v1.GetRoleRequest\x1a .ashlar.authz.v1.GetRoleResponse\"\x81\x01\xea\xe0\x18\"*\x0forganization_id\x1a\x0fauthz.role.read\x82\xd3\xe4\x93\x02RZ\x18b\x04role\x12\x10/v1/roles/{name}b\x04role\x120/v1/organizations/{organization_id}/roles/{name}\x90\x02\x01\x12\xbb\x01\n" +
+	"\tListRoles\x12!.ashlar.authz.v1.ListRolesRequest\x1a\".ashlar.authz.v1.ListRolesResponse\"g\xea\xe0\x18\"*\x0forganization_id\x1a\x0fauthz.role.read\x82\xd3\xe4\x93\x028Z\v\x12\t/v1/roles\x12)/v1/organizations/{organization_id}/roles\x90\x02\x01\x12\xf8\x01\n" +
 	"\n" +
-	"UpdateRole\x12\".ashlar.authz.v1.UpdateRoleRequest\x1a#.ashlar.authz.v1.UpdateRoleResponse\"-\xea\xe0\x18)*\x14role.organization_id\x1a\x11authz.role.update\x12\x7f\n" +
+	"UpdateRole\x12\".ashlar.authz.v1.UpdateRoleRequest\x1a#.ashlar.authz.v1.UpdateRoleResponse\"\xa0\x01\xea\xe0\x18)*\x14role.organization_id\x1a\x11authz.role.update\x82\xd3\xe4\x93\x02m:\x04roleZ#:\x04roleb\x04role2\x15/v1/roles/{role.name}b\x04role2:/v1/organizations/{role.organization_id}/roles/{role.name}\x12\xcb\x01\n" +
 	"\n" +
-	"DeleteRole\x12\".ashlar.authz.v1.DeleteRoleRequest\x1a#.ashlar.authz.v1.DeleteRoleResponse\"(\xea\xe0\x18$*\x0forganization_id\x1a\x11authz.role.deleteB\xa9\x01\n" +
+	"DeleteRole\x12\".ashlar.authz.v1.DeleteRoleRequest\x1a#.ashlar.authz.v1.DeleteRoleResponse\"t\xea\xe0\x18$*\x0forganization_id\x1a\x11authz.role.delete\x82\xd3\xe4\x93\x02FZ\x12*\x10/v1/roles/{name}*0/v1/organizations/{organization_id}/roles/{name}B\xa9\x01\n" +
 	"\x13com.ashlar.authz.v1B\tRoleProtoP\x01Z)ashlar.dev/gen/go/ashlar/authz/v1;authzv1\xa2\x02\x03AAX\xaa\x02\x0fAshlar.Authz.V1\xca\x02\x0fAshlar\\Authz\\V1\xe2\x02\x1bAshlar\\Authz\\V1\\GPBMetadata\xea\x02\x11Ashlar::Authz::V1b\x06proto3"
 
 var (

@@ -9,6 +9,7 @@ package identityv1
 import (
 	_ "ashlar.dev/gen/go/ashlar/options/v1"
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -1087,7 +1088,7 @@ var File_ashlar_identity_v1_organization_proto protoreflect.FileDescriptor
 
 const file_ashlar_identity_v1_organization_proto_rawDesc = "" +
 	"\n" +
-	"%ashlar/identity/v1/organization.proto\x12\x12ashlar.identity.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x01\n" +
+	"%ashlar/identity/v1/organization.proto\x12\x12ashlar.identity.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x01\n" +
 	"\x19CreateOrganizationRequest\x12B\n" +
 	"\fdisplay_name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x10\x01\x18\xc8\x012\x13^[^\\x00-\\x1f\\x7f]*$R\vdisplayName\x120\n" +
 	"\n" +
@@ -1154,18 +1155,17 @@ const file_ashlar_identity_v1_organization_proto_rawDesc = "" +
 	"\x11OrganizationState\x12\"\n" +
 	"\x1eORGANIZATION_STATE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19ORGANIZATION_STATE_ACTIVE\x10\x01\x12\"\n" +
-	"\x1eORGANIZATION_STATE_DEACTIVATED\x10\x022\xfe\n" +
-	"\n" +
-	"\x13OrganizationService\x12{\n" +
-	"\x12CreateOrganization\x12-.ashlar.identity.v1.CreateOrganizationRequest\x1a..ashlar.identity.v1.CreateOrganizationResponse\"\x06\xea\xe0\x18\x02\x10\x01\x12\xa0\x01\n" +
-	"\x0fGetOrganization\x12*.ashlar.identity.v1.GetOrganizationRequest\x1a+.ashlar.identity.v1.GetOrganizationResponse\"4\xea\xe0\x18-*\x0forganization_id\x1a\x1aidentity.organization.read\x90\x02\x01\x12{\n" +
-	"\x11ListOrganizations\x12,.ashlar.identity.v1.ListOrganizationsRequest\x1a-.ashlar.identity.v1.ListOrganizationsResponse\"\t\xea\xe0\x18\x02\x10\x01\x90\x02\x01\x12\xa8\x01\n" +
-	"\x12UpdateOrganization\x12-.ashlar.identity.v1.UpdateOrganizationRequest\x1a..ashlar.identity.v1.UpdateOrganizationResponse\"3\xea\xe0\x18/*\x0forganization.id\x1a\x1cidentity.organization.update\x12\xb8\x01\n" +
-	"\x16DeactivateOrganization\x121.ashlar.identity.v1.DeactivateOrganizationRequest\x1a2.ashlar.identity.v1.DeactivateOrganizationResponse\"7\xea\xe0\x183*\x0forganization_id\x1a identity.organization.deactivate\x12\xb8\x01\n" +
-	"\x16ReactivateOrganization\x121.ashlar.identity.v1.ReactivateOrganizationRequest\x1a2.ashlar.identity.v1.ReactivateOrganizationResponse\"7\xea\xe0\x183*\x0forganization_id\x1a identity.organization.deactivate\x12\x84\x01\n" +
-	"\tAddMember\x12$.ashlar.identity.v1.AddMemberRequest\x1a%.ashlar.identity.v1.AddMemberResponse\"*\xea\xe0\x18&*\x0forganization_id\x1a\x13identity.member.add\x12\x90\x01\n" +
-	"\fRemoveMember\x12'.ashlar.identity.v1.RemoveMemberRequest\x1a(.ashlar.identity.v1.RemoveMemberResponse\"-\xea\xe0\x18)*\x0forganization_id\x1a\x16identity.member.remove\x12\x8e\x01\n" +
-	"\vListMembers\x12&.ashlar.identity.v1.ListMembersRequest\x1a'.ashlar.identity.v1.ListMembersResponse\".\xea\xe0\x18'*\x0forganization_id\x1a\x14identity.member.read\x90\x02\x01B\xc6\x01\n" +
+	"\x1eORGANIZATION_STATE_DEACTIVATED\x10\x022\xff\x0e\n" +
+	"\x13OrganizationService\x12\xa5\x01\n" +
+	"\x12CreateOrganization\x12-.ashlar.identity.v1.CreateOrganizationRequest\x1a..ashlar.identity.v1.CreateOrganizationResponse\"0\xea\xe0\x18\x02\x10\x01\x82\xd3\xe4\x93\x02$:\x01*b\forganization\"\x11/v1/organizations\x12\xd9\x01\n" +
+	"\x0fGetOrganization\x12*.ashlar.identity.v1.GetOrganizationRequest\x1a+.ashlar.identity.v1.GetOrganizationResponse\"m\xea\xe0\x18-*\x0forganization_id\x1a\x1aidentity.organization.read\x82\xd3\xe4\x93\x023b\forganization\x12#/v1/organizations/{organization_id}\x90\x02\x01\x12\x94\x01\n" +
+	"\x11ListOrganizations\x12,.ashlar.identity.v1.ListOrganizationsRequest\x1a-.ashlar.identity.v1.ListOrganizationsResponse\"\"\xea\xe0\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/organizations\x90\x02\x01\x12\xef\x01\n" +
+	"\x12UpdateOrganization\x12-.ashlar.identity.v1.UpdateOrganizationRequest\x1a..ashlar.identity.v1.UpdateOrganizationResponse\"z\xea\xe0\x18/*\x0forganization.id\x1a\x1cidentity.organization.update\x82\xd3\xe4\x93\x02A:\forganizationb\forganization2#/v1/organizations/{organization.id}\x12\xff\x01\n" +
+	"\x16DeactivateOrganization\x121.ashlar.identity.v1.DeactivateOrganizationRequest\x1a2.ashlar.identity.v1.DeactivateOrganizationResponse\"~\xea\xe0\x183*\x0forganization_id\x1a identity.organization.deactivate\x82\xd3\xe4\x93\x02A:\x01*b\forganization\"./v1/organizations/{organization_id}:deactivate\x12\xff\x01\n" +
+	"\x16ReactivateOrganization\x121.ashlar.identity.v1.ReactivateOrganizationRequest\x1a2.ashlar.identity.v1.ReactivateOrganizationResponse\"~\xea\xe0\x183*\x0forganization_id\x1a identity.organization.deactivate\x82\xd3\xe4\x93\x02A:\x01*b\forganization\"./v1/organizations/{organization_id}:reactivate\x12\xc2\x01\n" +
+	"\tAddMember\x12$.ashlar.identity.v1.AddMemberRequest\x1a%.ashlar.identity.v1.AddMemberResponse\"h\xea\xe0\x18&*\x0forganization_id\x1a\x13identity.member.add\x82\xd3\xe4\x93\x028:\x01*b\x06member\"+/v1/organizations/{organization_id}/members\x12\xcd\x01\n" +
+	"\fRemoveMember\x12'.ashlar.identity.v1.RemoveMemberRequest\x1a(.ashlar.identity.v1.RemoveMemberResponse\"j\xea\xe0\x18)*\x0forganization_id\x1a\x16identity.member.remove\x82\xd3\xe4\x93\x027*5/v1/organizations/{organization_id}/members/{user_id}\x12\xc1\x01\n" +
+	"\vListMembers\x12&.ashlar.identity.v1.ListMembersRequest\x1a'.ashlar.identity.v1.ListMembersResponse\"a\xea\xe0\x18'*\x0forganization_id\x1a\x14identity.member.read\x82\xd3\xe4\x93\x02-\x12+/v1/organizations/{organization_id}/members\x90\x02\x01B\xc6\x01\n" +
 	"\x16com.ashlar.identity.v1B\x11OrganizationProtoP\x01Z/ashlar.dev/gen/go/ashlar/identity/v1;identityv1\xa2\x02\x03AIX\xaa\x02\x12Ashlar.Identity.V1\xca\x02\x12Ashlar\\Identity\\V1\xe2\x02\x1eAshlar\\Identity\\V1\\GPBMetadata\xea\x02\x14Ashlar::Identity::V1b\x06proto3"
 
 var (

@@ -9,6 +9,7 @@ package identityv1
 import (
 	_ "ashlar.dev/gen/go/ashlar/options/v1"
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -762,7 +763,7 @@ var File_ashlar_identity_v1_user_proto protoreflect.FileDescriptor
 
 const file_ashlar_identity_v1_user_proto_rawDesc = "" +
 	"\n" +
-	"\x1dashlar/identity/v1/user.proto\x12\x12ashlar.identity.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x01\n" +
+	"\x1dashlar/identity/v1/user.proto\x12\x12ashlar.identity.v1\x1a\x1eashlar/options/v1/access.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x01\n" +
 	"\x11CreateUserRequest\x12 \n" +
 	"\x05email\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x18\xfe\x01`\x01R\x05email\x12B\n" +
@@ -812,16 +813,16 @@ const file_ashlar_identity_v1_user_proto_rawDesc = "" +
 	"\tUserState\x12\x1a\n" +
 	"\x16USER_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11USER_STATE_ACTIVE\x10\x01\x12\x1a\n" +
-	"\x16USER_STATE_DEACTIVATED\x10\x022\xfb\x05\n" +
-	"\vUserService\x12w\n" +
+	"\x16USER_STATE_DEACTIVATED\x10\x022\xd0\a\n" +
+	"\vUserService\x12\x91\x01\n" +
 	"\n" +
-	"CreateUser\x12%.ashlar.identity.v1.CreateUserRequest\x1a&.ashlar.identity.v1.CreateUserResponse\"\x1a\xea\xe0\x18\x16\x1a\x14identity.user.create\x12o\n" +
-	"\aGetUser\x12\".ashlar.identity.v1.GetUserRequest\x1a#.ashlar.identity.v1.GetUserResponse\"\x1b\xea\xe0\x18\x14\x1a\x12identity.user.read\x90\x02\x01\x12u\n" +
-	"\tListUsers\x12$.ashlar.identity.v1.ListUsersRequest\x1a%.ashlar.identity.v1.ListUsersResponse\"\x1b\xea\xe0\x18\x14\x1a\x12identity.user.read\x90\x02\x01\x12w\n" +
+	"CreateUser\x12%.ashlar.identity.v1.CreateUserRequest\x1a&.ashlar.identity.v1.CreateUserResponse\"4\xea\xe0\x18\x16\x1a\x14identity.user.create\x82\xd3\xe4\x93\x02\x14:\x01*b\x04user\"\t/v1/users\x12\x90\x01\n" +
+	"\aGetUser\x12\".ashlar.identity.v1.GetUserRequest\x1a#.ashlar.identity.v1.GetUserResponse\"<\xea\xe0\x18\x14\x1a\x12identity.user.read\x82\xd3\xe4\x93\x02\x1bb\x04user\x12\x13/v1/users/{user_id}\x90\x02\x01\x12\x86\x01\n" +
+	"\tListUsers\x12$.ashlar.identity.v1.ListUsersRequest\x1a%.ashlar.identity.v1.ListUsersResponse\",\xea\xe0\x18\x14\x1a\x12identity.user.read\x82\xd3\xe4\x93\x02\v\x12\t/v1/users\x90\x02\x01\x12\x9e\x01\n" +
 	"\n" +
-	"UpdateUser\x12%.ashlar.identity.v1.UpdateUserRequest\x1a&.ashlar.identity.v1.UpdateUserResponse\"\x1a\xea\xe0\x18\x16\x1a\x14identity.user.update\x12\x87\x01\n" +
-	"\x0eDeactivateUser\x12).ashlar.identity.v1.DeactivateUserRequest\x1a*.ashlar.identity.v1.DeactivateUserResponse\"\x1e\xea\xe0\x18\x1a\x1a\x18identity.user.deactivate\x12\x87\x01\n" +
-	"\x0eReactivateUser\x12).ashlar.identity.v1.ReactivateUserRequest\x1a*.ashlar.identity.v1.ReactivateUserResponse\"\x1e\xea\xe0\x18\x1a\x1a\x18identity.user.deactivateB\xbe\x01\n" +
+	"UpdateUser\x12%.ashlar.identity.v1.UpdateUserRequest\x1a&.ashlar.identity.v1.UpdateUserResponse\"A\xea\xe0\x18\x16\x1a\x14identity.user.update\x82\xd3\xe4\x93\x02!:\x04userb\x04user2\x13/v1/users/{user.id}\x12\xb6\x01\n" +
+	"\x0eDeactivateUser\x12).ashlar.identity.v1.DeactivateUserRequest\x1a*.ashlar.identity.v1.DeactivateUserResponse\"M\xea\xe0\x18\x1a\x1a\x18identity.user.deactivate\x82\xd3\xe4\x93\x02):\x01*b\x04user\"\x1e/v1/users/{user_id}:deactivate\x12\xb6\x01\n" +
+	"\x0eReactivateUser\x12).ashlar.identity.v1.ReactivateUserRequest\x1a*.ashlar.identity.v1.ReactivateUserResponse\"M\xea\xe0\x18\x1a\x1a\x18identity.user.deactivate\x82\xd3\xe4\x93\x02):\x01*b\x04user\"\x1e/v1/users/{user_id}:reactivateB\xbe\x01\n" +
 	"\x16com.ashlar.identity.v1B\tUserProtoP\x01Z/ashlar.dev/gen/go/ashlar/identity/v1;identityv1\xa2\x02\x03AIX\xaa\x02\x12Ashlar.Identity.V1\xca\x02\x12Ashlar\\Identity\\V1\xe2\x02\x1eAshlar\\Identity\\V1\\GPBMetadata\xea\x02\x14Ashlar::Identity::V1b\x06proto3"
 
 var (

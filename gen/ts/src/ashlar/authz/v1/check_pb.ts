@@ -6,13 +6,14 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_ashlar_options_v1_access } from "../../options/v1/access_pb.js";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.js";
+import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file ashlar/authz/v1/check.proto.
  */
 export const file_ashlar_authz_v1_check: GenFile = /*@__PURE__*/
-  fileDesc("Chthc2hsYXIvYXV0aHovdjEvY2hlY2sucHJvdG8SD2FzaGxhci5hdXRoei52MSJkCgxDaGVja1JlcXVlc3QSKAoKcGVybWlzc2lvbhgBIAEoCUIUukgRcg8QARjIATIIXlsgLX5dKiQSKgoPb3JnYW5pemF0aW9uX2lkGAIgASgJQhG6SA5yDBhAMgheWyAtfl0qJCIgCg1DaGVja1Jlc3BvbnNlEg8KB2FsbG93ZWQYASABKAgyYQoMQ2hlY2tTZXJ2aWNlElEKBUNoZWNrEh0uYXNobGFyLmF1dGh6LnYxLkNoZWNrUmVxdWVzdBoeLmFzaGxhci5hdXRoei52MS5DaGVja1Jlc3BvbnNlIgmQAgHq4BgCEAFCqgEKE2NvbS5hc2hsYXIuYXV0aHoudjFCCkNoZWNrUHJvdG9QAVopYXNobGFyLmRldi9nZW4vZ28vYXNobGFyL2F1dGh6L3YxO2F1dGh6djGiAgNBQViqAg9Bc2hsYXIuQXV0aHouVjHKAg9Bc2hsYXJcQXV0aHpcVjHiAhtBc2hsYXJcQXV0aHpcVjFcR1BCTWV0YWRhdGHqAhFBc2hsYXI6OkF1dGh6OjpWMWIGcHJvdG8z", [file_ashlar_options_v1_access, file_buf_validate_validate]);
+  fileDesc("Chthc2hsYXIvYXV0aHovdjEvY2hlY2sucHJvdG8SD2FzaGxhci5hdXRoei52MSJkCgxDaGVja1JlcXVlc3QSKAoKcGVybWlzc2lvbhgBIAEoCUIUukgRcg8QARjIATIIXlsgLX5dKiQSKgoPb3JnYW5pemF0aW9uX2lkGAIgASgJQhG6SA5yDBhAMgheWyAtfl0qJCIgCg1DaGVja1Jlc3BvbnNlEg8KB2FsbG93ZWQYASABKAgyiwEKDENoZWNrU2VydmljZRJ7CgVDaGVjaxIdLmFzaGxhci5hdXRoei52MS5DaGVja1JlcXVlc3QaHi5hc2hsYXIuYXV0aHoudjEuQ2hlY2tSZXNwb25zZSIzkAIB6uAYAhABgtPkkwIkEiIvdjEvcGVybWlzc2lvbnMve3Blcm1pc3Npb259OmNoZWNrQqoBChNjb20uYXNobGFyLmF1dGh6LnYxQgpDaGVja1Byb3RvUAFaKWFzaGxhci5kZXYvZ2VuL2dvL2FzaGxhci9hdXRoei92MTthdXRoenYxogIDQUFYqgIPQXNobGFyLkF1dGh6LlYxygIPQXNobGFyXEF1dGh6XFYx4gIbQXNobGFyXEF1dGh6XFYxXEdQQk1ldGFkYXRh6gIRQXNobGFyOjpBdXRoejo6VjFiBnByb3RvMw", [file_ashlar_options_v1_access, file_buf_validate_validate, file_google_api_annotations]);
 
 /**
  * @generated from message ashlar.authz.v1.CheckRequest
