@@ -115,6 +115,16 @@ func Declarations(manifests []*manifest.Manifest, schemas *Schemas) finding.List
 				found.Addf(m.Place("gateway.aliases["+path+"]"), "%s cannot answer for %s: %s", procedure, path, problem)
 			}
 		}
+		for _, name := range slices.Sorted(maps.Keys(m.Gateway.Procedures)) {
+			at := "gateway.procedures[" + name + "]"
+			method, problem := called(name, m, services)
+			switch {
+			case problem != "":
+				found.Addf(m.Place(at), "%s cannot be called through the gateway: %s", name, problem)
+			case m.Gateway.Procedures[name].Timeout > 0 && streams(method):
+				found.Addf(m.Place(at+".timeout"), "%s streams, and time-outs are for unary RPCs", name)
+			}
+		}
 	}
 	found.Sort()
 	return found
@@ -122,26 +132,42 @@ func Declarations(manifests []*manifest.Manifest, schemas *Schemas) finding.List
 
 // unanswerable says why an RPC cannot answer for a path: "" where it can.
 func unanswerable(procedure string, m *manifest.Manifest, services map[string]protoreflect.ServiceDescriptor) string {
-	name, method, _ := strings.Cut(strings.TrimPrefix(procedure, "/"), "/")
-	if !slices.Contains(m.Services, name) {
-		return "this module does not list the RPC service " + name
+	method, problem := called(procedure, m, services)
+	if problem != "" {
+		return problem
 	}
-	service := services[name]
-	if service == nil {
-		return "no schema defines it"
-	}
-	descriptor := service.Methods().ByName(protoreflect.Name(method))
-	if descriptor == nil {
-		return name + " has no such method"
-	}
-	options, ok := descriptor.Options().(*descriptorpb.MethodOptions)
+	options, ok := method.Options().(*descriptorpb.MethodOptions)
 	if !ok || options.GetIdempotencyLevel() != descriptorpb.MethodOptions_NO_SIDE_EFFECTS {
 		return "its idempotency_level is not NO_SIDE_EFFECTS"
 	}
-	if descriptor.IsStreamingClient() || descriptor.IsStreamingServer() {
+	if streams(method) {
 		return "it streams"
 	}
 	return ""
+}
+
+// called returns the method of a procedure of a module that callers from outside may name, or says why there is none.
+func called(procedure string, m *manifest.Manifest, services map[string]protoreflect.ServiceDescriptor) (_ protoreflect.MethodDescriptor, problem string) {
+	name, method, _ := strings.Cut(strings.TrimPrefix(procedure, "/"), "/")
+	if !slices.Contains(m.Services, name) {
+		return nil, "this module does not list the RPC service " + name
+	}
+	service := services[name]
+	if service == nil {
+		return nil, "no schema defines it"
+	}
+	descriptor := service.Methods().ByName(protoreflect.Name(method))
+	if descriptor == nil {
+		return nil, name + " has no such method"
+	}
+	if rule, err := access.RuleOf(descriptor); err == nil && rule.Kind == access.Internal {
+		return nil, "it is internal"
+	}
+	return descriptor, ""
+}
+
+func streams(method protoreflect.MethodDescriptor) bool {
+	return method.IsStreamingClient() || method.IsStreamingServer()
 }
 
 // All is all that there is to find, in the order of the places.

@@ -67,6 +67,15 @@ func RetryAfter(d time.Duration) Option {
 	}
 }
 
+// Quota tells the caller which quota he has used up: subject is whose it is.
+func Quota(subject, description string) Option {
+	return func(b *builder) {
+		b.details = append(b.details, &errdetails.QuotaFailure{
+			Violations: []*errdetails.QuotaFailure_Violation{{Subject: subject, Description: description}},
+		})
+	}
+}
+
 // Field names a field of the request, by its path, and what is wrong with it. All that are named are in one
 // google.rpc.BadRequest.
 func Field(path, description string) Option {

@@ -102,7 +102,7 @@ func (c *call) refuse(err error) {
 		c.w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110, section 11.6.1
 	}
 	if wait, ok := retryAfter(err); ok {
-		c.w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
+		c.w.Header().Set("Retry-After", seconds(wait))
 	}
 	c.w.hurry()
 	// The only thing that can go wrong is that the caller is gone.

@@ -21,7 +21,7 @@ func withCORS(origins []string, next http.Handler) http.Handler {
 		AllowedOrigins: origins,
 		AllowedMethods: connectcors.AllowedMethods(),
 		AllowedHeaders: slices.Concat(connectcors.AllowedHeaders(), []string{"Authorization"}),
-		ExposedHeaders: slices.Concat(connectcors.ExposedHeaders(), []string{"Retry-After"}),
+		ExposedHeaders: slices.Concat(connectcors.ExposedHeaders(), []string{"Retry-After", headerRateLimit, headerRateLimitPolicy}),
 		MaxAge:         corsMaxAge,
 	}).Handler(next)
 }

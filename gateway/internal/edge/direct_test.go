@@ -25,7 +25,7 @@ import (
 // maxAllocations is how many pieces of memory the gateway may ask for on behalf of one unary call, with everything on,
 // beside what net/http needs for its side. It is a count, so that it says the same on every machine; raise it only for a
 // reason that is worth 10,000 allocations a second.
-const maxAllocations = 12
+const maxAllocations = 10
 
 // everybody takes every token for the same person.
 type everybody struct{}

@@ -24,10 +24,6 @@ func tooLarge(limit int64) error {
 		fmt.Sprintf("the message is larger than %d bytes", limit))
 }
 
-func rateLimited(wait time.Duration) error {
-	return rpcerror.New(connect.CodeResourceExhausted, rpcerror.ReasonRateLimited, "too many requests", rpcerror.RetryAfter(wait))
-}
-
 func tooManyStreams() error {
 	return rpcerror.New(connect.CodeResourceExhausted, reasonTooManyStreams, "too many streams are open; end one first")
 }

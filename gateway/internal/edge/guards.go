@@ -87,8 +87,10 @@ func (c *call) admit() error {
 	if principal.Kind == authn.User {
 		caller = limit.Principal(principal.UserID)
 	}
-	if wait, ok := c.h.Limits.Take(caller, site, c.route.Service, c.route.Limit); !ok {
-		return rateLimited(wait)
+	decision := c.h.Limits.Take(caller, site, c.route.Quotas)
+	tellLimit(c.w.Header(), decision)
+	if decision.Wait > 0 {
+		return rateLimited(decision)
 	}
 	if denied != nil || c.route.Unary() {
 		return denied

@@ -24,9 +24,29 @@ type Route struct {
 	Get bool
 	// Timeout bounds a unary call; 0 means the gateway's own bound.
 	Timeout time.Duration
-	// Limit is what one caller may ask of the service; nil where the manifest sets none.
-	Limit *Limit
+	// Quotas are what one caller may ask of the service, and of the procedure; each only where the manifest says so.
+	Quotas []Quota
+	// Priority says in which order calls are refused when the service is overloaded.
+	Priority Priority
 }
+
+// Quota is what one caller may ask of something.
+type Quota struct {
+	Limit
+
+	// Of is the name of the service, or the procedure; empty for the gateway as a whole.
+	Of string
+}
+
+// Priority says what is refused first. The zero value is Normal.
+type Priority int
+
+// From what is refused first to what is refused last.
+const (
+	Low Priority = iota - 1
+	Normal
+	High
+)
 
 // Limit allows PerSecond requests each second, and Burst at once.
 type Limit struct {
