@@ -30,6 +30,8 @@ type Config struct {
 	RateBurst   int           `name:"gateway-rate-burst" help:"Requests that one caller may make at once." default:"200"`
 	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100"`
 	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s"`
+
+	LimitsRedisURLFile string `name:"gateway-limits-redis-url-file" help:"File with the address of a Redis or Valkey, mode 0600, by which gateways share rate limits; where not set, each counts for itself." placeholder:"FILE"`
 }
 
 // defaultMaxTimeout is what MaxTimeout means where it is not set.

@@ -59,6 +59,10 @@ type Gateway struct {
 	status    *health.Status
 	learner   *learn.Learner
 	edge      *edge.Handler
+	limits    *limit.Limiter
+	// sharing and redis are nil where limits are not shared.
+	sharing *limit.Sharing
+	redis   *limit.Redis
 	// balancer and pool are how calls reach services.
 	balancer *balance.Transport
 	pool     *upstream.Pool
@@ -96,9 +100,10 @@ func (g *Gateway) build() error {
 	g.learner = learn.New(Name, g.env.Directory, manifests(clients), services.Routes(), g.telemetry.Log)
 	g.pool = upstream.NewPool()
 	g.balancer = balance.New(g.env.Directory, balance.DefaultBase(), balance.WithGone(g.pool.Forget))
+	g.limits = limit.New()
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)),
-		Limits: limit.New(), Streams: limit.NewStreams(),
+		Limits: g.limits, Streams: limit.NewStreams(),
 		Own: services.Handler(), RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Status: g.status, Telemetry: g.telemetry,
 		MaxMessageBytes: rpc.MaxMessageBytes, Settings: g.cfg.settings(),
 	})
@@ -133,6 +138,7 @@ func (g *Gateway) Components() []lifecycle.Component {
 	return lifecycle.Chain(Name, g.env.Components, []lifecycle.Component{
 		{Name: "telemetry", Stop: g.telemetry.Shutdown},
 		{Name: "ops", Start: g.ops.Start, Stop: g.ops.Stop},
+		{Name: "limits", Start: g.shareLimits, Stop: g.stopSharing},
 		{Name: door, Start: g.look, Stop: g.learner.Stop, StartTimeout: g.cfg.DependencyTimeout},
 		{Name: "server", Start: g.serve, Stop: g.shutdown, StopTimeout: stopTimeout},
 		g.membership().Component(),

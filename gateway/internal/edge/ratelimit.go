@@ -43,7 +43,7 @@ func quotaName(d limit.Decision) string {
 	if of == "" {
 		of = "gateway"
 	}
-	if d.Shared {
+	if d.ByAddress {
 		return `"` + of + ` by address"`
 	}
 	return `"` + of + `"`
@@ -56,7 +56,7 @@ func seconds(d time.Duration) string {
 
 func rateLimited(d limit.Decision) error {
 	subject := "caller"
-	if d.Shared {
+	if d.ByAddress {
 		subject = "address"
 	}
 	of := d.Quota.Of

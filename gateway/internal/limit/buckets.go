@@ -12,31 +12,50 @@ const maxBuckets = 1 << 20
 // shards is how many parts buckets have, so that requests seldom wait for each other. A power of two.
 const shards = 64
 
-// buckets holds when each bucket would be full again. It is safe for concurrent use.
-type buckets struct {
-	shards [shards]shard
-}
+// sharded keeps a value for each of the keys that were used lately.
+type sharded[V any] struct{ shards [shards]shard[V] }
 
-// shard forgets by generations: what was not used while young filled up is gone with old.
-type shard struct {
+// shard forgets by generations: what was not used while young filled up is gone with old. Its methods are for whoever
+// holds mu.
+type shard[V any] struct {
 	mu         sync.Mutex
-	young, old map[uint64]time.Duration
+	young, old map[uint64]V
 	most       int      // in one generation
 	_          [24]byte // two of them are not in one cache line
 }
 
-func newBuckets(most int) *buckets {
-	b := &buckets{}
-	for i := range b.shards {
-		b.shards[i] = shard{young: map[uint64]time.Duration{}, old: map[uint64]time.Duration{}, most: max(most/shards/2, 1)}
+func newSharded[V any](most int) *sharded[V] {
+	s := &sharded[V]{}
+	for i := range s.shards {
+		s.shards[i] = shard[V]{young: map[uint64]V{}, old: map[uint64]V{}, most: max(most/shards/2, 1)}
 	}
-	return b
+	return s
 }
 
-func (b *buckets) of(key uint64) *shard { return &b.shards[key%shards] }
+func (s *sharded[V]) of(key uint64) *shard[V] { return &s.shards[key%shards] }
+
+func (s *shard[V]) get(key uint64) V {
+	if v, ok := s.young[key]; ok {
+		return v
+	}
+	return s.old[key]
+}
+
+func (s *shard[V]) put(key uint64, v V) {
+	s.young[key] = v
+	if len(s.young) >= s.most {
+		s.young, s.old = s.old, s.young
+		clear(s.young)
+	}
+}
+
+// buckets holds when each bucket will be full again. It is safe for concurrent use.
+type buckets struct{ *sharded[time.Duration] }
+
+func newBuckets(most int) buckets { return buckets{newSharded[time.Duration](most)} }
 
 // take takes one request from a bucket, and returns where it is then, and how long to wait where nothing was left.
-func (b *buckets) take(key uint64, r rate, now time.Duration) (full, wait time.Duration) {
+func (b buckets) take(key uint64, r rate, now time.Duration) (full, wait time.Duration) {
 	s := b.of(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,24 +65,19 @@ func (b *buckets) take(key uint64, r rate, now time.Duration) (full, wait time.D
 }
 
 // giveBack undoes one take.
-func (b *buckets) giveBack(key uint64, r rate) {
+func (b buckets) giveBack(key uint64, r rate) {
 	s := b.of(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.put(key, s.get(key)-r.interval)
 }
 
-func (s *shard) get(key uint64) time.Duration {
-	if full, ok := s.young[key]; ok {
-		return full
-	}
-	return s.old[key]
-}
-
-func (s *shard) put(key uint64, full time.Duration) {
-	s.young[key] = full
-	if len(s.young) >= s.most {
-		s.young, s.old = s.old, s.young
-		clear(s.young)
+// raise empties a bucket at least so far.
+func (b buckets) raise(key uint64, full time.Duration) {
+	s := b.of(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if full > s.get(key) {
+		s.put(key, full)
 	}
 }

@@ -18,7 +18,8 @@ const Crowd = 10
 // people at an address. It is safe for concurrent use.
 type Limiter struct {
 	standard atomic.Pointer[routes.Limit]
-	buckets  *buckets
+	buckets  buckets
+	sharing  *Sharing // nil: buckets are this process's own
 	seed     maphash.Seed
 	now      func() time.Duration
 }
@@ -41,8 +42,8 @@ type Decision struct {
 	Wait time.Duration
 	// Quota is what the bucket is of.
 	Quota routes.Quota
-	// Shared says that the bucket is that of all the people at the address.
-	Shared bool
+	// ByAddress says that the bucket is that of all the people at the address.
+	ByAddress bool
 	// Window is the time in which an empty bucket becomes full. Without any limit, this and what follows are 0.
 	Window time.Duration
 	// Left is how many requests more there are in it, and Full when all will be there again.
@@ -62,9 +63,10 @@ const maxQuotas = 6
 
 // charge is one bucket that a request is taken from.
 type charge struct {
-	key   uint64
-	quota routes.Quota
-	rate  rate
+	key       uint64
+	quota     routes.Quota
+	rate      rate
+	byAddress bool // it is that of all the people there
 }
 
 // Take takes one request of what a caller has left, in total and of each quota; and, where the caller is not just
@@ -77,7 +79,7 @@ func (l *Limiter) Take(caller, site Caller, quotas []routes.Quota) Decision {
 	for i := range charges {
 		c := &charges[i]
 		full, wait := l.buckets.take(c.key, c.rate, now)
-		here := Decision{Wait: wait, Quota: c.quota, Shared: i%2 == 1 && caller != site, Window: c.rate.window, Left: c.rate.left(full, now), Full: full - now}
+		here := Decision{Wait: wait, Quota: c.quota, ByAddress: c.byAddress, Window: c.rate.window, Left: c.rate.left(full, now), Full: full - now}
 		if wait > 0 {
 			for _, taken := range charges[:i] {
 				l.buckets.giveBack(taken.key, taken.rate)
@@ -88,11 +90,19 @@ func (l *Limiter) Take(caller, site Caller, quotas []routes.Quota) Decision {
 			decision = here
 		}
 	}
+	if l.sharing != nil {
+		for i := range charges {
+			of := caller
+			if charges[i].byAddress {
+				of = site
+			}
+			l.sharing.note(of, &charges[i], now)
+		}
+	}
 	return decision
 }
 
-// charges appends the buckets that a request is taken from: in turns the caller's and, where that is another one, the
-// address's.
+// charges appends the buckets that a request is taken from.
 func (l *Limiter) charges(to []charge, caller, site Caller, quotas []routes.Quota) []charge {
 	own, all := caller.hash(l.seed), uint64(0)
 	if caller != site {
@@ -101,7 +111,9 @@ func (l *Limiter) charges(to []charge, caller, site Caller, quotas []routes.Quot
 	add := func(q routes.Quota) {
 		to = append(to, l.charge(own, q))
 		if caller != site {
-			to = append(to, l.charge(all, crowd(q)))
+			c := l.charge(all, crowd(q))
+			c.byAddress = true
+			to = append(to, c)
 		}
 	}
 	if standard := *l.standard.Load(); standard.PerSecond > 0 {

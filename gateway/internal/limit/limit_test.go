@@ -155,7 +155,7 @@ func TestTheNearestLimitIsTold(t *testing.T) {
 	}
 	d = l.Take(Principal("usr_99"), site, notes(1, 2))
 	assert.Zero(t, d.Wait)
-	assert.True(t, d.Shared, "9 of 20 at the address are nearer than 1 of 2")
+	assert.True(t, d.ByAddress, "9 of 20 at the address are nearer than 1 of 2")
 	assert.Equal(t, 9, d.Left)
 	assert.False(t, limiter(routes.Limit{}).Take(me, site, nil).Limited())
 }

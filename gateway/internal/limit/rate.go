@@ -19,12 +19,12 @@ type rate struct {
 }
 
 func rateOf(l routes.Limit) rate {
-	interval := bounded(float64(time.Second) / l.PerSecond)
+	interval := max(bounded(float64(time.Second)/l.PerSecond), 1)
 	return rate{interval: interval, window: bounded(float64(interval) * float64(l.Burst)), burst: l.Burst}
 }
 
 func bounded(nanoseconds float64) time.Duration {
-	return time.Duration(min(max(math.Round(nanoseconds), 1), float64(longest)))
+	return time.Duration(min(max(math.Round(nanoseconds), 0), float64(longest)))
 }
 
 // take returns where a bucket is after one more request; or how long to wait for it, and then the bucket is as it was.
@@ -34,6 +34,11 @@ func (r rate) take(full, now time.Duration) (next, wait time.Duration) {
 		return full, wait
 	}
 	return next, 0
+}
+
+// times is how far so many requests move a bucket.
+func (r rate) times(requests int) time.Duration {
+	return bounded(float64(r.interval) * float64(requests))
 }
 
 // left is how many requests more a bucket has.
