@@ -31,6 +31,7 @@ type Config struct {
 	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100"`
 	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s"`
 
+	MaxInFlight        int    `name:"gateway-max-in-flight" help:"Requests of all callers that may be under way at a time, streams included; 0 means no limit." default:"20000"`
 	LimitsRedisURLFile string `name:"gateway-limits-redis-url-file" help:"File with the address of a Redis or Valkey, mode 0600, by which gateways share rate limits; where not set, each counts for itself." placeholder:"FILE"`
 }
 
@@ -41,7 +42,7 @@ const defaultMaxTimeout = time.Minute
 func (c Config) settings() edge.Settings {
 	return edge.Settings{
 		MaxTimeout: cmp.Or(c.MaxTimeout, defaultMaxTimeout), CORSOrigins: c.CORSOrigins,
-		RateLimit: routes.Limit{PerSecond: c.RateLimit, Burst: c.RateBurst}, MaxStreams: c.MaxStreams,
+		RateLimit: routes.Limit{PerSecond: c.RateLimit, Burst: c.RateBurst}, MaxStreams: c.MaxStreams, MaxInFlight: c.MaxInFlight,
 	}
 }
 
@@ -56,6 +57,9 @@ func (c Config) validate() error {
 	}
 	if c.MaxStreams < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-streams %d is negative", c.MaxStreams))
+	}
+	if c.MaxInFlight < 0 {
+		errs = append(errs, fmt.Errorf("gateway-max-in-flight %d is negative", c.MaxInFlight))
 	}
 	if c.MaxTimeout < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-timeout %s is negative", c.MaxTimeout))

@@ -30,6 +30,7 @@ func TestConfig(t *testing.T) {
 	assert.InDelta(t, 100, cfg.RateLimit, 0)
 	assert.Equal(t, 200, cfg.RateBurst)
 	assert.Equal(t, 100, cfg.MaxStreams)
+	assert.Equal(t, 20_000, cfg.MaxInFlight)
 	assert.Equal(t, time.Minute, cfg.MaxTimeout)
 	assert.Equal(t, "consul:1", cfg.ConsulAddr)
 	assert.Equal(t, "127.0.0.1:0", cfg.OpsAddr)
@@ -55,6 +56,7 @@ func TestConfigThatMakesNoSense(t *testing.T) {
 		"rate-limit":   {RateLimit: -1},
 		"rate-burst":   {RateLimit: 1},
 		"max-streams":  {MaxStreams: -1},
+		"max-in":       {MaxInFlight: -1},
 		"max-timeout":  {MaxTimeout: -1},
 		"cors-origins": {CORSOrigins: []string{"https://app.example.com/path"}},
 		"want scheme":  {CORSOrigins: []string{"app.example.com"}},

@@ -34,6 +34,7 @@ const (
 	ReasonOutcomeUnknown        = "OUTCOME_UNKNOWN"
 	ReasonDeadlineExceeded      = "DEADLINE_EXCEEDED"
 	ReasonRateLimited           = "RATE_LIMITED"
+	ReasonOverloaded            = "OVERLOADED"
 	ReasonInternal              = "INTERNAL"
 )
 

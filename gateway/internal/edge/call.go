@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"ashlar.dev/gateway/internal/overload"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/rpcerror"
@@ -41,6 +42,9 @@ type call struct {
 	// cause is why the gateway itself ended the call; for logs.
 	cause error
 	timer timer
+	// caller is a hash of who calls; slot is the call's place among those that the service works on.
+	caller uint64
+	slot   overload.Slot
 	// giveUp ends the call, and says why; atEnd is what has to be undone then.
 	giveUp   context.CancelCauseFunc
 	atEnd    []func()
@@ -60,7 +64,7 @@ func callOf(ctx context.Context) *call {
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, route *routes.Route) *call {
 	c := &call{h: h, w: newPeer(w, r), r: r, route: route, protocol: wire.ProtocolOf(r), begun: time.Now(), code: connect.CodeCanceled.String()}
 	c.startTrace()
-	h.metrics.inFlight.Inc()
+	h.inFlight.Add(1)
 	return c
 }
 
@@ -75,8 +79,9 @@ func (c *call) name() string {
 // end tells how the call went.
 func (c *call) end() {
 	c.w.finish()
+	c.leave()
 	took := time.Since(c.begun)
-	c.h.metrics.inFlight.Dec()
+	c.h.inFlight.Add(-1)
 	c.h.metrics.of(c.name(), c.code, c.protocol).note(took)
 	if c.span != nil {
 		if c.span.IsRecording() {

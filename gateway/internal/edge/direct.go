@@ -78,6 +78,10 @@ func (c *call) serveDirect() {
 		c.refuse(c.failure(err))
 		return
 	}
+	if err := c.enter(); err != nil {
+		c.refuse(err)
+		return
+	}
 	x.tries = balance.Tries{}
 	x.request = x.request[:0]
 	for c.attempt(x) {
@@ -166,6 +170,7 @@ func (c *call) answer(x *exchange, conn *upstream.Conn, lease balance.Lease, sto
 		conn.Release(stop())
 		lease.Done(outcome, &x.tries, failure)
 	}()
+	c.answeredWith(x.head.Status, "", 0)
 	body, whole, err := conn.Whole(wholeBytes)
 	if err != nil {
 		if failure = err; c.ended() != nil {

@@ -87,6 +87,7 @@ func (c *call) admit() error {
 	if principal.Kind == authn.User {
 		caller = limit.Principal(principal.UserID)
 	}
+	c.caller = c.h.Limits.Hash(caller)
 	decision := c.h.Limits.Take(caller, site, c.route.Quotas)
 	tellLimit(c.w.Header(), decision)
 	if decision.Wait > 0 {

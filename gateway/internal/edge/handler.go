@@ -63,7 +63,9 @@ type Handler struct {
 	Parts
 
 	// current is what holds for requests that begin now.
-	current    atomic.Pointer[current]
+	current atomic.Pointer[current]
+	// inFlight is how many requests are under way, streams included.
+	inFlight   atomic.Int64
 	probes     *http.ServeMux
 	proxy      *httputil.ReverseProxy
 	errors     *connecthttp.ErrorWriter
@@ -79,14 +81,16 @@ type Handler struct {
 
 // New returns a handler.
 func New(parts Parts) (*Handler, error) {
-	m, err := newMetrics(parts.Telemetry.Metrics, func() float64 { return float64(parts.Tables().Procedures()) })
-	if err != nil {
-		return nil, err
-	}
 	h := &Handler{
-		Parts: parts, probes: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), metrics: m,
+		Parts: parts, probes: http.NewServeMux(), errors: connecthttp.NewErrorWriter(),
 		tracer: parts.Telemetry.Traces.Tracer("ashlar.dev/gateway"), propagator: parts.Telemetry.Propagator(), log: parts.Telemetry.Log,
 		streamAge: streamAge, stallTime: stallTime,
+	}
+	var err error
+	h.metrics, err = newMetrics(parts.Telemetry.Metrics, func() float64 { return float64(parts.Tables().Procedures()) },
+		func() float64 { return float64(h.inFlight.Load()) })
+	if err != nil {
+		return nil, err
 	}
 	if h.Streams == nil {
 		h.Streams = limit.NewStreams()
@@ -130,11 +134,12 @@ func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request) {
 	}
 	c := h.begin(w, r, route) //nolint:contextcheck // the request has it
 	defer c.end()             //nolint:contextcheck // the context is the call's own
-	if route == nil {
+	switch {
+	case route == nil:
 		c.unknown()
-		return
-	}
-	if c.acceptable() {
+	case c.crowded():
+		c.refuse(c.overloaded("gateway"))
+	case c.acceptable():
 		c.serve() //nolint:contextcheck // the context is the call's own
 	}
 }
@@ -217,6 +222,10 @@ func (c *call) serve() {
 		c.r.URL.RawQuery, c.r.URL.ForceQuery = "", false
 	}
 	if err := c.limitBody(); err != nil {
+		c.refuse(err)
+		return
+	}
+	if err := c.enter(); err != nil {
 		c.refuse(err)
 		return
 	}

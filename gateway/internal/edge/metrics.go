@@ -16,7 +16,7 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
-	inFlight prometheus.Gauge
+	shed     *prometheus.CounterVec
 
 	// known holds the series that have been asked for, so that they are not looked up by their labels for each request.
 	known atomic.Pointer[map[seriesKey]series]
@@ -59,7 +59,7 @@ func (m *metrics) of(procedure, code string, protocol wire.Protocol) series {
 	return s
 }
 
-func newMetrics(registerer prometheus.Registerer, procedures func() float64) (*metrics, error) {
+func newMetrics(registerer prometheus.Registerer, procedures, inFlight func() float64) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ashlar_gateway_requests_total", Help: "Requests that ended, by procedure, outcome and protocol.",
@@ -68,13 +68,16 @@ func newMetrics(registerer prometheus.Registerer, procedures func() float64) (*m
 			Name: "ashlar_gateway_request_duration_seconds", Help: "How long requests took, streams included.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"procedure", "protocol"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "ashlar_gateway_requests_in_flight", Help: "Requests that are under way.",
-		}),
+		shed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ashlar_gateway_shed_total", Help: "Requests that were refused because a service, or the gateway, had too many.",
+		}, []string{"service"}),
 	}
 	m.known.Store(&map[seriesKey]series{})
 	return m, errors.Join(
-		registerer.Register(m.requests), registerer.Register(m.duration), registerer.Register(m.inFlight),
+		registerer.Register(m.requests), registerer.Register(m.duration), registerer.Register(m.shed),
+		registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ashlar_gateway_requests_in_flight", Help: "Requests that are under way.",
+		}, inFlight)),
 		registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "ashlar_gateway_procedures", Help: "Procedures that can be called.",
 		}, procedures)),

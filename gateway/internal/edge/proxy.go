@@ -50,6 +50,7 @@ func (h *Handler) rewrite(p *httputil.ProxyRequest) {
 func watchResponse(response *http.Response) error {
 	c := callOf(response.Request.Context())
 	c.timer.answered()
+	c.answeredWith(response.StatusCode, response.Header.Get("Grpc-Status"), c.request.wholeAt.Load())
 	c.response.watch(c, response)
 	return nil
 }

@@ -17,12 +17,15 @@ type Settings struct {
 	RateLimit routes.Limit
 	// MaxStreams is how many streams one caller may have open; 0: no bound.
 	MaxStreams int
+	// MaxInFlight is how many requests may be under way, streams included; 0: no bound.
+	MaxInFlight int
 }
 
 // current is what is made of settings, once for all requests.
 type current struct {
-	root       http.Handler
-	maxTimeout time.Duration
+	root        http.Handler
+	maxTimeout  time.Duration
+	maxInFlight int64
 }
 
 // Apply lets settings hold for requests that begin from now on; those that are under way keep what they began with. It
@@ -31,7 +34,8 @@ func (h *Handler) Apply(s Settings) {
 	h.Limits.SetStandard(s.RateLimit)
 	h.Streams.SetEach(s.MaxStreams)
 	h.current.Store(&current{
-		root:       withCORS(s.CORSOrigins, http.HandlerFunc(h.dispatch)),
-		maxTimeout: s.MaxTimeout,
+		root:        withCORS(s.CORSOrigins, http.HandlerFunc(h.dispatch)),
+		maxTimeout:  s.MaxTimeout,
+		maxInFlight: int64(s.MaxInFlight),
 	})
 }

@@ -57,6 +57,9 @@ func (d Decision) Limited() bool { return d.Quota.Burst > 0 }
 // share is what is left, of what there could be.
 func (d Decision) share() float64 { return float64(d.Left) / float64(d.Quota.Burst) }
 
+// Hash is the same for the same caller as long as the limiter lives, and cannot be foreseen by anybody.
+func (l *Limiter) Hash(caller Caller) uint64 { return caller.hash(l.seed) }
+
 // maxQuotas is of how many quotas one request can be: that of the gateway, of the service and of the procedure, each of
 // the caller and of all at the address.
 const maxQuotas = 6

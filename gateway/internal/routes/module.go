@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"ashlar.dev/gateway/internal/overload"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
 	"ashlar.dev/kernel/access"
 )
@@ -32,6 +33,7 @@ type Module struct {
 	// Version is that of the manifest.
 	Version string
 
+	load     *overload.Service
 	claims   []string
 	callable []string
 	routes   []*Route
@@ -58,7 +60,7 @@ func NewModule(service string, response *kernelv1.GetManifestResponse) (*Module,
 	}
 	m := &Module{
 		Service: service, Version: manifest.GetVersion(), claims: slices.Sorted(slices.Values(manifest.GetServices())),
-		aliases: map[string]*Route{}, types: new(protoregistry.Types),
+		load: overload.NewService(), aliases: map[string]*Route{}, types: new(protoregistry.Types),
 	}
 	var errs []error
 	for _, name := range m.claims {
@@ -129,7 +131,7 @@ func (m *Module) addService(name string, files *protoregistry.Files, policy *ker
 		m.routes = append(m.routes, &Route{
 			Procedure: "/" + name + "/" + string(method.Name()), Service: m.Service, Access: rule.Kind,
 			Stream: streamOf(method), Get: !method.IsStreamingClient() && !method.IsStreamingServer() && sideEffectFree(method),
-			Timeout: positive(policy.GetTimeout()), Quotas: quotas,
+			Timeout: positive(policy.GetTimeout()), Quotas: quotas, Load: m.load.Procedure(),
 		})
 	}
 	if len(m.routes) > before {
@@ -221,15 +223,15 @@ func quotasOf(what string, limit *kernelv1.RateLimit) ([]Quota, error) {
 	return []Quota{{Of: what, Limit: Limit{PerSecond: float64(limit.GetRequests()) / per.Seconds(), Burst: int(limit.GetBurst())}}}, nil
 }
 
-func priorityOf(p kernelv1.Priority) Priority {
+func priorityOf(p kernelv1.Priority) overload.Priority {
 	switch p {
 	case kernelv1.Priority_PRIORITY_LOW:
-		return Low
+		return overload.Low
 	case kernelv1.Priority_PRIORITY_HIGH:
-		return High
+		return overload.High
 	case kernelv1.Priority_PRIORITY_UNSPECIFIED, kernelv1.Priority_PRIORITY_NORMAL:
 	}
-	return Normal
+	return overload.Normal
 }
 
 func streamOf(method protoreflect.MethodDescriptor) connect.StreamType {

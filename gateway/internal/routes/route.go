@@ -7,6 +7,7 @@ import (
 
 	"connectrpc.com/connect/v2"
 
+	"ashlar.dev/gateway/internal/overload"
 	"ashlar.dev/kernel/access"
 )
 
@@ -27,7 +28,9 @@ type Route struct {
 	// Quotas are what one caller may ask of the service, and of the procedure; each only where the manifest says so.
 	Quotas []Quota
 	// Priority says in which order calls are refused when the service is overloaded.
-	Priority Priority
+	Priority overload.Priority
+	// Load is what is known of the load of the service; nil: nothing.
+	Load *overload.Procedure
 }
 
 // Quota is what one caller may ask of something.
@@ -37,16 +40,6 @@ type Quota struct {
 	// Of is the name of the service, or the procedure; empty for the gateway as a whole.
 	Of string
 }
-
-// Priority says what is refused first. The zero value is Normal.
-type Priority int
-
-// From what is refused first to what is refused last.
-const (
-	Low Priority = iota - 1
-	Normal
-	High
-)
 
 // Limit allows PerSecond requests each second, and Burst at once.
 type Limit struct {
