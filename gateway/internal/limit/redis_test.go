@@ -3,7 +3,6 @@ package limit
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -30,7 +29,7 @@ func sharingLimiter(t *testing.T, s *redistest.Server, limit routes.Limit) *Limi
 	store, err := NewRedis(s.URL())
 	require.NoError(t, err)
 	l := limiter(limit)
-	sharing, err := l.Share(store, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
+	sharing, err := l.Share(store, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	require.NoError(t, err)
 	require.NoError(t, sharing.Start(context.Background()))
 	t.Cleanup(func() {
@@ -125,7 +124,7 @@ func TestRedisInTrouble(t *testing.T) {
 func TestFewAskTheStore(t *testing.T) {
 	store := &counting{}
 	l := limiter(routes.Limit{PerSecond: 100, Burst: 200})
-	_, err := l.Share(store, slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
+	_, err := l.Share(store, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	require.NoError(t, err)
 	for i := range 1000 {
 		for range 10 {

@@ -96,7 +96,7 @@ func (l *Limiter) Share(store Store, log *slog.Logger, registerer prometheus.Reg
 func (s *Sharing) Start(context.Context) error {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	go s.run(ctx) //nolint:contextcheck // it goes on after Start
+	go s.run(ctx)
 	return nil
 }
 

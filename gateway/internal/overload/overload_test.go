@@ -33,10 +33,10 @@ type request struct {
 // done holds what is being worked on, by when it will be done.
 type done []*request
 
-func (d done) Len() int           { return len(d) }
-func (d done) Less(i, j int) bool { return d[i].ended < d[j].ended }
-func (d done) Swap(i, j int)      { d[i], d[j] = d[j], d[i] }
-func (d *done) Push(x any)        { *d = append(*d, x.(*request)) }
+func (d *done) Len() int           { return len(*d) }
+func (d *done) Less(i, j int) bool { return (*d)[i].ended < (*d)[j].ended }
+func (d *done) Swap(i, j int)      { (*d)[i], (*d)[j] = (*d)[j], (*d)[i] }
+func (d *done) Push(x any)         { *d = append(*d, x.(*request)) }
 func (d *done) Pop() any {
 	last := (*d)[len(*d)-1]
 	*d = (*d)[:len(*d)-1]
