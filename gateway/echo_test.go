@@ -232,16 +232,16 @@ func (e *echo) obey(ctx context.Context, stream connect.ServerStream, m *structp
 	switch m.GetFields()["do"].GetStringValue() {
 	case "fail":
 		return connect.NewError(connect.CodeFailedPrecondition, "as you wish")
-	case "send-and-wait":
-		if err := stream.Send(message("text", "first")); err != nil {
-			return err
-		}
-		fallthrough
 	case "work":
 		// A service that can do so much and no more, and does not notice that nobody waits any longer.
 		e.workers <- struct{}{}
 		time.Sleep(workTime)
 		<-e.workers
+	case "send-and-wait":
+		if err := stream.Send(message("text", "first")); err != nil {
+			return err
+		}
+		fallthrough
 	case "wait":
 		e.waiting <- struct{}{}
 		<-ctx.Done()

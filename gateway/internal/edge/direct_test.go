@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"ashlar.dev/gateway/internal/limit"
+	"ashlar.dev/gateway/internal/overload"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/upstream"
 	"ashlar.dev/kernel/access"
@@ -42,7 +43,7 @@ func newDirect(t testing.TB) (*Handler, func()) {
 	directory := memory.New()
 	address := instantly(t)
 	require.NoError(t, directory.Register(context.Background(), discovery.Registration{Instance: discovery.Instance{ID: "a-1", Service: "a", Address: address}}))
-	table := routes.NewTable([]*routes.Route{{Procedure: askMe, Service: "a", Access: access.Authenticated}})
+	table := routes.NewTable([]*routes.Route{{Procedure: askMe, Service: "a", Access: access.Authenticated, Load: overload.NewService().Procedure()}})
 	pool := upstream.NewPool()
 	t.Cleanup(pool.Close)
 	h, err := New(Parts{
