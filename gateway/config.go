@@ -49,6 +49,9 @@ type Config struct {
 	AccessLogSlow   time.Duration `name:"gateway-access-log-slow" help:"How long a unary call may take before it is logged as slow; 0 logs none for that." default:"1s" reload:""`
 
 	OpenAPI bool `name:"gateway-openapi" help:"Describe all that can be called at /openapi.json, and show it at /docs. It tells what reflection tells." default:"true" negatable:""`
+
+	MaxInFlight        int    `name:"gateway-max-in-flight" help:"Requests of all callers that may be under way at a time, streams included; 0 means no limit." default:"20000" reload:""`
+	LimitsRedisURLFile string `name:"gateway-limits-redis-url-file" help:"File with the address of a Redis or Valkey, mode 0600, by which gateways share rate limits; where not set, each counts for itself." placeholder:"FILE"`
 }
 
 // defaultMaxTimeout is what MaxTimeout means where it is not set.
@@ -60,7 +63,7 @@ func (c Config) settings() edge.Settings {
 	return edge.Settings{
 		Addresses:  addresses,
 		MaxTimeout: cmp.Or(c.MaxTimeout, defaultMaxTimeout), CORSOrigins: c.CORSOrigins,
-		RateLimit: routes.Limit{PerSecond: c.RateLimit, Burst: c.RateBurst}, MaxStreams: c.MaxStreams,
+		RateLimit: routes.Limit{PerSecond: c.RateLimit, Burst: c.RateBurst}, MaxStreams: c.MaxStreams, MaxInFlight: c.MaxInFlight,
 		AccessLog: edge.AccessLog{Sample: c.AccessLogSample, Slow: c.AccessLogSlow},
 	}
 }
@@ -97,6 +100,9 @@ func (c Config) validate() error {
 	}
 	if c.MaxStreams < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-streams %d is negative", c.MaxStreams))
+	}
+	if c.MaxInFlight < 0 {
+		errs = append(errs, fmt.Errorf("gateway-max-in-flight %d is negative", c.MaxInFlight))
 	}
 	if c.MaxTimeout < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-timeout %s is negative", c.MaxTimeout))

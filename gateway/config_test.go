@@ -30,6 +30,7 @@ func TestConfig(t *testing.T) {
 	assert.InDelta(t, 100, cfg.RateLimit, 0)
 	assert.Equal(t, 200, cfg.RateBurst)
 	assert.Equal(t, 100, cfg.MaxStreams)
+	assert.Equal(t, 20_000, cfg.MaxInFlight)
 	assert.Equal(t, time.Minute, cfg.MaxTimeout)
 	assert.InDelta(t, 0.01, cfg.AccessLogSample, 0)
 	assert.Equal(t, time.Second, cfg.AccessLogSlow)
@@ -64,6 +65,7 @@ func TestConfigThatMakesNoSense(t *testing.T) {
 		"percentage":   {VersionShares: map[string]int{"notes@1.0.0": 101}},
 		"more than 10": {VersionShares: map[string]int{"notes@1.0.0": 60, "notes@2.0.0": 50}},
 		"max-streams":  {MaxStreams: -1},
+		"max-in":       {MaxInFlight: -1},
 		"max-timeout":  {MaxTimeout: -1},
 		"log-sample":   {AccessLogSample: 1.5},
 		"log-slow":     {AccessLogSlow: -1},

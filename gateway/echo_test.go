@@ -133,12 +133,19 @@ type echo struct {
 	header  map[string][]string
 	left    time.Duration
 	flooded atomic.Int64  // messages of endless streams
+	workers chan struct{} // as many as can work at a time
 	waiting chan struct{} // one for each call that waits
 	ended   chan error    // how the context of a call that waited ended
 }
 
+// What a service can do: workers calls at a time, each for workTime.
+const (
+	workers  = 1
+	workTime = 20 * time.Millisecond
+)
+
 func newEcho() *echo {
-	return &echo{waiting: make(chan struct{}, 100), ended: make(chan error, 100)}
+	return &echo{workers: make(chan struct{}, workers), waiting: make(chan struct{}, 100), ended: make(chan error, 100)}
 }
 
 // seen returns the headers of the last call.
@@ -236,6 +243,11 @@ func (e *echo) obey(ctx context.Context, stream connect.ServerStream, m *structp
 			}
 			e.flooded.Add(1)
 		}
+	case "work":
+		// A service that can do so much and no more, and does not notice that nobody waits any longer.
+		e.workers <- struct{}{}
+		time.Sleep(workTime)
+		<-e.workers
 	case "send-and-wait":
 		if err := stream.Send(message("text", "first")); err != nil {
 			return err

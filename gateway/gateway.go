@@ -70,6 +70,10 @@ type Gateway struct {
 	edge      *edge.Handler
 	// publisher is nil where nothing is published.
 	publisher *openapi.Publisher
+	limits    *limit.Limiter
+	// sharing and redis are nil where limits are not shared.
+	sharing *limit.Sharing
+	redis   *limit.Redis
 	// balancer and pool are how calls reach services.
 	balancer *balance.Transport
 	pool     *upstream.Pool
@@ -138,9 +142,10 @@ func (g *Gateway) build() error {
 			return err
 		}
 	}
+	g.limits = limit.New()
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)), APIKeys: apikeys.New(clients),
-		Limits: limit.New(), Streams: limit.NewStreams(),
+		Limits: g.limits, Streams: limit.NewStreams(),
 		Own: services.Handler(), REST: translator, Documents: documents, RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Live: &g.live, Cache: kept, Status: g.status, Telemetry: g.telemetry,
 		MaxMessageBytes: rpc.MaxMessageBytes, Settings: g.cfg.settings(),
 	})
@@ -210,6 +215,7 @@ func (g *Gateway) Components() []lifecycle.Component {
 	components := []lifecycle.Component{
 		{Name: "telemetry", Stop: g.telemetry.Shutdown},
 		{Name: "ops", Start: g.ops.Start, Stop: g.ops.Stop},
+		{Name: "limits", Start: g.shareLimits, Stop: g.stopSharing},
 		{Name: door, Start: g.look, Stop: g.stopLooking, StartTimeout: g.cfg.DependencyTimeout},
 		{Name: "server", Start: g.serve, Stop: g.shutdown, StopTimeout: stopTimeout},
 		g.membership().Component(),

@@ -288,16 +288,26 @@ func TestRateLimitOfTheGateway(t *testing.T) {
 	w.add(echoOffer(t, e))
 	w.routable(look, true) // takes at least one of the address
 	header := bearer(w.token(nil))
-	for range 5 {
-		status, _ := w.post(whoAmI, "{}", header)
+	for i := range 5 {
+		status, a := w.post(whoAmI, "{}", header)
 		require.Equal(t, http.StatusOK, status)
+		if i < 3 {
+			assert.NotContains(t, a.header, "Ratelimit", "who is far from the limit has no use for it")
+		} else {
+			assert.Regexp(t, fmt.Sprintf(`^"gateway";r=%d;t=\d+$`, 4-i), a.header.Get("RateLimit"))
+			assert.Equal(t, `"gateway";q=5;w=5000`, a.header.Get("RateLimit-Policy"))
+		}
 	}
 	status, a := w.post(whoAmI, "{}", header)
 	assert.Equal(t, http.StatusTooManyRequests, status)
 	assert.Equal(t, "resource_exhausted", a.Code)
 	assert.Equal(t, rpcerror.ReasonRateLimited, a.reason())
 	assert.NotEmpty(t, a.header.Get("Retry-After"))
+	assert.Equal(t, `"gateway";r=0;t=`+a.header.Get("Retry-After"), a.header.Get("RateLimit"))
+	assert.Equal(t, `"gateway";q=5;w=5000`, a.header.Get("RateLimit-Policy"))
 	assert.Contains(t, a.raw, "google.rpc.RetryInfo")
+	assert.Contains(t, a.raw, "google.rpc.QuotaFailure")
+	assert.Contains(t, a.raw, "all procedures: 0.001 requests a second, 5 at once")
 	status, _ = w.post(whoAmI, "{}", bearer(w.token(func(c *authn.Claims) { c.Subject = "usr_2" })))
 	assert.Equal(t, http.StatusOK, status, "another caller has a limit of his own")
 
@@ -333,6 +343,43 @@ func TestRateLimitOfTheManifest(t *testing.T) {
 	assert.Equal(t, http.StatusOK, status, "other services are not concerned")
 }
 
+func TestRateLimitOfAProcedure(t *testing.T) {
+	w := newWorld(t, nil)
+	o := echoOffer(t, newEcho())
+	o.policy.RateLimit = &kernelv1.RateLimit{Requests: 1, Per: durationpb.New(time.Hour), Burst: 5}
+	o.policy.Procedures = map[string]*kernelv1.ProcedurePolicy{
+		whoAmI: {RateLimit: &kernelv1.RateLimit{Requests: 1, Per: durationpb.New(time.Hour), Burst: 2}},
+	}
+	w.add(o)
+	header := bearer(w.token(nil))
+	w.routable(look, true)
+	for range 2 {
+		status, _ := w.post(whoAmI, "{}", header)
+		require.Equal(t, http.StatusOK, status)
+	}
+	status, a := w.post(whoAmI, "{}", header)
+	assert.Equal(t, http.StatusTooManyRequests, status)
+	assert.Equal(t, `"`+whoAmI+`";q=2;w=7200`, a.header.Get("RateLimit-Policy"))
+	for range 3 {
+		status, _ = w.post(manage, "{}", header)
+		assert.Equal(t, http.StatusOK, status, "what was refused cost nothing of the service's limit")
+	}
+	status, a = w.post(manage, "{}", header)
+	assert.Equal(t, http.StatusTooManyRequests, status, "the service's limit holds for all of its procedures")
+	assert.Equal(t, `"echo";q=5;w=18000`, a.header.Get("RateLimit-Policy"))
+}
+
+func TestTimeoutOfAProcedure(t *testing.T) {
+	w := newWorld(t, nil)
+	o := echoOffer(t, newEcho())
+	o.policy.Procedures = map[string]*kernelv1.ProcedurePolicy{change: {Timeout: durationpb.New(100 * time.Millisecond)}}
+	w.add(o)
+	w.routable(look, true)
+	status, a := w.post(change, `{"do": "wait"}`, nil)
+	assert.Equal(t, http.StatusGatewayTimeout, status)
+	assert.Equal(t, "deadline_exceeded", a.Code)
+}
+
 func TestCORS(t *testing.T) {
 	w := newWorld(t, func(c *gateway.Config) { c.CORSOrigins = []string{"https://app.example.com", "http://localhost:*"} })
 	w.add(echoOffer(t, newEcho()))
@@ -361,7 +408,9 @@ func TestCORS(t *testing.T) {
 	status, a := w.post(change, "{}", http.Header{"Origin": {"http://localhost:5173"}})
 	assert.Equal(t, http.StatusOK, status)
 	assert.Equal(t, "http://localhost:5173", a.header.Get("Access-Control-Allow-Origin"))
-	assert.Contains(t, a.header.Get("Access-Control-Expose-Headers"), "Grpc-Status")
+	for _, name := range []string{"Grpc-Status", "Retry-After", "Ratelimit", "Ratelimit-Policy"} {
+		assert.Contains(t, a.header.Get("Access-Control-Expose-Headers"), name)
+	}
 	_, a = w.post("/no.such/Thing", "{}", http.Header{"Origin": {"http://localhost:5173"}})
 	assert.Equal(t, "http://localhost:5173", a.header.Get("Access-Control-Allow-Origin"), "errors can be read, too")
 }

@@ -124,6 +124,12 @@ func TestManifestsThatAreRefused(t *testing.T) {
 			}},
 			"rate limit",
 		},
+		"speaks of another's procedure": {
+			offer{services: []string{"acme.other.v1.OtherService"}, schema: other, policy: &kernelv1.GatewayPolicy{
+				Expose: true, Procedures: map[string]*kernelv1.ProcedurePolicy{look: {Priority: kernelv1.Priority_PRIORITY_HIGH}},
+			}},
+			"cannot be called through the gateway",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)

@@ -108,6 +108,16 @@ func (w *world) start(change func(*gateway.Config)) {
 
 func (w *world) startWithoutCleanup(change func(*gateway.Config)) {
 	w.t.Helper()
+	w.make(change)
+	var err error
+	w.group, err = lifecycle.NewGroup(w.telem.Log, w.gateway.Components()...)
+	require.NoError(w.t, err)
+	require.NoError(w.t, w.group.Start(context.Background()))
+}
+
+// make puts the gateway together.
+func (w *world) make(change func(*gateway.Config)) {
+	w.t.Helper()
 	cfg := gateway.Config{Addr: "127.0.0.1:0", RateLimit: 1e6, RateBurst: 1e6}
 	cfg.OpsAddr = "127.0.0.1:0"
 	cfg.InstanceID = "gateway-1"
@@ -120,9 +130,6 @@ func (w *world) startWithoutCleanup(change func(*gateway.Config)) {
 	w.telem = t
 	w.gateway, err = gateway.New(cfg, w.env, t, func(component string, err error) { w.t.Errorf("%s: %v", component, err) }, w.options...)
 	require.NoError(w.t, err)
-	w.group, err = lifecycle.NewGroup(t.Log, w.gateway.Components()...)
-	require.NoError(w.t, err)
-	require.NoError(w.t, w.group.Start(context.Background()))
 }
 
 // url is the address of a path at the gateway.

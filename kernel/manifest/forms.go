@@ -46,6 +46,8 @@ const (
 const (
 	maxServices = 100
 	maxAliases  = 100
+	// maxProcedures bounds the procedures of which something is said apart.
+	maxProcedures = 1000
 	// The names of all dependencies, with commas between them, are one value in the registry, which has at most 512 bytes.
 	maxDependencies = 12
 )

@@ -64,7 +64,32 @@ type Gateway struct {
 	Timeout   time.Duration
 	RateLimit *RateLimit
 	Aliases   map[string]string
+	// Procedures has what is particular to single procedures (`/package.Service/Method`).
+	Procedures map[string]Procedure
 }
+
+// Procedure is how the gateway treats requests for one procedure.
+type Procedure struct {
+	// Timeout is in place of that of the service; 0: that of the service.
+	Timeout time.Duration
+	// RateLimit holds beside that of the service; nil: there is none.
+	RateLimit *RateLimit
+	Priority  Priority
+	// HedgeAfter is after how long a silence a second instance is asked, too; 0: when the first looks as if it were gone.
+	HedgeAfter time.Duration
+}
+
+// Priority says in which order calls are refused when a service is overloaded. The zero value is Normal.
+type Priority string
+
+const (
+	// Low is refused first: what can be done later.
+	Low Priority = "low"
+	// Normal is what all procedures are of which nothing is said.
+	Normal Priority = "normal"
+	// High is refused last: what everything else needs, such as signing in.
+	High Priority = "high"
+)
 
 // RateLimit allows Requests each Per, and Burst at once.
 type RateLimit struct {
@@ -106,10 +131,40 @@ func (m *Manifest) Proto() *kernelv1.Manifest {
 	if m.Gateway.Timeout > 0 {
 		out.Gateway.Timeout = durationpb.New(m.Gateway.Timeout)
 	}
-	if l := m.Gateway.RateLimit; l != nil {
-		out.Gateway.RateLimit = &kernelv1.RateLimit{Requests: l.Requests, Per: durationpb.New(l.Per), Burst: l.Burst}
+	out.Gateway.RateLimit = m.Gateway.RateLimit.proto()
+	for name, p := range m.Gateway.Procedures {
+		if out.Gateway.Procedures == nil {
+			out.Gateway.Procedures = map[string]*kernelv1.ProcedurePolicy{}
+		}
+		out.Gateway.Procedures[name] = p.proto()
 	}
 	return out
+}
+
+func (p Procedure) proto() *kernelv1.ProcedurePolicy {
+	out := &kernelv1.ProcedurePolicy{RateLimit: p.RateLimit.proto()}
+	if p.Timeout > 0 {
+		out.Timeout = durationpb.New(p.Timeout)
+	}
+	if p.HedgeAfter > 0 {
+		out.HedgeAfter = durationpb.New(p.HedgeAfter)
+	}
+	switch p.Priority {
+	case Low:
+		out.Priority = kernelv1.Priority_PRIORITY_LOW
+	case Normal:
+		out.Priority = kernelv1.Priority_PRIORITY_NORMAL
+	case High:
+		out.Priority = kernelv1.Priority_PRIORITY_HIGH
+	}
+	return out
+}
+
+func (l *RateLimit) proto() *kernelv1.RateLimit {
+	if l == nil {
+		return nil
+	}
+	return &kernelv1.RateLimit{Requests: l.Requests, Per: durationpb.New(l.Per), Burst: l.Burst}
 }
 
 // ProtoPermissions returns the permissions as other services see them.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
 	"ashlar.dev/kernel/finding"
 	"ashlar.dev/kernel/manifest"
 )
@@ -28,6 +29,8 @@ gateway:
   timeout: 5s
   rateLimit: {requests: 50, per: 1s, burst: 100}
   aliases: {/.well-known/notes.json: /acme.notes.v1.NoteService/GetNote}
+  procedures:
+    /acme.notes.v1.NoteService/SearchNotes: {timeout: 2s, rateLimit: {requests: 5, per: 1m, burst: 6}, priority: low, hedgeAfter: 100ms}
 `
 
 // parse reads a file of the name dir/module.yaml.
@@ -53,6 +56,10 @@ func TestParse(t *testing.T) {
 	require.Equal(t, manifest.Gateway{
 		Expose: true, Timeout: 5 * time.Second, RateLimit: &manifest.RateLimit{Requests: 50, Per: time.Second, Burst: 100},
 		Aliases: map[string]string{"/.well-known/notes.json": "/acme.notes.v1.NoteService/GetNote"},
+		Procedures: map[string]manifest.Procedure{"/acme.notes.v1.NoteService/SearchNotes": {
+			Timeout: 2 * time.Second, RateLimit: &manifest.RateLimit{Requests: 5, Per: time.Minute, Burst: 6}, Priority: manifest.Low,
+			HedgeAfter: 100 * time.Millisecond,
+		}},
 	}, m.Gateway)
 
 	p := m.Proto()
@@ -64,6 +71,10 @@ func TestParse(t *testing.T) {
 	require.Equal(t, 5*time.Second, p.GetGateway().GetTimeout().AsDuration())
 	require.EqualValues(t, 100, p.GetGateway().GetRateLimit().GetBurst())
 	require.Len(t, p.GetGateway().GetAliases(), 1)
+	search := p.GetGateway().GetProcedures()["/acme.notes.v1.NoteService/SearchNotes"]
+	require.Equal(t, 2*time.Second, search.GetTimeout().AsDuration())
+	require.EqualValues(t, 6, search.GetRateLimit().GetBurst())
+	require.Equal(t, kernelv1.Priority_PRIORITY_LOW, search.GetPriority())
 }
 
 func TestPlaces(t *testing.T) {
@@ -78,7 +89,9 @@ func TestPlaces(t *testing.T) {
 		"permissions[1]":          "dir/module.yaml:9:5",
 		"permissions[1].id":       "dir/module.yaml:9:10",
 		"roles[0].permissions[0]": "dir/module.yaml:11:71",
-		"gateway.aliases[/.well-known/notes.json]": "dir/module.yaml:16:38",
+		"gateway.aliases[/.well-known/notes.json]":                           "dir/module.yaml:16:38",
+		"gateway.procedures[/acme.notes.v1.NoteService/SearchNotes].timeout": "dir/module.yaml:18:55",
+		"gateway.procedures[/acme.notes.v1.NoteService/SearchNotes].colour":  "dir/module.yaml:18:45",
 		// What is not there is where it would be.
 		"roles[0].permissions[7]":                "dir/module.yaml:11:70",
 		"gateway.aliases[/.well-known/x.y.json]": "dir/module.yaml:16:12",
@@ -204,6 +217,12 @@ var edits = map[string]edit{
 	"a fraction of a rate":                  {"requests: 50", "requests: 1.5", `15:25: gateway.rateLimit.requests: want a whole number, not a number`, false},
 	"an alias elsewhere":                    {"/.well-known/notes.json", "/notes.json", `16:13: gateway.aliases: "/notes.json" is not as it should be: want a path that begins with /.well-known/ (RFC 8615)`, false},
 	"an alias for nothing":                  {"/acme.notes.v1.NoteService/GetNote}", "/GetNote}", `16:38: gateway.aliases[/.well-known/notes.json]: "/GetNote" is not as it should be: want a procedure`, false},
+	"an alias twice":                        {"aliases: {", "aliases: {/.well-known/notes.json: /acme.notes.v1.NoteService/GetNote, ", `the key "/.well-known/notes.json" is there twice`, true},
+	"a procedure of another module":         {"NoteService/SearchNotes", "NoteServices/SearchNotes", `18:46: gateway.procedures[/acme.notes.v1.NoteServices/SearchNotes]: this module does not list the RPC service acme.notes.v1.NoteServices; did you mean "/acme.notes.v1.NoteService/SearchNotes"?`, true},
+	"a procedure that is none":              {"/acme.notes.v1.NoteService/SearchNotes", "acme.notes.v1.NoteService/SearchNotes", `18:5: gateway.procedures: "acme.notes.v1.NoteService/SearchNotes" is not as it should be: want a procedure`, false},
+	"a procedure with an unknown key":       {"timeout: 2s", "timeuot: 2s", `SearchNotes]: unknown key "timeuot"; did you mean "timeout"?`, false},
+	"a procedure with half a limit":         {", burst: 6", "", `SearchNotes].rateLimit: the key "burst" is missing`, false},
+	"an unknown priority":                   {"priority: low", "priority: hihg", `SearchNotes].priority: unknown word "hihg": want low or normal or high; did you mean "high"?`, false},
 	"too many items":                        {"[acme.notes.v1.NoteService]", "[" + strings.Repeat("a.B,", 101) + "]", `4:11: services: has 101 items, more than 100`, false},
 }
 

@@ -117,7 +117,7 @@ func (d *document) manifest(v value) *Manifest {
 	m.Database = d.database(fields["database"])
 	m.Permissions = d.permissions(fields["permissions"], m.Name)
 	m.Roles = d.roles(fields["roles"], m)
-	m.Gateway = d.gateway(fields["gateway"])
+	m.Gateway = d.gateway(fields["gateway"], m.Services)
 	return m
 }
 
@@ -256,13 +256,14 @@ func Patterns(permissions []Permission) []string {
 	return patterns
 }
 
-func (d *document) gateway(v value) Gateway {
-	fields := d.object(v, "expose", "timeout", "rateLimit", "aliases")
+func (d *document) gateway(v value, services []string) Gateway {
+	fields := d.object(v, "expose", "timeout", "rateLimit", "aliases", "procedures")
 	return Gateway{
-		Expose:    d.flag(fields["expose"]),
-		Timeout:   d.duration(fields["timeout"]),
-		RateLimit: d.rateLimit(fields["rateLimit"]),
-		Aliases:   d.aliases(fields["aliases"]),
+		Expose:     d.flag(fields["expose"]),
+		Timeout:    d.duration(fields["timeout"]),
+		RateLimit:  d.rateLimit(fields["rateLimit"]),
+		Aliases:    d.aliases(fields["aliases"]),
+		Procedures: d.procedures(fields["procedures"], services),
 	}
 }
 
@@ -276,29 +277,57 @@ func (d *document) rateLimit(v value) *RateLimit {
 }
 
 func (d *document) aliases(v value) map[string]string {
-	pairs := d.pairs(v)
-	if len(pairs) == 0 {
-		return nil
-	}
-	if len(pairs) > maxAliases {
-		d.failf(v, "has %d paths, more than %d", len(pairs), maxAliases)
-		return nil
-	}
 	aliases := map[string]string{}
-	for _, pair := range pairs {
-		path, ok := d.key(pair)
-		if !ok {
-			continue
-		}
-		if !aliasForm.matches(path) {
-			d.failf(value{v.path, pair.Key}, "%q is not as it should be: want %s", shortened(path), aliasForm.want)
-		}
-		if _, twice := aliases[path]; twice {
-			d.failf(value{v.path, pair.Key}, "the path %q is there twice", path)
-		}
-		target := value{fmt.Sprintf("%s[%s]", v.path, path), pair.Value}
-		d.places[target.path] = d.place(target.node)
+	for path, target := range d.entries(v, aliasForm, maxAliases) {
 		aliases[path] = d.text(target, procedureForm)
 	}
 	return aliases
+}
+
+func (d *document) procedures(v value, services []string) map[string]Procedure {
+	procedures := map[string]Procedure{}
+	for name, policy := range d.entries(v, procedureForm, maxProcedures) {
+		service, method, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/")
+		if procedureForm.matches(name) && !slices.Contains(services, service) {
+			suggestion := ""
+			if near := nearest.To(service, services...); near != "" {
+				suggestion = "/" + near + "/" + method
+			}
+			d.suggestf(policy, suggestion, "this module does not list the RPC service %s", service)
+		}
+		fields := d.object(policy, "timeout", "rateLimit", "priority", "hedgeAfter")
+		procedures[name] = Procedure{
+			Timeout:    d.duration(fields["timeout"]),
+			RateLimit:  d.rateLimit(fields["rateLimit"]),
+			HedgeAfter: d.duration(fields["hedgeAfter"]),
+			Priority:   Priority(d.word(fields["priority"], string(Low), string(Normal), string(High))),
+		}
+	}
+	return procedures
+}
+
+// entries reads a mapping whose keys are data of some form, at most the given number of them.
+func (d *document) entries(v value, f form, most int) map[string]value {
+	pairs := d.pairs(v)
+	if len(pairs) > most {
+		d.failf(v, "has %d entries, more than %d", len(pairs), most)
+		return nil
+	}
+	entries := map[string]value{}
+	for _, pair := range pairs {
+		key, ok := d.key(pair)
+		if !ok {
+			continue
+		}
+		if !f.matches(key) {
+			d.failf(value{v.path, pair.Key}, "%q is not as it should be: want %s", shortened(key), f.want)
+		}
+		if _, twice := entries[key]; twice {
+			d.failf(value{v.path, pair.Key}, "the key %q is there twice", shortened(key))
+		}
+		entry := value{fmt.Sprintf("%s[%s]", v.path, key), pair.Value}
+		d.places[entry.path] = d.place(entry.node)
+		entries[key] = entry
+	}
+	return entries
 }

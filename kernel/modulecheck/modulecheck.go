@@ -115,6 +115,19 @@ func Declarations(manifests []*manifest.Manifest, schemas *Schemas) finding.List
 				found.Addf(m.Place("gateway.aliases["+path+"]"), "%s cannot answer for %s: %s", procedure, path, problem)
 			}
 		}
+		for _, name := range slices.Sorted(maps.Keys(m.Gateway.Procedures)) {
+			at := "gateway.procedures[" + name + "]"
+			method, problem := called(name, m, services)
+			policy := m.Gateway.Procedures[name]
+			switch {
+			case problem != "":
+				found.Addf(m.Place(at), "%s cannot be called through the gateway: %s", name, problem)
+			case policy.Timeout > 0 && streams(method):
+				found.Addf(m.Place(at+".timeout"), "%s streams, and time-outs are for unary RPCs", name)
+			case policy.HedgeAfter > 0 && (streams(method) || !sideEffectFree(method)):
+				found.Addf(m.Place(at+".hedgeAfter"), "%s is asked of one instance only: hedgeAfter is for unary RPCs with idempotency_level NO_SIDE_EFFECTS", name)
+			}
+		}
 	}
 	found.Sort()
 	return found
@@ -122,26 +135,41 @@ func Declarations(manifests []*manifest.Manifest, schemas *Schemas) finding.List
 
 // unanswerable says why an RPC cannot answer for a path: "" where it can.
 func unanswerable(procedure string, m *manifest.Manifest, services map[string]protoreflect.ServiceDescriptor) string {
-	name, method, _ := strings.Cut(strings.TrimPrefix(procedure, "/"), "/")
-	if !slices.Contains(m.Services, name) {
-		return "this module does not list the RPC service " + name
+	method, problem := called(procedure, m, services)
+	if problem != "" {
+		return problem
 	}
-	service := services[name]
-	if service == nil {
-		return "no schema defines it"
-	}
-	descriptor := service.Methods().ByName(protoreflect.Name(method))
-	if descriptor == nil {
-		return name + " has no such method"
-	}
-	options, ok := descriptor.Options().(*descriptorpb.MethodOptions)
-	if !ok || options.GetIdempotencyLevel() != descriptorpb.MethodOptions_NO_SIDE_EFFECTS {
+	if !sideEffectFree(method) {
 		return "its idempotency_level is not NO_SIDE_EFFECTS"
 	}
-	if descriptor.IsStreamingClient() || descriptor.IsStreamingServer() {
+	if streams(method) {
 		return "it streams"
 	}
 	return ""
+}
+
+// called returns the method of a procedure of a module that callers from outside may name, or says why there is none.
+func called(procedure string, m *manifest.Manifest, services map[string]protoreflect.ServiceDescriptor) (_ protoreflect.MethodDescriptor, problem string) {
+	name, method, _ := strings.Cut(strings.TrimPrefix(procedure, "/"), "/")
+	if !slices.Contains(m.Services, name) {
+		return nil, "this module does not list the RPC service " + name
+	}
+	service := services[name]
+	if service == nil {
+		return nil, "no schema defines it"
+	}
+	descriptor := service.Methods().ByName(protoreflect.Name(method))
+	if descriptor == nil {
+		return nil, name + " has no such method"
+	}
+	if rule, err := access.RuleOf(descriptor); err == nil && rule.Kind == access.Internal {
+		return nil, "it is internal"
+	}
+	return descriptor, ""
+}
+
+func streams(method protoreflect.MethodDescriptor) bool {
+	return method.IsStreamingClient() || method.IsStreamingServer()
 }
 
 // All is all that there is to find, in the order of the places.
@@ -155,4 +183,9 @@ func All(manifests []*manifest.Manifest, schemas *Schemas) finding.List {
 // runs on this machine takes orders, which is on no network.
 func noModules() []string {
 	return append(manifest.Infrastructure(), "ashlar.local.v1.SupervisorService")
+}
+
+func sideEffectFree(method protoreflect.MethodDescriptor) bool {
+	options, ok := method.Options().(*descriptorpb.MethodOptions)
+	return ok && options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 }

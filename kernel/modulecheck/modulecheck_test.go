@@ -214,6 +214,21 @@ func TestFindings(t *testing.T) {
 			"NoteService/GetNote}", "NoteService/ListPeople}",
 			[]string{"notes.yaml:11:38: /acme.notes.v1.NoteService/ListPeople cannot answer for /.well-known/notes.json: it streams"},
 		},
+		"a policy for a method that does not exist": {
+			"gateway:\n", "gateway:\n  procedures: {/acme.notes.v1.NoteService/GetNotes: {priority: low}}\n",
+			[]string{"notes.yaml:11:53: /acme.notes.v1.NoteService/GetNotes cannot be called through the gateway: acme.notes.v1.NoteService has no such method"},
+		},
+		"a time-out of a stream": {
+			"gateway:\n", "gateway:\n  procedures: {/acme.notes.v1.NoteService/ListPeople: {timeout: 1s}}\n",
+			[]string{"notes.yaml:11:65: /acme.notes.v1.NoteService/ListPeople streams, and time-outs are for unary RPCs"},
+		},
+		"hedging of what has side effects": {
+			"gateway:\n", "gateway:\n  procedures: {/acme.notes.v1.NoteService/Login: {hedgeAfter: 1s}}\n",
+			[]string{"/acme.notes.v1.NoteService/Login is asked of one instance only: hedgeAfter is for unary RPCs"},
+		},
+		"a policy of a method": {
+			"gateway:\n", "gateway:\n  procedures: {/acme.notes.v1.NoteService/Login: {timeout: 1s, priority: high}}\n", nil,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -224,6 +239,15 @@ func TestFindings(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestPolicyOfAnInternalMethod(t *testing.T) {
+	t.Parallel()
+	m, err := manifest.Parse("notes.yaml", []byte(strings.Replace(notesYAML, "gateway:\n", "gateway:\n  procedures: {/acme.notes.v1.NoteService/Login: {priority: low}}\n", 1)))
+	require.NoError(t, err)
+	internal := schemas(t, strings.Replace(notesProto, "{public: true}", "{internal: true}", 1))
+	require.EqualError(t, modulecheck.Declarations([]*manifest.Manifest{m}, internal),
+		"notes.yaml:11:50: /acme.notes.v1.NoteService/Login cannot be called through the gateway: it is internal")
 }
 
 func TestAModuleTwice(t *testing.T) {

@@ -34,6 +34,7 @@ const (
 	ReasonOutcomeUnknown        = "OUTCOME_UNKNOWN"
 	ReasonDeadlineExceeded      = "DEADLINE_EXCEEDED"
 	ReasonRateLimited           = "RATE_LIMITED"
+	ReasonOverloaded            = "OVERLOADED"
 	ReasonInternal              = "INTERNAL"
 )
 
@@ -64,6 +65,15 @@ func Cause(err error) Option { return func(b *builder) { b.cause = err } }
 func RetryAfter(d time.Duration) Option {
 	return func(b *builder) {
 		b.details = append(b.details, &errdetails.RetryInfo{RetryDelay: durationpb.New(d)})
+	}
+}
+
+// Quota tells the caller which quota he has used up: subject is whose it is.
+func Quota(subject, description string) Option {
+	return func(b *builder) {
+		b.details = append(b.details, &errdetails.QuotaFailure{
+			Violations: []*errdetails.QuotaFailure_Violation{{Subject: subject, Description: description}},
+		})
 	}
 }
 

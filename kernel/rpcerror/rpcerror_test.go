@@ -20,6 +20,7 @@ func TestNew(t *testing.T) {
 	t.Parallel()
 	err := rpcerror.New(connect.CodeResourceExhausted, rpcerror.ReasonRateLimited, "too many requests",
 		rpcerror.Meta("limit", "50"), rpcerror.Meta("per", "1s"), rpcerror.RetryAfter(1500*time.Millisecond),
+		rpcerror.Quota("caller", "50 a second"),
 		rpcerror.Field("a", "is wrong"), rpcerror.Field("b.c", "too"), rpcerror.Cause(errCause))
 	require.Equal(t, connect.CodeResourceExhausted, err.Code())
 	require.Equal(t, "too many requests", err.Message())
@@ -29,11 +30,14 @@ func TestNew(t *testing.T) {
 	require.Equal(t, map[string]string{"limit": "50", "per": "1s"}, rpcerror.Info(err).GetMetadata())
 	require.Equal(t, rpcerror.Domain, rpcerror.Info(err).GetDomain())
 
-	require.Len(t, err.Details(), 3)
+	require.Len(t, err.Details(), 4)
 	retry, decodeErr := connectproto.UnmarshalErrorDetail(err.Details()[1])
 	require.NoError(t, decodeErr)
 	require.Equal(t, 1500*time.Millisecond, retry.(*errdetails.RetryInfo).GetRetryDelay().AsDuration())
-	fields, decodeErr := connectproto.UnmarshalErrorDetail(err.Details()[2])
+	quota, decodeErr := connectproto.UnmarshalErrorDetail(err.Details()[2])
+	require.NoError(t, decodeErr)
+	require.Equal(t, "50 a second", quota.(*errdetails.QuotaFailure).GetViolations()[0].GetDescription())
+	fields, decodeErr := connectproto.UnmarshalErrorDetail(err.Details()[3])
 	require.NoError(t, decodeErr)
 	require.Len(t, fields.(*errdetails.BadRequest).GetFieldViolations(), 2, "all fields are in one detail")
 }

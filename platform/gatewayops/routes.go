@@ -70,14 +70,22 @@ type Procedure struct {
 	// Stream is unary, client, server or bidi.
 	Stream string `json:"stream"`
 	// Get: it has no side effects, so that it can be called by GET.
-	Get       bool     `json:"get"`
-	TimeoutMS int64    `json:"timeoutMs,omitempty"` // of the manifest
-	Limit     *Limit   `json:"limit,omitempty"`     // of the manifest
-	Aliases   []string `json:"aliases,omitempty"`   // further paths
+	Get       bool  `json:"get"`
+	TimeoutMS int64 `json:"timeoutMs,omitempty"` // of the manifest
+	// HedgeAfterMS is after which silence another instance is asked, too, where the manifest says so.
+	HedgeAfterMS int64   `json:"hedgeAfterMs,omitempty"`
+	Limits       []Limit `json:"limits,omitempty"` // of the manifest
+	// Priority is low, normal or high: what is refused first, or last, under overload.
+	Priority string `json:"priority"`
+	// Versions are those of the service that have it; empty where all do.
+	Versions []string `json:"versions,omitempty"`
+	Aliases  []string `json:"aliases,omitempty"` // further paths
 }
 
 // Limit is what one caller may ask for.
 type Limit struct {
+	// Of is the service, or the procedure.
+	Of        string  `json:"of"`
 	PerSecond float64 `json:"perSecond"`
 	Burst     int     `json:"burst"`
 }

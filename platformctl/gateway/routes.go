@@ -127,10 +127,11 @@ func routeRows(s gatewayops.Service) (rows [][]string) {
 		if p.Get {
 			methods = "GET, POST"
 		}
-		limit := ""
-		if p.Limit != nil {
-			limit = fmt.Sprintf("%s/s, %d at once", strconv.FormatFloat(p.Limit.PerSecond, 'g', 4, 64), p.Limit.Burst)
+		var limits []string
+		for _, l := range p.Limits {
+			limits = append(limits, fmt.Sprintf("%s/s, %d at once", strconv.FormatFloat(l.PerSecond, 'g', 4, 64), l.Burst))
 		}
+		limit := strings.Join(limits, "; ")
 		timeout := ""
 		if p.TimeoutMS > 0 {
 			timeout = (time.Duration(p.TimeoutMS) * time.Millisecond).String()

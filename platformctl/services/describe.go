@@ -1,10 +1,13 @@
 package services
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
 	"ashlar.dev/gen/go/ashlar/kernel/v1/kernelv1connect"
@@ -83,6 +87,18 @@ type Gateway struct {
 	Timeout string            `json:"timeout,omitempty"`
 	Limit   string            `json:"limit,omitempty"`
 	Aliases map[string]string `json:"aliases,omitempty"`
+	// Procedures has what is particular to single procedures (/package.Service/Method).
+	Procedures map[string]ProcedureGateway `json:"procedures,omitempty"`
+}
+
+// ProcedureGateway is how the gateway treats requests for one procedure.
+type ProcedureGateway struct {
+	Timeout string `json:"timeout,omitempty"`
+	Limit   string `json:"limit,omitempty"`
+	// Priority is low, normal or high; "" where the manifest says nothing.
+	Priority string `json:"priority,omitempty"`
+	// HedgeAfter is after how long a silence a second instance is asked, too.
+	HedgeAfter string `json:"hedgeAfter,omitempty"`
 }
 
 // Run implements the command.
@@ -159,14 +175,7 @@ func (d *Description) read(answer *kernelv1.GetManifestResponse) error {
 	for _, r := range m.GetRoles() {
 		d.Roles = append(d.Roles, Role{r.GetName(), r.GetDescription(), r.GetPermissions()})
 	}
-	policy := m.GetGateway()
-	d.Gateway = Gateway{Expose: policy.GetExpose(), Aliases: policy.GetAliases()}
-	if policy.GetTimeout() != nil {
-		d.Gateway.Timeout = policy.GetTimeout().AsDuration().String()
-	}
-	if l := policy.GetRateLimit(); l != nil {
-		d.Gateway.Limit = fmt.Sprintf("%d requests per %s and caller, %d at once", l.GetRequests(), l.GetPer().AsDuration(), l.GetBurst())
-	}
+	d.Gateway = gatewayOf(m.GetGateway())
 	if answer.GetDescriptors() == nil {
 		return errors.New("it has no schemas")
 	}
@@ -192,6 +201,37 @@ func (d *Description) read(answer *kernelv1.GetManifestResponse) error {
 		}
 	}
 	return nil
+}
+
+func gatewayOf(policy *kernelv1.GatewayPolicy) Gateway {
+	g := Gateway{
+		Expose: policy.GetExpose(), Timeout: timeoutOf(policy.GetTimeout()), Limit: limitOf(policy.GetRateLimit()), Aliases: policy.GetAliases(),
+	}
+	for name, p := range policy.GetProcedures() {
+		if g.Procedures == nil {
+			g.Procedures = map[string]ProcedureGateway{}
+		}
+		of := ProcedureGateway{Timeout: timeoutOf(p.GetTimeout()), Limit: limitOf(p.GetRateLimit()), HedgeAfter: timeoutOf(p.GetHedgeAfter())}
+		if p.GetPriority() != kernelv1.Priority_PRIORITY_UNSPECIFIED {
+			of.Priority = strings.ToLower(strings.TrimPrefix(p.GetPriority().String(), "PRIORITY_"))
+		}
+		g.Procedures[name] = of
+	}
+	return g
+}
+
+func timeoutOf(d *durationpb.Duration) string {
+	if d == nil {
+		return ""
+	}
+	return d.AsDuration().String()
+}
+
+func limitOf(l *kernelv1.RateLimit) string {
+	if l == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d requests per %s and caller, %d at once", l.GetRequests(), l.GetPer().AsDuration(), l.GetBurst())
 }
 
 func describe(method protoreflect.MethodDescriptor) (RPC, error) {
@@ -243,7 +283,7 @@ func (d *Description) write(out io.Writer) error {
 		{"Depends on", strings.Join(d.DependsOn, ", ")}, {"Through the gateway", d.exposure()},
 	}}
 	sections := []section{
-		{"", facts}, {"RPCs", d.rpcs()}, {"Permissions", d.permissions()}, {"Roles", d.roles()},
+		{"", facts}, {"RPCs", d.rpcs()}, {"RPCs of which the gateway is told more", d.policies()}, {"Permissions", d.permissions()}, {"Roles", d.roles()},
 		{"Instances", instanceList{[]Service{d.Service}, ""}.Table()},
 	}
 	for _, s := range sections {
@@ -270,14 +310,29 @@ func (d *Description) exposure() string {
 	if !d.Gateway.Expose {
 		return "no"
 	}
-	said := []string{"yes"}
-	if d.Gateway.Timeout != "" {
-		said = append(said, "at most "+d.Gateway.Timeout)
+	return strings.Join(append([]string{"yes"}, bounds(d.Gateway.Timeout, d.Gateway.Limit)...), "; ")
+}
+
+// bounds says how long a call may take and how many a caller may make.
+func bounds(timeout, limit string) []string {
+	var said []string
+	if timeout != "" {
+		said = append(said, "at most "+timeout)
 	}
-	if d.Gateway.Limit != "" {
-		said = append(said, d.Gateway.Limit)
+	if limit != "" {
+		said = append(said, limit)
 	}
-	return strings.Join(said, "; ")
+	return said
+}
+
+// policies shows what is particular to single procedures at the gateway.
+func (d *Description) policies() output.Table {
+	t := output.Table{Header: []string{"RPC", "PRIORITY", "BOUNDS"}}
+	for _, name := range slices.Sorted(maps.Keys(d.Gateway.Procedures)) {
+		p := d.Gateway.Procedures[name]
+		t.Rows = append(t.Rows, []string{strings.TrimPrefix(name, "/"), cmp.Or(p.Priority, "normal"), strings.Join(bounds(p.Timeout, p.Limit), "; ")})
+	}
+	return t
 }
 
 func (d *Description) rpcs() output.Table {

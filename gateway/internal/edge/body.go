@@ -15,8 +15,9 @@ type requestBody struct {
 
 	tooLarge atomic.Bool
 	broken   atomic.Bool
-	// whole says that the caller has sent all.
-	whole atomic.Bool
+	// whole says that the caller has sent all, and wholeAt since when (sinceStart).
+	whole   atomic.Bool
+	wholeAt atomic.Int64
 	// got is how many bytes he has sent.
 	got atomic.Int64
 }
@@ -28,6 +29,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, io.EOF):
+		b.wholeAt.CompareAndSwap(0, int64(sinceStart()))
 		b.whole.Store(true)
 	default:
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

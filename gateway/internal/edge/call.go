@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"ashlar.dev/gateway/internal/live"
+	"ashlar.dev/gateway/internal/overload"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/authn"
@@ -54,6 +55,9 @@ type call struct {
 	// live is what operators see of a stream; nil where nobody looks.
 	live  *live.Stream
 	timer timer
+	// caller is a hash of who calls; slot is the call's place among those that the service works on.
+	caller uint64
+	slot   overload.Slot
 	// giveUp ends the call, and says why; atEnd is what has to be undone then.
 	giveUp  context.CancelCauseFunc
 	atEnd   []func()
@@ -73,7 +77,7 @@ func callOf(ctx context.Context) *call {
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, route *routes.Route) *call {
 	c := &call{h: h, w: newPeer(w, r), r: r, route: route, protocol: wire.ProtocolOf(r), begun: time.Now(), code: connect.CodeCanceled.String()}
 	c.startTrace()
-	h.metrics.inFlight.Inc()
+	h.inFlight.Add(1)
 	return c
 }
 
@@ -96,8 +100,9 @@ func (c *call) spoken() wire.Protocol {
 // end tells how the call went.
 func (c *call) end() {
 	c.w.finish()
+	c.leave()
 	took := time.Since(c.begun)
-	c.h.metrics.inFlight.Dec()
+	c.h.inFlight.Add(-1)
 	c.h.metrics.of(c.name(), c.code, c.spoken()).note(took)
 	if c.span != nil {
 		if c.span.IsRecording() {

@@ -21,7 +21,7 @@ func newCORS(origins []string) *cors.Cors {
 		AllowedOrigins:   origins,
 		AllowedMethods:   append(connectcors.AllowedMethods(), http.MethodPut, http.MethodPatch, http.MethodDelete), // REST's
 		AllowedHeaders:   slices.Concat(connectcors.AllowedHeaders(), []string{"Authorization"}),
-		ExposedHeaders:   slices.Concat(connectcors.ExposedHeaders(), []string{"Retry-After"}),
+		ExposedHeaders:   slices.Concat(connectcors.ExposedHeaders(), []string{"Retry-After", headerRateLimit, headerRateLimitPolicy}),
 		MaxAge:           corsMaxAge,
 		AllowCredentials: !slices.Contains(origins, "*"),
 	})

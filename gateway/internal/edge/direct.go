@@ -99,6 +99,10 @@ func (c *call) serveDirect() {
 		c.refuse(c.failure(err))
 		return
 	}
+	if err := c.enter(); err != nil {
+		c.refuse(err)
+		return
+	}
 	c.try(x)
 }
 
@@ -192,6 +196,7 @@ func (c *call) answer(x *exchange, o *offer) {
 		conn.Release(o.stop())
 		o.lease.Done(outcome, &x.tries, failure)
 	}()
+	c.answeredWith(o.head.Status, "", 0)
 	body, whole, err := conn.Whole(wholeBytes)
 	if err != nil {
 		if failure = err; c.ended() != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"ashlar.dev/gateway/internal/limit"
+	"ashlar.dev/gateway/internal/overload"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/upstream"
 	"ashlar.dev/kernel/access"
@@ -25,7 +26,7 @@ import (
 // maxAllocations is how many pieces of memory the gateway may ask for on behalf of one unary call, with everything on,
 // beside what net/http needs for its side. It is a count, so that it says the same on every machine; raise it only for a
 // reason that is worth 10,000 allocations a second.
-const maxAllocations = 12
+const maxAllocations = 10
 
 // everybody takes every token for the same person.
 type everybody struct{}
@@ -42,7 +43,7 @@ func newDirect(t testing.TB) (*Handler, func()) {
 	directory := memory.New()
 	address := instantly(t)
 	require.NoError(t, directory.Register(context.Background(), discovery.Registration{Instance: discovery.Instance{ID: "a-1", Service: "a", Address: address}}))
-	table := routes.NewTable([]*routes.Route{{Procedure: askMe, Service: "a", Access: access.Authenticated}})
+	table := routes.NewTable([]*routes.Route{{Procedure: askMe, Service: "a", Access: access.Authenticated, Load: overload.NewService().Procedure()}})
 	pool := upstream.NewPool()
 	t.Cleanup(pool.Close)
 	h, err := New(Parts{

@@ -41,10 +41,6 @@ func tooLarge(limit int64) *connect.Error {
 		fmt.Sprintf("the message is larger than %d bytes", limit))
 }
 
-func rateLimited(wait time.Duration) *connect.Error {
-	return rpcerror.New(connect.CodeResourceExhausted, rpcerror.ReasonRateLimited, "too many requests", rpcerror.RetryAfter(wait))
-}
-
 func tooManyStreams() error {
 	return rpcerror.New(connect.CodeResourceExhausted, reasonTooManyStreams, "too many streams are open; end one first")
 }

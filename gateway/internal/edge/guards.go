@@ -95,8 +95,11 @@ func (c *call) admit() error {
 			caller = limit.Principal(principal.SessionID) // a program leaves its person what is his
 		}
 	}
-	if wait, ok := c.h.Limits.Take(caller, site, c.route.Service, c.route.Limit); !ok {
-		return rateLimited(wait)
+	c.caller = c.h.Limits.Hash(caller)
+	decision := c.h.Limits.Take(caller, site, c.route.Quotas)
+	tellLimit(c.w.Header(), decision)
+	if decision.Wait > 0 {
+		return rateLimited(decision)
 	}
 	if denied != nil || c.route.Unary() {
 		return denied
@@ -171,8 +174,8 @@ func (c *call) authenticate() (authn.Principal, error) {
 func (c *call) exchange(secret string) (token string, err error) {
 	if !c.h.APIKeys.Known(secret) {
 		site := limit.Address(addressOf(c.r))
-		if wait, ok := c.h.Limits.Take(site, site, "", nil); !ok {
-			return "", rateLimited(wait)
+		if decision := c.h.Limits.Take(site, site, nil); decision.Wait > 0 {
+			return "", rateLimited(decision)
 		}
 	}
 	return c.h.APIKeys.Token(c.r.Context(), secret)

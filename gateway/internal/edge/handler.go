@@ -90,7 +90,9 @@ type Handler struct {
 	Parts
 
 	// current is what holds for requests that begin now.
-	current  atomic.Pointer[current]
+	current atomic.Pointer[current]
+	// inFlight is how many requests are under way, streams included.
+	inFlight atomic.Int64
 	probes   *http.ServeMux
 	errors   *connecthttp.ErrorWriter
 	metrics  *metrics
@@ -105,18 +107,19 @@ type Handler struct {
 
 // New returns a handler.
 func New(parts Parts) (*Handler, error) {
-	m, err := newMetrics(parts.Telemetry.Metrics, func() float64 { return float64(parts.Tables().Procedures()) })
-	if err != nil {
-		return nil, err
-	}
 	accessLog, err := newAccessLog(parts.Telemetry)
 	if err != nil {
 		return nil, err
 	}
 	h := &Handler{
-		Parts: parts, probes: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), metrics: m, access: accessLog,
+		Parts: parts, probes: http.NewServeMux(), errors: connecthttp.NewErrorWriter(), access: accessLog,
 		tracer: parts.Telemetry.Traces.Tracer("ashlar.dev/gateway"), log: parts.Telemetry.Log,
 		streamAge: streamAge, stallTime: stallTime,
+	}
+	h.metrics, err = newMetrics(parts.Telemetry.Metrics, func() float64 { return float64(parts.Tables().Procedures()) },
+		func() float64 { return float64(h.inFlight.Load()) })
+	if err != nil {
+		return nil, err
 	}
 	if h.Streams == nil {
 		h.Streams = limit.NewStreams()
@@ -233,6 +236,10 @@ func (c *call) acceptable() bool {
 
 // serve passes the guards and then the call.
 func (c *call) serve() {
+	if c.crowded() {
+		c.refuse(c.overloaded("gateway"))
+		return
+	}
 	if c.isDirect() {
 		c.serveDirect()
 		return
@@ -251,6 +258,10 @@ func (c *call) serve() {
 		c.r.URL.RawQuery, c.r.URL.ForceQuery = "", false
 	}
 	if err := c.limitBody(); err != nil {
+		c.refuse(err)
+		return
+	}
+	if err := c.enter(); err != nil {
 		c.refuse(err)
 		return
 	}

@@ -16,9 +16,9 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
-	inFlight prometheus.Gauge
 	hedged   prometheus.Counter
 	refused  *prometheus.CounterVec
+	shed     *prometheus.CounterVec
 
 	// known holds the series that have been asked for, so that they are not looked up by their labels for each request.
 	known atomic.Pointer[map[seriesKey]series]
@@ -61,7 +61,7 @@ func (m *metrics) of(procedure, code string, protocol wire.Protocol) series {
 	return s
 }
 
-func newMetrics(registerer prometheus.Registerer, procedures func() float64) (*metrics, error) {
+func newMetrics(registerer prometheus.Registerer, procedures, inFlight func() float64) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ashlar_gateway_requests_total", Help: "Requests that ended, by procedure, outcome and protocol.",
@@ -70,20 +70,23 @@ func newMetrics(registerer prometheus.Registerer, procedures func() float64) (*m
 			Name: "ashlar_gateway_request_duration_seconds", Help: "How long requests took, streams included.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"procedure", "protocol"}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "ashlar_gateway_requests_in_flight", Help: "Requests that are under way.",
-		}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ashlar_gateway_refused_total", Help: "Requests that the gateway itself answered with an error, by its reason.",
 		}, []string{"reason"}),
+		shed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ashlar_gateway_shed_total", Help: "Requests that were refused because a service, or the gateway, had too many.",
+		}, []string{"service"}),
 	}
 	m.hedged = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "ashlar_gateway_hedged_requests_total", Help: "Requests that were sent to a second instance because the first took long.",
 	})
 	m.known.Store(&map[seriesKey]series{})
 	return m, errors.Join(
-		registerer.Register(m.requests), registerer.Register(m.duration), registerer.Register(m.inFlight),
+		registerer.Register(m.requests), registerer.Register(m.duration), registerer.Register(m.shed),
 		registerer.Register(m.hedged), registerer.Register(m.refused),
+		registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ashlar_gateway_requests_in_flight", Help: "Requests that are under way.",
+		}, inFlight)),
 		registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "ashlar_gateway_procedures", Help: "Procedures that can be called.",
 		}, procedures)),

@@ -46,9 +46,10 @@ func (c *call) translate() {
 // serveDocument answers with a document: for whoever asks, as often as he may ask for anything.
 func (c *call) serveDocument() {
 	site := limit.Address(addressOf(c.r))
-	if wait, ok := c.h.Limits.Take(site, site, "", nil); !ok {
-		c.w.Header().Set("Retry-After", seconds(wait))
-		c.refuseREST(http.StatusTooManyRequests, rateLimited(wait))
+	if decision := c.h.Limits.Take(site, site, nil); decision.Wait > 0 {
+		tellLimit(c.w.Header(), decision)
+		c.w.Header().Set("Retry-After", seconds(decision.Wait))
+		c.refuseREST(http.StatusTooManyRequests, rateLimited(decision))
 		return
 	}
 	c.w.hurry()

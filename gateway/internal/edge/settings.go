@@ -21,15 +21,18 @@ type Settings struct {
 	Addresses Addresses
 	// AccessLog says which calls are logged.
 	AccessLog AccessLog
+	// MaxInFlight is how many requests may be under way, streams included; 0: no bound.
+	MaxInFlight int
 }
 
 // current is what is made of settings, once for all requests.
 type current struct {
-	root       http.Handler
-	maxTimeout time.Duration
-	addresses  Addresses
-	crossSite  crossSite
-	access     sampling
+	root        http.Handler
+	maxTimeout  time.Duration
+	addresses   Addresses
+	crossSite   crossSite
+	access      sampling
+	maxInFlight int64
 }
 
 // Apply lets settings hold for requests that begin from now on; those that are under way keep what they began with. It
@@ -37,7 +40,7 @@ type current struct {
 func (h *Handler) Apply(s Settings) {
 	h.Limits.SetStandard(s.RateLimit)
 	h.Streams.SetEach(s.MaxStreams)
-	next := &current{root: http.HandlerFunc(h.dispatch), maxTimeout: s.MaxTimeout, addresses: s.Addresses, access: s.AccessLog.sampling()}
+	next := &current{root: http.HandlerFunc(h.dispatch), maxTimeout: s.MaxTimeout, addresses: s.Addresses, access: s.AccessLog.sampling(), maxInFlight: int64(s.MaxInFlight)}
 	origins := newCORS(s.CORSOrigins)
 	if origins != nil {
 		next.root = origins.Handler(next.root)

@@ -2,12 +2,10 @@
 package limit
 
 import (
-	"net/netip"
+	"hash/maphash"
+	"math/bits"
 	"sync/atomic"
 	"time"
-
-	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/time/rate"
 
 	"ashlar.dev/gateway/internal/routes"
 )
@@ -16,57 +14,20 @@ import (
 // address, and not what somebody gets who makes himself accounts.
 const Crowd = 10
 
-// maxBuckets bounds the callers that are remembered: about 20 MB. The one that has been silent longest is forgotten.
-const maxBuckets = 100_000
-
-// siteBits is how much of an IPv6 address names a caller: a network of this size is what one customer gets
-// (RFC 6177), so that nobody has 2^64 buckets.
-const siteBits = 64
-
-// Caller is who asks: a principal's id, or an address where nobody has signed in.
-type Caller struct {
-	Principal string
-	Network   netip.Prefix
-}
-
-// Principal returns the caller with an id.
-func Principal(id string) Caller { return Caller{Principal: id} }
-
-// Address returns the caller at an address.
-func Address(address netip.Addr) Caller {
-	address = address.Unmap().WithZone("")
-	bits := address.BitLen()
-	if address.Is6() {
-		bits = siteBits
-	}
-	network, err := address.Prefix(bits)
-	if err != nil {
-		return Caller{} // the zero address: all whose address is unknown share a bucket
-	}
-	return Caller{Network: network}
-}
-
-// Limiter holds a token bucket per caller, and one more per caller and service that has a limit of its own; and larger
-// ones of the same kind for all the people at an address. It is safe for concurrent use.
+// Limiter holds a bucket per caller, and one more per caller and quota; and larger ones of the same kind for all the
+// people at an address. It is safe for concurrent use.
 type Limiter struct {
 	standard atomic.Pointer[routes.Limit]
-	buckets  *lru.Cache[key, *rate.Limiter]
-	now      func() time.Time
-}
-
-type key struct {
-	caller  Caller
-	service string
-	limit   routes.Limit // a manifest that changes its limit gets new buckets
+	buckets  buckets
+	sharing  *Sharing // nil: buckets are this process's own
+	seed     maphash.Seed
+	now      func() time.Duration
 }
 
 // New returns a limiter without a standard limit.
 func New() *Limiter {
-	buckets, err := lru.New[key, *rate.Limiter](maxBuckets)
-	if err != nil {
-		panic(err) // only a size below one is refused
-	}
-	l := &Limiter{buckets: buckets, now: time.Now}
+	begun := time.Now()
+	l := &Limiter{buckets: newBuckets(maxBuckets), seed: maphash.MakeSeed(), now: func() time.Duration { return time.Since(begun) }}
 	l.SetStandard(routes.Limit{})
 	return l
 }
@@ -75,63 +36,115 @@ func New() *Limiter {
 // changes, everybody begins with full buckets.
 func (l *Limiter) SetStandard(standard routes.Limit) { l.standard.Store(&standard) }
 
-// Take takes one request of what a caller has left, in total and, where own is not nil, of the service; and, where the
-// caller is not just somebody at site, of what all the people there have left. It returns how long the caller has to
-// wait where nothing is left; nothing is taken then.
-func (l *Limiter) Take(caller, site Caller, service string, own *routes.Limit) (wait time.Duration, ok bool) {
+// Decision says whether a request may go on, and how things stand with the bucket that is nearest to its end.
+type Decision struct {
+	// Wait is how long the caller has to wait; 0 where the request may go on.
+	Wait time.Duration
+	// Quota is what the bucket is of.
+	Quota routes.Quota
+	// ByAddress says that the bucket is that of all the people at the address.
+	ByAddress bool
+	// Window is the time in which an empty bucket becomes full. Without any limit, this and what follows are 0.
+	Window time.Duration
+	// Left is how many requests more there are in it, and Full when all will be there again.
+	Left int
+	Full time.Duration
+}
+
+// Limited tells whether there is any limit.
+func (d Decision) Limited() bool { return d.Quota.Burst > 0 }
+
+// share is what is left, of what there could be.
+func (d Decision) share() float64 { return float64(d.Left) / float64(d.Quota.Burst) }
+
+// Hash is the same for the same caller as long as the limiter lives, and cannot be foreseen by anybody.
+func (l *Limiter) Hash(caller Caller) uint64 { return caller.hash(l.seed) }
+
+// maxQuotas is of how many quotas one request can be: that of the gateway, of the service and of the procedure, each of
+// the caller and of all at the address.
+const maxQuotas = 6
+
+// charge is one bucket that a request is taken from.
+type charge struct {
+	key       uint64
+	quota     routes.Quota
+	rate      rate
+	byAddress bool // it is that of all the people there
+}
+
+// Take takes one request of what a caller has left, in total and of each quota; and, where the caller is not just
+// somebody at site, of what all the people there have left. Where nothing is left in one of the buckets, nothing is taken.
+func (l *Limiter) Take(caller, site Caller, quotas []routes.Quota) Decision {
+	var room [maxQuotas]charge
+	charges := l.charges(room[:0], caller, site, quotas)
 	now := l.now()
-	var keys [4]key
-	asked := l.charged(keys[:0], caller, site, service, own)
-	var taken [len(keys)]*rate.Reservation
-	for i, k := range asked {
-		if taken[i], wait = take(l.bucket(k), now); wait > 0 {
-			for _, reservation := range taken[:i] {
-				reservation.CancelAt(now)
+	var decision Decision
+	for i := range charges {
+		c := &charges[i]
+		full, wait := l.buckets.take(c.key, c.rate, now)
+		here := Decision{Wait: wait, Quota: c.quota, ByAddress: c.byAddress, Window: c.rate.window, Left: c.rate.left(full, now), Full: full - now}
+		if wait > 0 {
+			for _, taken := range charges[:i] {
+				l.buckets.giveBack(taken.key, taken.rate)
 			}
-			return wait, false
+			return here
+		}
+		if i == 0 || here.share() < decision.share() {
+			decision = here
 		}
 	}
-	return 0, true
+	if l.sharing != nil {
+		for i := range charges {
+			of := caller
+			if charges[i].byAddress {
+				of = site
+			}
+			l.sharing.note(of, &charges[i], now)
+		}
+	}
+	return decision
 }
 
-// charged appends the buckets that a request is taken from.
-func (l *Limiter) charged(keys []key, caller, site Caller, service string, own *routes.Limit) []key {
+// charges appends the buckets that a request is taken from.
+func (l *Limiter) charges(to []charge, caller, site Caller, quotas []routes.Quota) []charge {
+	own, all := caller.hash(l.seed), uint64(0)
+	if caller != site {
+		all = site.hash(l.seed)
+	}
+	add := func(q routes.Quota) {
+		to = append(to, l.charge(own, q))
+		if caller != site {
+			c := l.charge(all, crowd(q))
+			c.byAddress = true
+			to = append(to, c)
+		}
+	}
 	if standard := *l.standard.Load(); standard.PerSecond > 0 {
-		keys = append(keys, key{caller: caller, limit: standard})
-		if caller != site {
-			keys = append(keys, key{caller: site, limit: crowd(standard)})
-		}
+		add(routes.Quota{Limit: standard})
 	}
-	if own != nil {
-		keys = append(keys, key{caller: caller, service: service, limit: *own})
-		if caller != site {
-			keys = append(keys, key{caller: site, service: service, limit: crowd(*own)})
-		}
+	for _, q := range quotas {
+		add(q)
 	}
-	return keys
+	return to
 }
 
-func crowd(one routes.Limit) routes.Limit {
-	return routes.Limit{PerSecond: Crowd * one.PerSecond, Burst: Crowd * one.Burst}
+// charge returns the bucket of a caller and a quota. One that a manifest changes gets new buckets.
+func (l *Limiter) charge(caller uint64, q routes.Quota) charge {
+	r := rateOf(q.Limit)
+	of := maphash.String(l.seed, q.Of) + uint64(r.interval)*prime + uint64(r.window)
+	return charge{key: mix(caller, of), quota: q, rate: r}
 }
 
-// take reserves one token, if it can be had at once.
-func take(bucket *rate.Limiter, now time.Time) (*rate.Reservation, time.Duration) {
-	reservation := bucket.ReserveN(now, 1)
-	wait := reservation.DelayFrom(now)
-	if wait > 0 {
-		reservation.CancelAt(now)
-	}
-	return reservation, wait
+const prime = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio
+
+// mix makes one number of two that nobody knows; that two pairs of a million get the same one is as good as impossible.
+func mix(a, b uint64) uint64 {
+	high, low := bits.Mul64(a^prime, b^bits.RotateLeft64(prime, 32))
+	return high ^ low
 }
 
-func (l *Limiter) bucket(k key) *rate.Limiter {
-	if bucket, ok := l.buckets.Get(k); ok {
-		return bucket
-	}
-	fresh := rate.NewLimiter(rate.Limit(k.limit.PerSecond), k.limit.Burst)
-	if bucket, ok, _ := l.buckets.PeekOrAdd(k, fresh); ok {
-		return bucket
-	}
-	return fresh
+func crowd(one routes.Quota) routes.Quota {
+	one.PerSecond *= Crowd
+	one.Burst *= Crowd
+	return one
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"ashlar.dev/gateway/internal/overload"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
 	"ashlar.dev/kernel/access"
 )
@@ -40,6 +41,7 @@ type Module struct {
 	older []*Module
 
 	internal []string
+	load     *overload.Service
 	claims   []string
 	callable []string
 	routes   []*Route
@@ -67,7 +69,7 @@ func NewModule(service string, response *kernelv1.GetManifestResponse) (*Module,
 	}
 	m := &Module{
 		Service: service, Version: manifest.GetVersion(), Exposed: manifest.GetGateway().GetExpose(), claims: slices.Sorted(slices.Values(manifest.GetServices())),
-		aliases: map[string]*Route{}, types: new(protoregistry.Types),
+		load: overload.NewService(), aliases: map[string]*Route{}, types: new(protoregistry.Types),
 	}
 	var errs []error
 	for _, name := range m.claims {
@@ -78,6 +80,9 @@ func NewModule(service string, response *kernelv1.GetManifestResponse) (*Module,
 	}
 	if !m.Exposed {
 		m.routes, m.callable = nil, nil
+	}
+	if err := m.addProcedures(manifest.GetGateway().GetProcedures()); err != nil {
+		return nil, err
 	}
 	if err := m.addAliases(manifest.GetGateway().GetAliases()); err != nil {
 		return nil, err
@@ -186,7 +191,7 @@ func (m *Module) addService(name string, files *protoregistry.Files, policy *ker
 	if !ok {
 		return fmt.Errorf("%s is no RPC service", name)
 	}
-	limit, err := limitOf(policy.GetRateLimit())
+	quotas, err := quotasOf(m.Service, policy.GetRateLimit())
 	if err != nil {
 		return err
 	}
@@ -205,11 +210,34 @@ func (m *Module) addService(name string, files *protoregistry.Files, policy *ker
 		m.routes = append(m.routes, &Route{
 			Procedure: "/" + name + "/" + string(method.Name()), Service: m.Service, Access: rule.Kind,
 			Stream: streamOf(method), Get: !method.IsStreamingClient() && !method.IsStreamingServer() && sideEffectFree(method),
-			Timeout: positive(policy.GetTimeout()), Limit: limit,
+			Timeout: positive(policy.GetTimeout()), Quotas: quotas, Load: m.load.Procedure(),
 		})
 	}
 	if len(m.routes) > before {
 		m.callable = append(m.callable, name)
+	}
+	return nil
+}
+
+// addProcedures adds what the manifest says of single procedures.
+func (m *Module) addProcedures(policies map[string]*kernelv1.ProcedurePolicy) error {
+	for procedure, policy := range policies {
+		route, err := m.route(procedure)
+		if err != nil {
+			return err
+		}
+		quotas, err := quotasOf(procedure, policy.GetRateLimit())
+		if err != nil {
+			return err
+		}
+		if timeout := positive(policy.GetTimeout()); timeout > 0 {
+			route.Timeout = timeout
+		}
+		route.Quotas = slices.Concat(route.Quotas, quotas)
+		route.Priority = priorityOf(policy.GetPriority())
+		if route.HedgeAfter = positive(policy.GetHedgeAfter()); route.HedgeAfter > 0 && !route.Get {
+			return fmt.Errorf("%s: hedgeAfter is for unary RPCs without side effects", procedure)
+		}
 	}
 	return nil
 }
@@ -219,16 +247,24 @@ func (m *Module) addAliases(aliases map[string]string) error {
 		if !strings.HasPrefix(from, wellKnown) || path.Clean(from) != from {
 			return fmt.Errorf("alias %q is no path below %s", from, wellKnown)
 		}
-		i := slices.IndexFunc(m.routes, func(r *Route) bool { return r.Procedure == procedure })
-		if i < 0 {
-			return fmt.Errorf("alias %s: %s cannot be called through the gateway", from, procedure)
+		route, err := m.route(procedure)
+		if err != nil {
+			return fmt.Errorf("alias %s: %w", from, err)
 		}
-		if route := m.routes[i]; !route.Get || route.Access != access.Public {
+		if !route.Get || route.Access != access.Public {
 			return fmt.Errorf("alias %s: %s is not both public and free of side effects", from, procedure)
 		}
-		m.aliases[from] = m.routes[i]
+		m.aliases[from] = route
 	}
 	return nil
+}
+
+func (m *Module) route(procedure string) (*Route, error) {
+	i := slices.IndexFunc(m.routes, func(r *Route) bool { return r.Procedure == procedure })
+	if i < 0 {
+		return nil, fmt.Errorf("%s cannot be called through the gateway", procedure)
+	}
+	return m.routes[i], nil
 }
 
 // describe keeps the schemas of what can be called, for reflection: without internal methods, so that nobody is shown
@@ -257,15 +293,27 @@ func (m *Module) describe(set *descriptorpb.FileDescriptorSet) error {
 	return err
 }
 
-func limitOf(limit *kernelv1.RateLimit) (*Limit, error) {
+// quotasOf returns what a manifest says of one caller's requests; nothing where it does not.
+func quotasOf(what string, limit *kernelv1.RateLimit) ([]Quota, error) {
 	if limit == nil {
-		return nil, nil //nolint:nilnil // no limit is a value here
+		return nil, nil
 	}
 	per := positive(limit.GetPer())
 	if limit.GetRequests() == 0 || limit.GetBurst() == 0 || per == 0 {
-		return nil, errors.New("rate limit: requests, per and burst must be above zero")
+		return nil, fmt.Errorf("rate limit of %s: requests, per and burst must be above zero", what)
 	}
-	return &Limit{PerSecond: float64(limit.GetRequests()) / per.Seconds(), Burst: int(limit.GetBurst())}, nil
+	return []Quota{{Of: what, Limit: Limit{PerSecond: float64(limit.GetRequests()) / per.Seconds(), Burst: int(limit.GetBurst())}}}, nil
+}
+
+func priorityOf(p kernelv1.Priority) overload.Priority {
+	switch p {
+	case kernelv1.Priority_PRIORITY_LOW:
+		return overload.Low
+	case kernelv1.Priority_PRIORITY_HIGH:
+		return overload.High
+	case kernelv1.Priority_PRIORITY_UNSPECIFIED, kernelv1.Priority_PRIORITY_NORMAL:
+	}
+	return overload.Normal
 }
 
 func streamOf(method protoreflect.MethodDescriptor) connect.StreamType {

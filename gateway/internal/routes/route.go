@@ -7,6 +7,7 @@ import (
 
 	"connectrpc.com/connect/v2"
 
+	"ashlar.dev/gateway/internal/overload"
 	"ashlar.dev/kernel/access"
 )
 
@@ -29,8 +30,20 @@ type Route struct {
 	HedgeAfter time.Duration
 	// Timeout bounds a unary call; 0 means the gateway's own bound.
 	Timeout time.Duration
-	// Limit is what one caller may ask of the service; nil where the manifest sets none.
-	Limit *Limit
+	// Quotas are what one caller may ask of the service, and of the procedure; each only where the manifest says so.
+	Quotas []Quota
+	// Priority says in which order calls are refused when the service is overloaded.
+	Priority overload.Priority
+	// Load is what is known of the load of the service; nil: nothing.
+	Load *overload.Procedure
+}
+
+// Quota is what one caller may ask of something.
+type Quota struct {
+	Limit
+
+	// Of is the name of the service, or the procedure; empty for the gateway as a whole.
+	Of string
 }
 
 // Limit allows PerSecond requests each second, and Burst at once.

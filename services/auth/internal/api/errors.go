@@ -25,7 +25,6 @@ const (
 	reasonSessionNotFound     = "SESSION_NOT_FOUND"
 	reasonSessionExpired      = "SESSION_EXPIRED"
 	reasonSessionRevoked      = "SESSION_REVOKED"
-	reasonOverloaded          = "OVERLOADED"
 	reasonAPIKeyInvalid       = "API_KEY_INVALID"   //nolint:gosec // a reason, no secret
 	reasonAPIKeyNotFound      = "API_KEY_NOT_FOUND" //nolint:gosec // a reason, no secret
 	reasonTooManyAPIKeys      = "TOO_MANY_API_KEYS" //nolint:gosec // a reason, no secret
@@ -73,7 +72,7 @@ func answer(err error, notFound string) error {
 	case errors.Is(err, store.ErrNotFound):
 		return rpcerror.New(connect.CodeUnauthenticated, reasonSessionRevoked, "the session was ended: sign in again", rpcerror.Cause(err))
 	case errors.Is(err, password.ErrOverloaded):
-		return rpcerror.New(connect.CodeUnavailable, reasonOverloaded,
+		return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonOverloaded,
 			"too many people are signing in at the moment: try again", rpcerror.RetryAfter(retryAfter), rpcerror.Cause(err))
 	case connect.CodeOf(err) == connect.CodeInvalidArgument:
 		// What identity does not take is the caller's own.

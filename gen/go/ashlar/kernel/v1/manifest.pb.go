@@ -24,6 +24,62 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Priority says in which order calls are refused when a service is overloaded.
+type Priority int32
+
+const (
+	// As if it were PRIORITY_NORMAL.
+	Priority_PRIORITY_UNSPECIFIED Priority = 0
+	// Refused first: what can be done later.
+	Priority_PRIORITY_LOW    Priority = 1
+	Priority_PRIORITY_NORMAL Priority = 2
+	// Refused last: what everything else needs, such as signing in.
+	Priority_PRIORITY_HIGH Priority = 3
+)
+
+// Enum value maps for Priority.
+var (
+	Priority_name = map[int32]string{
+		0: "PRIORITY_UNSPECIFIED",
+		1: "PRIORITY_LOW",
+		2: "PRIORITY_NORMAL",
+		3: "PRIORITY_HIGH",
+	}
+	Priority_value = map[string]int32{
+		"PRIORITY_UNSPECIFIED": 0,
+		"PRIORITY_LOW":         1,
+		"PRIORITY_NORMAL":      2,
+		"PRIORITY_HIGH":        3,
+	}
+)
+
+func (x Priority) Enum() *Priority {
+	p := new(Priority)
+	*p = x
+	return p
+}
+
+func (x Priority) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Priority) Descriptor() protoreflect.EnumDescriptor {
+	return file_ashlar_kernel_v1_manifest_proto_enumTypes[0].Descriptor()
+}
+
+func (Priority) Type() protoreflect.EnumType {
+	return &file_ashlar_kernel_v1_manifest_proto_enumTypes[0]
+}
+
+func (x Priority) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Priority.Descriptor instead.
+func (Priority) EnumDescriptor() ([]byte, []int) {
+	return file_ashlar_kernel_v1_manifest_proto_rawDescGZIP(), []int{0}
+}
+
 type GetManifestRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -344,7 +400,9 @@ type GatewayPolicy struct {
 	RateLimit *RateLimit `protobuf:"bytes,3,opt,name=rate_limit,json=rateLimit,proto3" json:"rate_limit,omitempty"`
 	// Well-known paths, such as /.well-known/jwks.json, that are answered by a side-effect-free RPC called with
 	// an empty request: path to procedure (`/package.Service/Method`).
-	Aliases       map[string]string `protobuf:"bytes,4,rep,name=aliases,proto3" json:"aliases,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Aliases map[string]string `protobuf:"bytes,4,rep,name=aliases,proto3" json:"aliases,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What is particular to single procedures: procedure (`/package.Service/Method`) to policy.
+	Procedures    map[string]*ProcedurePolicy `protobuf:"bytes,5,rep,name=procedures,proto3" json:"procedures,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -407,6 +465,87 @@ func (x *GatewayPolicy) GetAliases() map[string]string {
 	return nil
 }
 
+func (x *GatewayPolicy) GetProcedures() map[string]*ProcedurePolicy {
+	if x != nil {
+		return x.Procedures
+	}
+	return nil
+}
+
+// ProcedurePolicy is how the gateway treats requests for one procedure.
+type ProcedurePolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Longest time that the unary RPC may take, in place of that of the service.
+	Timeout *durationpb.Duration `protobuf:"bytes,1,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// What one caller may ask of the procedure, beside what he may ask of the service.
+	RateLimit *RateLimit `protobuf:"bytes,2,opt,name=rate_limit,json=rateLimit,proto3" json:"rate_limit,omitempty"`
+	// What is refused last, or first, when the service is overloaded.
+	Priority Priority `protobuf:"varint,3,opt,name=priority,proto3,enum=ashlar.kernel.v1.Priority" json:"priority,omitempty"`
+	// After how long a silence a second instance is asked, too. Only for unary RPCs without side effects. Not set: when the first one
+	// looks as if it were gone.
+	HedgeAfter    *durationpb.Duration `protobuf:"bytes,4,opt,name=hedge_after,json=hedgeAfter,proto3" json:"hedge_after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcedurePolicy) Reset() {
+	*x = ProcedurePolicy{}
+	mi := &file_ashlar_kernel_v1_manifest_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcedurePolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcedurePolicy) ProtoMessage() {}
+
+func (x *ProcedurePolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_ashlar_kernel_v1_manifest_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcedurePolicy.ProtoReflect.Descriptor instead.
+func (*ProcedurePolicy) Descriptor() ([]byte, []int) {
+	return file_ashlar_kernel_v1_manifest_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ProcedurePolicy) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+func (x *ProcedurePolicy) GetRateLimit() *RateLimit {
+	if x != nil {
+		return x.RateLimit
+	}
+	return nil
+}
+
+func (x *ProcedurePolicy) GetPriority() Priority {
+	if x != nil {
+		return x.Priority
+	}
+	return Priority_PRIORITY_UNSPECIFIED
+}
+
+func (x *ProcedurePolicy) GetHedgeAfter() *durationpb.Duration {
+	if x != nil {
+		return x.HedgeAfter
+	}
+	return nil
+}
+
 // RateLimit allows `requests` each `per`, and `burst` at once.
 type RateLimit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -419,7 +558,7 @@ type RateLimit struct {
 
 func (x *RateLimit) Reset() {
 	*x = RateLimit{}
-	mi := &file_ashlar_kernel_v1_manifest_proto_msgTypes[6]
+	mi := &file_ashlar_kernel_v1_manifest_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -431,7 +570,7 @@ func (x *RateLimit) String() string {
 func (*RateLimit) ProtoMessage() {}
 
 func (x *RateLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_ashlar_kernel_v1_manifest_proto_msgTypes[6]
+	mi := &file_ashlar_kernel_v1_manifest_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -444,7 +583,7 @@ func (x *RateLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateLimit.ProtoReflect.Descriptor instead.
 func (*RateLimit) Descriptor() ([]byte, []int) {
-	return file_ashlar_kernel_v1_manifest_proto_rawDescGZIP(), []int{6}
+	return file_ashlar_kernel_v1_manifest_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RateLimit) GetRequests() uint32 {
@@ -494,20 +633,38 @@ const file_ashlar_kernel_v1_manifest_proto_rawDesc = "" +
 	"\x04Role\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12 \n" +
-	"\vpermissions\x18\x03 \x03(\tR\vpermissions\"\x9c\x02\n" +
+	"\vpermissions\x18\x03 \x03(\tR\vpermissions\"\xcf\x03\n" +
 	"\rGatewayPolicy\x12\x16\n" +
 	"\x06expose\x18\x01 \x01(\bR\x06expose\x123\n" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12:\n" +
 	"\n" +
 	"rate_limit\x18\x03 \x01(\v2\x1b.ashlar.kernel.v1.RateLimitR\trateLimit\x12F\n" +
-	"\aaliases\x18\x04 \x03(\v2,.ashlar.kernel.v1.GatewayPolicy.AliasesEntryR\aaliases\x1a:\n" +
+	"\aaliases\x18\x04 \x03(\v2,.ashlar.kernel.v1.GatewayPolicy.AliasesEntryR\aaliases\x12O\n" +
+	"\n" +
+	"procedures\x18\x05 \x03(\v2/.ashlar.kernel.v1.GatewayPolicy.ProceduresEntryR\n" +
+	"procedures\x1a:\n" +
 	"\fAliasesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"j\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a`\n" +
+	"\x0fProceduresEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x127\n" +
+	"\x05value\x18\x02 \x01(\v2!.ashlar.kernel.v1.ProcedurePolicyR\x05value:\x028\x01\"\xf6\x01\n" +
+	"\x0fProcedurePolicy\x123\n" +
+	"\atimeout\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12:\n" +
+	"\n" +
+	"rate_limit\x18\x02 \x01(\v2\x1b.ashlar.kernel.v1.RateLimitR\trateLimit\x126\n" +
+	"\bpriority\x18\x03 \x01(\x0e2\x1a.ashlar.kernel.v1.PriorityR\bpriority\x12:\n" +
+	"\vhedge_after\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"hedgeAfter\"j\n" +
 	"\tRateLimit\x12\x1a\n" +
 	"\brequests\x18\x01 \x01(\rR\brequests\x12+\n" +
 	"\x03per\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03per\x12\x14\n" +
-	"\x05burst\x18\x03 \x01(\rR\x05burst2x\n" +
+	"\x05burst\x18\x03 \x01(\rR\x05burst*^\n" +
+	"\bPriority\x12\x18\n" +
+	"\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fPRIORITY_LOW\x10\x01\x12\x13\n" +
+	"\x0fPRIORITY_NORMAL\x10\x02\x12\x11\n" +
+	"\rPRIORITY_HIGH\x10\x032x\n" +
 	"\x0fManifestService\x12e\n" +
 	"\vGetManifest\x12$.ashlar.kernel.v1.GetManifestRequest\x1a%.ashlar.kernel.v1.GetManifestResponse\"\t\xea\xe0\x18\x02 \x01\x90\x02\x01B\xb4\x01\n" +
 	"\x14com.ashlar.kernel.v1B\rManifestProtoP\x01Z+ashlar.dev/gen/go/ashlar/kernel/v1;kernelv1\xa2\x02\x03AKX\xaa\x02\x10Ashlar.Kernel.V1\xca\x02\x10Ashlar\\Kernel\\V1\xe2\x02\x1cAshlar\\Kernel\\V1\\GPBMetadata\xea\x02\x12Ashlar::Kernel::V1b\x06proto3"
@@ -524,36 +681,46 @@ func file_ashlar_kernel_v1_manifest_proto_rawDescGZIP() []byte {
 	return file_ashlar_kernel_v1_manifest_proto_rawDescData
 }
 
-var file_ashlar_kernel_v1_manifest_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_ashlar_kernel_v1_manifest_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_ashlar_kernel_v1_manifest_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_ashlar_kernel_v1_manifest_proto_goTypes = []any{
-	(*GetManifestRequest)(nil),             // 0: ashlar.kernel.v1.GetManifestRequest
-	(*GetManifestResponse)(nil),            // 1: ashlar.kernel.v1.GetManifestResponse
-	(*Manifest)(nil),                       // 2: ashlar.kernel.v1.Manifest
-	(*Permission)(nil),                     // 3: ashlar.kernel.v1.Permission
-	(*Role)(nil),                           // 4: ashlar.kernel.v1.Role
-	(*GatewayPolicy)(nil),                  // 5: ashlar.kernel.v1.GatewayPolicy
-	(*RateLimit)(nil),                      // 6: ashlar.kernel.v1.RateLimit
-	nil,                                    // 7: ashlar.kernel.v1.GatewayPolicy.AliasesEntry
-	(*descriptorpb.FileDescriptorSet)(nil), // 8: google.protobuf.FileDescriptorSet
-	(*durationpb.Duration)(nil),            // 9: google.protobuf.Duration
+	(Priority)(0),                          // 0: ashlar.kernel.v1.Priority
+	(*GetManifestRequest)(nil),             // 1: ashlar.kernel.v1.GetManifestRequest
+	(*GetManifestResponse)(nil),            // 2: ashlar.kernel.v1.GetManifestResponse
+	(*Manifest)(nil),                       // 3: ashlar.kernel.v1.Manifest
+	(*Permission)(nil),                     // 4: ashlar.kernel.v1.Permission
+	(*Role)(nil),                           // 5: ashlar.kernel.v1.Role
+	(*GatewayPolicy)(nil),                  // 6: ashlar.kernel.v1.GatewayPolicy
+	(*ProcedurePolicy)(nil),                // 7: ashlar.kernel.v1.ProcedurePolicy
+	(*RateLimit)(nil),                      // 8: ashlar.kernel.v1.RateLimit
+	nil,                                    // 9: ashlar.kernel.v1.GatewayPolicy.AliasesEntry
+	nil,                                    // 10: ashlar.kernel.v1.GatewayPolicy.ProceduresEntry
+	(*descriptorpb.FileDescriptorSet)(nil), // 11: google.protobuf.FileDescriptorSet
+	(*durationpb.Duration)(nil),            // 12: google.protobuf.Duration
 }
 var file_ashlar_kernel_v1_manifest_proto_depIdxs = []int32{
-	2,  // 0: ashlar.kernel.v1.GetManifestResponse.manifest:type_name -> ashlar.kernel.v1.Manifest
-	8,  // 1: ashlar.kernel.v1.GetManifestResponse.descriptors:type_name -> google.protobuf.FileDescriptorSet
-	3,  // 2: ashlar.kernel.v1.Manifest.permissions:type_name -> ashlar.kernel.v1.Permission
-	4,  // 3: ashlar.kernel.v1.Manifest.roles:type_name -> ashlar.kernel.v1.Role
-	5,  // 4: ashlar.kernel.v1.Manifest.gateway:type_name -> ashlar.kernel.v1.GatewayPolicy
-	9,  // 5: ashlar.kernel.v1.GatewayPolicy.timeout:type_name -> google.protobuf.Duration
-	6,  // 6: ashlar.kernel.v1.GatewayPolicy.rate_limit:type_name -> ashlar.kernel.v1.RateLimit
-	7,  // 7: ashlar.kernel.v1.GatewayPolicy.aliases:type_name -> ashlar.kernel.v1.GatewayPolicy.AliasesEntry
-	9,  // 8: ashlar.kernel.v1.RateLimit.per:type_name -> google.protobuf.Duration
-	0,  // 9: ashlar.kernel.v1.ManifestService.GetManifest:input_type -> ashlar.kernel.v1.GetManifestRequest
-	1,  // 10: ashlar.kernel.v1.ManifestService.GetManifest:output_type -> ashlar.kernel.v1.GetManifestResponse
-	10, // [10:11] is the sub-list for method output_type
-	9,  // [9:10] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	3,  // 0: ashlar.kernel.v1.GetManifestResponse.manifest:type_name -> ashlar.kernel.v1.Manifest
+	11, // 1: ashlar.kernel.v1.GetManifestResponse.descriptors:type_name -> google.protobuf.FileDescriptorSet
+	4,  // 2: ashlar.kernel.v1.Manifest.permissions:type_name -> ashlar.kernel.v1.Permission
+	5,  // 3: ashlar.kernel.v1.Manifest.roles:type_name -> ashlar.kernel.v1.Role
+	6,  // 4: ashlar.kernel.v1.Manifest.gateway:type_name -> ashlar.kernel.v1.GatewayPolicy
+	12, // 5: ashlar.kernel.v1.GatewayPolicy.timeout:type_name -> google.protobuf.Duration
+	8,  // 6: ashlar.kernel.v1.GatewayPolicy.rate_limit:type_name -> ashlar.kernel.v1.RateLimit
+	9,  // 7: ashlar.kernel.v1.GatewayPolicy.aliases:type_name -> ashlar.kernel.v1.GatewayPolicy.AliasesEntry
+	10, // 8: ashlar.kernel.v1.GatewayPolicy.procedures:type_name -> ashlar.kernel.v1.GatewayPolicy.ProceduresEntry
+	12, // 9: ashlar.kernel.v1.ProcedurePolicy.timeout:type_name -> google.protobuf.Duration
+	8,  // 10: ashlar.kernel.v1.ProcedurePolicy.rate_limit:type_name -> ashlar.kernel.v1.RateLimit
+	0,  // 11: ashlar.kernel.v1.ProcedurePolicy.priority:type_name -> ashlar.kernel.v1.Priority
+	12, // 12: ashlar.kernel.v1.ProcedurePolicy.hedge_after:type_name -> google.protobuf.Duration
+	12, // 13: ashlar.kernel.v1.RateLimit.per:type_name -> google.protobuf.Duration
+	7,  // 14: ashlar.kernel.v1.GatewayPolicy.ProceduresEntry.value:type_name -> ashlar.kernel.v1.ProcedurePolicy
+	1,  // 15: ashlar.kernel.v1.ManifestService.GetManifest:input_type -> ashlar.kernel.v1.GetManifestRequest
+	2,  // 16: ashlar.kernel.v1.ManifestService.GetManifest:output_type -> ashlar.kernel.v1.GetManifestResponse
+	16, // [16:17] is the sub-list for method output_type
+	15, // [15:16] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_ashlar_kernel_v1_manifest_proto_init() }
@@ -566,13 +733,14 @@ func file_ashlar_kernel_v1_manifest_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ashlar_kernel_v1_manifest_proto_rawDesc), len(file_ashlar_kernel_v1_manifest_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   8,
+			NumEnums:      1,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_ashlar_kernel_v1_manifest_proto_goTypes,
 		DependencyIndexes: file_ashlar_kernel_v1_manifest_proto_depIdxs,
+		EnumInfos:         file_ashlar_kernel_v1_manifest_proto_enumTypes,
 		MessageInfos:      file_ashlar_kernel_v1_manifest_proto_msgTypes,
 	}.Build()
 	File_ashlar_kernel_v1_manifest_proto = out.File

@@ -2,8 +2,8 @@
 // @generated from file ashlar/kernel/v1/manifest.proto (package ashlar.kernel.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_ashlar_options_v1_access } from "../../options/v1/access_pb.js";
 import type { Duration, FileDescriptorSet } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_descriptor, file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ashlar/kernel/v1/manifest.proto.
  */
 export const file_ashlar_kernel_v1_manifest: GenFile = /*@__PURE__*/
-  fileDesc("Ch9hc2hsYXIva2VybmVsL3YxL21hbmlmZXN0LnByb3RvEhBhc2hsYXIua2VybmVsLnYxIhQKEkdldE1hbmlmZXN0UmVxdWVzdCJ8ChNHZXRNYW5pZmVzdFJlc3BvbnNlEiwKCG1hbmlmZXN0GAEgASgLMhouYXNobGFyLmtlcm5lbC52MS5NYW5pZmVzdBI3CgtkZXNjcmlwdG9ycxgCIAEoCzIiLmdvb2dsZS5wcm90b2J1Zi5GaWxlRGVzY3JpcHRvclNldCLwAQoITWFuaWZlc3QSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEhAKCHNlcnZpY2VzGAQgAygJEhIKCmRlcGVuZHNfb24YBSADKAkSMQoLcGVybWlzc2lvbnMYBiADKAsyHC5hc2hsYXIua2VybmVsLnYxLlBlcm1pc3Npb24SJQoFcm9sZXMYByADKAsyFi5hc2hsYXIua2VybmVsLnYxLlJvbGUSMAoHZ2F0ZXdheRgIIAEoCzIfLmFzaGxhci5rZXJuZWwudjEuR2F0ZXdheVBvbGljeSItCgpQZXJtaXNzaW9uEgoKAmlkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJIj4KBFJvbGUSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRITCgtwZXJtaXNzaW9ucxgDIAMoCSLrAQoNR2F0ZXdheVBvbGljeRIOCgZleHBvc2UYASABKAgSKgoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgpyYXRlX2xpbWl0GAMgASgLMhsuYXNobGFyLmtlcm5lbC52MS5SYXRlTGltaXQSPQoHYWxpYXNlcxgEIAMoCzIsLmFzaGxhci5rZXJuZWwudjEuR2F0ZXdheVBvbGljeS5BbGlhc2VzRW50cnkaLgoMQWxpYXNlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiVAoJUmF0ZUxpbWl0EhAKCHJlcXVlc3RzGAEgASgNEiYKA3BlchgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhINCgVidXJzdBgDIAEoDTJ4Cg9NYW5pZmVzdFNlcnZpY2USZQoLR2V0TWFuaWZlc3QSJC5hc2hsYXIua2VybmVsLnYxLkdldE1hbmlmZXN0UmVxdWVzdBolLmFzaGxhci5rZXJuZWwudjEuR2V0TWFuaWZlc3RSZXNwb25zZSIJkAIB6uAYAiABQrQBChRjb20uYXNobGFyLmtlcm5lbC52MUINTWFuaWZlc3RQcm90b1ABWithc2hsYXIuZGV2L2dlbi9nby9hc2hsYXIva2VybmVsL3YxO2tlcm5lbHYxogIDQUtYqgIQQXNobGFyLktlcm5lbC5WMcoCEEFzaGxhclxLZXJuZWxcVjHiAhxBc2hsYXJcS2VybmVsXFYxXEdQQk1ldGFkYXRh6gISQXNobGFyOjpLZXJuZWw6OlYxYgZwcm90bzM", [file_ashlar_options_v1_access, file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("Ch9hc2hsYXIva2VybmVsL3YxL21hbmlmZXN0LnByb3RvEhBhc2hsYXIua2VybmVsLnYxIhQKEkdldE1hbmlmZXN0UmVxdWVzdCJ8ChNHZXRNYW5pZmVzdFJlc3BvbnNlEiwKCG1hbmlmZXN0GAEgASgLMhouYXNobGFyLmtlcm5lbC52MS5NYW5pZmVzdBI3CgtkZXNjcmlwdG9ycxgCIAEoCzIiLmdvb2dsZS5wcm90b2J1Zi5GaWxlRGVzY3JpcHRvclNldCLwAQoITWFuaWZlc3QSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEhAKCHNlcnZpY2VzGAQgAygJEhIKCmRlcGVuZHNfb24YBSADKAkSMQoLcGVybWlzc2lvbnMYBiADKAsyHC5hc2hsYXIua2VybmVsLnYxLlBlcm1pc3Npb24SJQoFcm9sZXMYByADKAsyFi5hc2hsYXIua2VybmVsLnYxLlJvbGUSMAoHZ2F0ZXdheRgIIAEoCzIfLmFzaGxhci5rZXJuZWwudjEuR2F0ZXdheVBvbGljeSItCgpQZXJtaXNzaW9uEgoKAmlkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJIj4KBFJvbGUSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRITCgtwZXJtaXNzaW9ucxgDIAMoCSKGAwoNR2F0ZXdheVBvbGljeRIOCgZleHBvc2UYASABKAgSKgoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgpyYXRlX2xpbWl0GAMgASgLMhsuYXNobGFyLmtlcm5lbC52MS5SYXRlTGltaXQSPQoHYWxpYXNlcxgEIAMoCzIsLmFzaGxhci5rZXJuZWwudjEuR2F0ZXdheVBvbGljeS5BbGlhc2VzRW50cnkSQwoKcHJvY2VkdXJlcxgFIAMoCzIvLmFzaGxhci5rZXJuZWwudjEuR2F0ZXdheVBvbGljeS5Qcm9jZWR1cmVzRW50cnkaLgoMQWxpYXNlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaVAoPUHJvY2VkdXJlc0VudHJ5EgsKA2tleRgBIAEoCRIwCgV2YWx1ZRgCIAEoCzIhLmFzaGxhci5rZXJuZWwudjEuUHJvY2VkdXJlUG9saWN5OgI4ASLMAQoPUHJvY2VkdXJlUG9saWN5EioKB3RpbWVvdXQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoKcmF0ZV9saW1pdBgCIAEoCzIbLmFzaGxhci5rZXJuZWwudjEuUmF0ZUxpbWl0EiwKCHByaW9yaXR5GAMgASgOMhouYXNobGFyLmtlcm5lbC52MS5Qcmlvcml0eRIuCgtoZWRnZV9hZnRlchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJUCglSYXRlTGltaXQSEAoIcmVxdWVzdHMYASABKA0SJgoDcGVyGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBWJ1cnN0GAMgASgNKl4KCFByaW9yaXR5EhgKFFBSSU9SSVRZX1VOU1BFQ0lGSUVEEAASEAoMUFJJT1JJVFlfTE9XEAESEwoPUFJJT1JJVFlfTk9STUFMEAISEQoNUFJJT1JJVFlfSElHSBADMngKD01hbmlmZXN0U2VydmljZRJlCgtHZXRNYW5pZmVzdBIkLmFzaGxhci5rZXJuZWwudjEuR2V0TWFuaWZlc3RSZXF1ZXN0GiUuYXNobGFyLmtlcm5lbC52MS5HZXRNYW5pZmVzdFJlc3BvbnNlIgmQAgHq4BgCIAFCtAEKFGNvbS5hc2hsYXIua2VybmVsLnYxQg1NYW5pZmVzdFByb3RvUAFaK2FzaGxhci5kZXYvZ2VuL2dvL2FzaGxhci9rZXJuZWwvdjE7a2VybmVsdjGiAgNBS1iqAhBBc2hsYXIuS2VybmVsLlYxygIQQXNobGFyXEtlcm5lbFxWMeICHEFzaGxhclxLZXJuZWxcVjFcR1BCTWV0YWRhdGHqAhJBc2hsYXI6Oktlcm5lbDo6VjFiBnByb3RvMw", [file_ashlar_options_v1_access, file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * @generated from message ashlar.kernel.v1.GetManifestRequest
@@ -203,6 +203,13 @@ export type GatewayPolicy = Message<"ashlar.kernel.v1.GatewayPolicy"> & {
    * @generated from field: map<string, string> aliases = 4;
    */
   aliases: { [key: string]: string };
+
+  /**
+   * What is particular to single procedures: procedure (`/package.Service/Method`) to policy.
+   *
+   * @generated from field: map<string, ashlar.kernel.v1.ProcedurePolicy> procedures = 5;
+   */
+  procedures: { [key: string]: ProcedurePolicy };
 };
 
 /**
@@ -211,6 +218,49 @@ export type GatewayPolicy = Message<"ashlar.kernel.v1.GatewayPolicy"> & {
  */
 export const GatewayPolicySchema: GenMessage<GatewayPolicy> = /*@__PURE__*/
   messageDesc(file_ashlar_kernel_v1_manifest, 5);
+
+/**
+ * ProcedurePolicy is how the gateway treats requests for one procedure.
+ *
+ * @generated from message ashlar.kernel.v1.ProcedurePolicy
+ */
+export type ProcedurePolicy = Message<"ashlar.kernel.v1.ProcedurePolicy"> & {
+  /**
+   * Longest time that the unary RPC may take, in place of that of the service.
+   *
+   * @generated from field: google.protobuf.Duration timeout = 1;
+   */
+  timeout?: Duration | undefined;
+
+  /**
+   * What one caller may ask of the procedure, beside what he may ask of the service.
+   *
+   * @generated from field: ashlar.kernel.v1.RateLimit rate_limit = 2;
+   */
+  rateLimit?: RateLimit | undefined;
+
+  /**
+   * What is refused last, or first, when the service is overloaded.
+   *
+   * @generated from field: ashlar.kernel.v1.Priority priority = 3;
+   */
+  priority: Priority;
+
+  /**
+   * After how long a silence a second instance is asked, too. Only for unary RPCs without side effects. Not set: when the first one
+   * looks as if it were gone.
+   *
+   * @generated from field: google.protobuf.Duration hedge_after = 4;
+   */
+  hedgeAfter?: Duration | undefined;
+};
+
+/**
+ * Describes the message ashlar.kernel.v1.ProcedurePolicy.
+ * Use `create(ProcedurePolicySchema)` to create a new message.
+ */
+export const ProcedurePolicySchema: GenMessage<ProcedurePolicy> = /*@__PURE__*/
+  messageDesc(file_ashlar_kernel_v1_manifest, 6);
 
 /**
  * RateLimit allows `requests` each `per`, and `burst` at once.
@@ -239,7 +289,46 @@ export type RateLimit = Message<"ashlar.kernel.v1.RateLimit"> & {
  * Use `create(RateLimitSchema)` to create a new message.
  */
 export const RateLimitSchema: GenMessage<RateLimit> = /*@__PURE__*/
-  messageDesc(file_ashlar_kernel_v1_manifest, 6);
+  messageDesc(file_ashlar_kernel_v1_manifest, 7);
+
+/**
+ * Priority says in which order calls are refused when a service is overloaded.
+ *
+ * @generated from enum ashlar.kernel.v1.Priority
+ */
+export enum Priority {
+  /**
+   * As if it were PRIORITY_NORMAL.
+   *
+   * @generated from enum value: PRIORITY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Refused first: what can be done later.
+   *
+   * @generated from enum value: PRIORITY_LOW = 1;
+   */
+  LOW = 1,
+
+  /**
+   * @generated from enum value: PRIORITY_NORMAL = 2;
+   */
+  NORMAL = 2,
+
+  /**
+   * Refused last: what everything else needs, such as signing in.
+   *
+   * @generated from enum value: PRIORITY_HIGH = 3;
+   */
+  HIGH = 3,
+}
+
+/**
+ * Describes the enum ashlar.kernel.v1.Priority.
+ */
+export const PrioritySchema: GenEnum<Priority> = /*@__PURE__*/
+  enumDesc(file_ashlar_kernel_v1_manifest, 0);
 
 /**
  * ManifestService tells other services of the platform what this service is. Every service serves it.

@@ -1,0 +1,93 @@
+package edge
+
+import (
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect/v2"
+
+	"ashlar.dev/gateway/internal/overload"
+	"ashlar.dev/kernel/rpcerror"
+)
+
+// backAfter is when those who were refused because there were too many should come again.
+const backAfter = time.Second
+
+var started = time.Now()
+
+// sinceStart is a time that only goes forward, and is above zero.
+func sinceStart() time.Duration { return max(time.Since(started), 1) }
+
+// crowded tells whether there are more requests than the gateway may have. What is important has an eighth more, and so
+// does what the gateway itself serves: health, above all.
+func (c *call) crowded() bool {
+	most := c.h.current.Load().maxInFlight
+	if most == 0 {
+		return false
+	}
+	if c.route.Priority == overload.High || c.route.Service == "" {
+		most += most/8 + 1
+	}
+	return c.h.inFlight.Load() > most
+}
+
+// enter takes a place among the calls that the service works on. A stream takes none, because it may last for as long as
+// it likes; it is refused where a call would be.
+func (c *call) enter() error {
+	load := c.route.Load
+	if load == nil {
+		return nil
+	}
+	if !c.route.Unary() {
+		if load.Service().Busy(c.route.Priority) {
+			return c.overloaded(c.route.Service)
+		}
+		return nil
+	}
+	var ok bool
+	if c.slot, ok = load.Enter(c.caller, c.route.Priority); !ok {
+		return c.overloaded(c.route.Service)
+	}
+	return nil
+}
+
+// answeredWith gives up the place: the service has begun to answer. What it refuses, or fails at, says nothing about how
+// long it takes, but for a deadline that has passed. grpcStatus is that of an answer of gRPC without a message; since is
+// when the service had the whole request, as sinceStart says it; 0: not known.
+func (c *call) answeredWith(status int, grpcStatus string, since int64) {
+	switch {
+	case status == http.StatusGatewayTimeout || grpcStatus == "4": // deadline_exceeded
+		c.abandon()
+	case status >= http.StatusInternalServerError || status == http.StatusTooManyRequests || grpcStatus == "8" || grpcStatus == "14":
+		c.slot.Forget() // resource_exhausted, unavailable
+	case since > 0:
+		c.slot.AnsweredIn(sinceStart() - time.Duration(since))
+	case c.direct:
+		c.slot.Answered()
+	default:
+		c.slot.Forget() // the caller still sends
+	}
+}
+
+// leave gives up the place if the service has not answered.
+func (c *call) leave() {
+	if c.code == connect.CodeDeadlineExceeded.String() || c.code == connect.CodeCanceled.String() {
+		c.abandon()
+	}
+	c.slot.Forget()
+}
+
+// abandon gives up the place of a call that took too long. Whoever sends slowly, or not at all, must not make a service
+// look slow.
+func (c *call) abandon() {
+	if c.direct || c.request.whole.Load() {
+		c.slot.Abandon()
+	}
+	c.slot.Forget()
+}
+
+func (c *call) overloaded(service string) error {
+	c.h.metrics.shed.WithLabelValues(service).Inc()
+	return rpcerror.New(connect.CodeUnavailable, rpcerror.ReasonOverloaded, "too many requests are under way; try again later",
+		rpcerror.Meta("service", service), rpcerror.RetryAfter(backAfter))
+}

@@ -1,0 +1,155 @@
+package limit
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"ashlar.dev/gateway/internal/limit/redistest"
+	"ashlar.dev/gateway/internal/routes"
+)
+
+// within bounds what should take milliseconds.
+const within = 20 * time.Second
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// sharingLimiter is one gateway's.
+func sharingLimiter(t *testing.T, s *redistest.Server, limit routes.Limit) *Limiter {
+	t.Helper()
+	store, err := NewRedis(s.URL())
+	require.NoError(t, err)
+	l := limiter(limit)
+	sharing, err := l.Share(store, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	require.NoError(t, err)
+	require.NoError(t, sharing.Start(context.Background()))
+	t.Cleanup(func() {
+		require.NoError(t, sharing.Stop(context.Background()))
+		require.NoError(t, store.Close())
+	})
+	return l
+}
+
+// hammer asks as fast as it can, at several gateways at the same time, and counts how often it succeeds, until done.
+type hammer struct {
+	admitted, asked atomic.Int64
+	began           time.Time
+	stop            chan struct{}
+	running         sync.WaitGroup
+}
+
+func startHammer(limiters ...*Limiter) *hammer {
+	h := &hammer{began: time.Now(), stop: make(chan struct{})}
+	for _, l := range limiters {
+		h.running.Go(func() {
+			tick := time.NewTicker(200 * time.Microsecond) // 25 times what is allowed, and the machine has other things to do
+			defer tick.Stop()
+			for {
+				select {
+				case <-h.stop:
+					return
+				case <-tick.C:
+				}
+				h.asked.Add(1)
+				if l.Take(Principal("usr_1"), Principal("usr_1"), nil).Wait == 0 {
+					h.admitted.Add(1)
+				}
+			}
+		})
+	}
+	return h
+}
+
+// after returns how many were admitted, and how many one gateway would have admitted meanwhile.
+func (h *hammer) after(limit routes.Limit, d time.Duration) (admitted, one float64) {
+	<-time.After(d) // what is measured is a rate
+	close(h.stop)
+	h.running.Wait()
+	return float64(h.admitted.Load()), float64(limit.Burst) + limit.PerSecond*time.Since(h.began).Seconds()
+}
+
+var perSecond = routes.Limit{PerSecond: 200, Burst: 100}
+
+func TestTwoGatewaysAllowWhatOneDoes(t *testing.T) {
+	s := redistest.Start(t)
+	admitted, one := startHammer(sharingLimiter(t, s, perSecond), sharingLimiter(t, s, perSecond)).after(perSecond, 3*time.Second)
+	t.Logf("admitted %.0f, one gateway alone %.0f", admitted, one)
+	assert.Less(t, admitted, one+float64(perSecond.Burst), "without sharing it would be twice as much")
+	assert.Greater(t, admitted, 0.7*one, "and not less than is allowed")
+}
+
+// While Redis is away, hangs or comes back empty, each gateway goes on for itself, and nobody waits.
+func TestRedisInTrouble(t *testing.T) {
+	for name, trouble := range map[string]struct{ begin, end func(*redistest.Server) }{
+		"killed": {(*redistest.Server).Kill, (*redistest.Server).Restart},
+		"paused": {(*redistest.Server).Pause, (*redistest.Server).Continue},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			a, b := sharingLimiter(t, s, perSecond), sharingLimiter(t, s, perSecond)
+			all := startHammer(a, b)
+			trouble.begin(s)
+			require.Eventually(t, func() bool { return !a.sharing.Reached() && !b.sharing.Reached() }, within, time.Millisecond)
+			before, asked := all.admitted.Load(), all.asked.Load()
+			began := time.Now()
+			require.Eventually(t, func() bool { return all.asked.Load() > asked+1000 }, within, time.Millisecond, "nobody waits for Redis")
+			require.Eventually(t, func() bool {
+				return float64(all.admitted.Load()-before) > perSecond.PerSecond*time.Since(began).Seconds()
+			},
+				within, time.Millisecond, "each gateway allows what it may")
+			trouble.end(s)
+			require.Eventually(t, func() bool { return a.sharing.Reached() && b.sharing.Reached() }, within, time.Millisecond)
+			all.after(perSecond, 0)
+			// What was said to Redis again and again while it slept counts once.
+			d := a.Take(Principal("usr_1"), Principal("usr_1"), nil)
+			assert.Less(t, d.Wait, time.Second, "two windows are a second: no more debt than that")
+
+			admitted, one := startHammer(a, b).after(perSecond, 2*time.Second)
+			t.Logf("afterwards admitted %.0f, one gateway alone %.0f", admitted, one)
+			assert.Less(t, admitted, one+float64(perSecond.Burst), "they are one again")
+		})
+	}
+}
+
+// Who is far from his limits causes no traffic.
+func TestFewAskTheStore(t *testing.T) {
+	store := &counting{}
+	l := limiter(routes.Limit{PerSecond: 100, Burst: 200})
+	_, err := l.Share(store, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	require.NoError(t, err)
+	for i := range 1000 {
+		for range 10 {
+			l.Take(Principal(fmt.Sprint("usr_", i)), Principal(fmt.Sprint("usr_", i)), nil)
+		}
+	}
+	assert.Empty(t, l.sharing.waiting)
+	for range 3 {
+		l.Take(Principal("usr_1"), Principal("usr_1"), nil)
+	}
+	assert.Len(t, l.sharing.waiting, 1)
+}
+
+type counting struct{ spent int }
+
+// Spend implements Store.
+func (c *counting) Spend(_ context.Context, spent []Spent) error {
+	c.spent += len(spent)
+	return nil
+}
+
+func TestAddressesOfRedis(t *testing.T) {
+	for _, bad := range []string{"", "127.0.0.1:6379", "http://127.0.0.1", "redis://user:hunter2@:x:y/1"} {
+		_, err := NewRedis(bad)
+		require.ErrorContains(t, err, "want redis://", bad)
+		require.NotContains(t, err.Error(), "hunter2")
+	}
+}

@@ -1,0 +1,151 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"ashlar.dev/gateway"
+	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
+	"ashlar.dev/kernel/authn"
+	"ashlar.dev/kernel/rpcerror"
+)
+
+// Many times more callers than a service can serve in time. What the limit does in numbers is tested where time is made
+// (internal/overload); this is that it does it here.
+func TestServiceThatIsOverloaded(t *testing.T) {
+	w := newWorld(t, nil)
+	o := echoOffer(t, newEcho())
+	o.policy.Procedures = map[string]*kernelv1.ProcedurePolicy{manage: {Priority: kernelv1.Priority_PRIORITY_HIGH}}
+	w.add(o)
+	w.routable(look, true)
+
+	for range 20 { // what is usual
+		status, _ := w.post(whoAmI, `{"do": "work"}`, bearer(w.token(nil)))
+		require.Equal(t, http.StatusOK, status)
+	}
+
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	var done, late, refused, important, passed atomic.Int64
+	call := func(client *connect.Client, procedure string) error {
+		// Each can wait for 50 others that are served before him; those who ask are 80.
+		limited, cancel := context.WithTimeout(ctx, 50*workTime)
+		defer cancel()
+		return client.CallUnary(limited, spec(t, procedure), message("do", "work"), &structpb.Struct{})
+	}
+	for i := range 8 {
+		token := w.token(func(c *authn.Claims) { c.Subject = fmt.Sprint("usr_", i) })
+		client := w.clientAs(token)
+		for range 10 {
+			running.Go(func() {
+				for ctx.Err() == nil {
+					switch err := call(client, whoAmI); {
+					case err == nil:
+						done.Add(1)
+					case rpcerror.Reason(err) == rpcerror.ReasonOverloaded:
+						refused.Add(1)
+						<-time.After(10 * workTime) // a fifth of the time that he should wait
+					default:
+						late.Add(1)
+					}
+				}
+			})
+		}
+	}
+	signIn := w.clientAs(w.token(func(c *authn.Claims) { c.Subject = "usr_sign_in" }))
+	defer running.Wait()
+	defer stop()
+	require.Eventually(t, func() bool { return refused.Load() > 0 }, within, time.Millisecond)
+	began, lateBefore := done.Load(), late.Load()
+	running.Go(func() {
+		for ctx.Err() == nil {
+			important.Add(1)
+			if call(signIn, manage) == nil {
+				passed.Add(1)
+			}
+			<-time.After(5 * workTime)
+		}
+	})
+	defer func() {
+		t.Logf("in time %d, too late %d before and %d after the first refusal, refused %d; important %d of %d",
+			done.Load(), lateBefore, late.Load()-lateBefore, refused.Load(), passed.Load(), important.Load())
+	}()
+	require.Eventually(t, func() bool { return done.Load() > began+100 && important.Load() > 20 }, 3*within, time.Millisecond)
+	status, _ := w.post("/grpc.health.v1.Health/Check", "{}", nil)
+	assert.Equal(t, http.StatusOK, status)
+	stop()
+	running.Wait()
+	assert.Less(t, late.Load()-lateBefore, done.Load()-began, "most of those that are let through are served in time")
+	assert.Greater(t, passed.Load(), important.Load()/2, "what is important passes")
+
+	answered := func() bool {
+		status, a := w.post(whoAmI, "{}", bearer(w.token(nil)))
+		return status == http.StatusOK || assert.Equal(t, rpcerror.ReasonOverloaded, a.reason()) && false
+	}
+	require.Eventually(t, answered, within, time.Millisecond, "it is over")
+}
+
+func TestGatewayThatHasTooMany(t *testing.T) {
+	w := newWorld(t, func(c *gateway.Config) { c.MaxInFlight = 2 })
+	e := newEcho()
+	o := echoOffer(t, e)
+	o.policy.Procedures = map[string]*kernelv1.ProcedurePolicy{manage: {Priority: kernelv1.Priority_PRIORITY_HIGH}}
+	w.add(o)
+	w.routable(look, true)
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	client := w.client(true)
+	for range 2 {
+		running.Go(func() { _ = client.CallUnary(ctx, spec(t, look), message("do", "wait"), &structpb.Struct{}) })
+		<-e.waiting
+	}
+	status, a := w.post(look, "{}", nil)
+	assert.Equal(t, http.StatusServiceUnavailable, status)
+	assert.Equal(t, rpcerror.ReasonOverloaded, a.reason())
+	assert.Equal(t, "1", a.header.Get("Retry-After"))
+	status, _ = w.post(manage, "{}", bearer(w.token(nil)))
+	assert.Equal(t, http.StatusOK, status, "what is important has room")
+	status, _ = w.post("/grpc.health.v1.Health/Check", "{}", nil)
+	assert.Equal(t, http.StatusOK, status)
+	request, err := http.NewRequest(http.MethodGet, w.url("/healthz"), nil)
+	require.NoError(t, err)
+	status, _ = w.do(request)
+	assert.Equal(t, http.StatusOK, status)
+	stop()
+	running.Wait()
+	require.Eventually(t, func() bool {
+		status, _ := w.post(look, "{}", nil)
+		return status == http.StatusOK
+	}, within, time.Millisecond)
+}
+
+// clientAs returns a client of the gateway for somebody with a token.
+func (w *world) clientAs(token string) *connect.Client {
+	client := newHTTPClient(w.t, true)
+	client.Transport = withToken{client.Transport, "Bearer " + token}
+	return connect.NewClient(connecthttp.NewTransport(client, "http://"+w.gateway.Address()))
+}
+
+type withToken struct {
+	http.RoundTripper
+
+	authorization string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t withToken) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", t.authorization)
+	return t.RoundTripper.RoundTrip(r)
+}
