@@ -36,7 +36,7 @@ func notes(version string) gatewayops.Service {
 	return gatewayops.Service{
 		Name: "notes", Version: version, State: gatewayops.StateRouted, Internal: []string{"/acme.notes.v1.S/Inside"},
 		Procedures: []gatewayops.Procedure{
-			{Procedure: "/acme.notes.v1.S/Get", Access: "permission", Stream: "unary", Get: true, TimeoutMS: 1500, Limit: &gatewayops.Limit{PerSecond: 50, Burst: 100}},
+			{Procedure: "/acme.notes.v1.S/Get", Access: "permission", Stream: "unary", Get: true, TimeoutMS: 1500, Limits: []gatewayops.Limit{{Of: "notes", PerSecond: 50, Burst: 100}}},
 		},
 		Instances: []gatewayops.Instance{{ID: "notes-1", Version: version, Address: "127.0.0.1:1", State: gatewayops.InstanceProbation, ForMS: 1234, Failures: 2}},
 	}
