@@ -62,7 +62,7 @@ func publicService(number int) (m manifest, procedure string) {
 		}},
 	})
 	service := pkg + ".BenchService"
-	return manifest{name: fmt.Sprintf("bench%d", number), service: service, schema: schema}, "/" + service + "/Echo"
+	return manifest{name: fmt.Sprintf("bench%d", number), services: []string{service}, schema: schema}, "/" + service + "/Echo"
 }
 
 func authSchema() *descriptorpb.FileDescriptorSet {
