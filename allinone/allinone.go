@@ -60,7 +60,7 @@ func New(ctx context.Context, cfg Config, more ...service.Module) (*Platform, er
 	}
 	own := cfg.Gateway
 	own.InstanceID = ""
-	p.Gateway, err = gateway.New(own, p.Environment, t, cfg.Fail)
+	p.Gateway, err = gateway.New(own, p.Environment, t, cfg.Fail) //nolint:contextcheck // what watches the certificate outlives this call
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ var moduleYAML []byte
 const (
 	signingKeyPurpose   = "auth signing key"
 	refreshTokenPurpose = "auth refresh token" //nolint:gosec // what a key is for, no secret
-	apiKeyPurpose       = "auth api key"
+	apiKeyPurpose       = "auth api key"       //nolint:gosec // as above
 )
 
 // adminTimeout bounds how long the first administrator may take to make.
