@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"ashlar.dev/ent/scan"
 	"ashlar.dev/services/auth/ent/administrator"
 	"ashlar.dev/services/auth/ent/predicate"
 	"entgo.io/ent"
@@ -348,6 +349,7 @@ func (_q *AdministratorQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
+	_spec.ScanValues = scan.Reuse(_spec.ScanValues)
 	for i := range hooks {
 		hooks[i](ctx, _spec)
 	}
@@ -365,6 +367,7 @@ func (_q *AdministratorQuery) sqlCount(ctx context.Context) (int, error) {
 	if len(_q.modifiers) > 0 {
 		_spec.Modifiers = _q.modifiers
 	}
+	_spec.ScanValues = scan.Reuse(_spec.ScanValues)
 	_spec.Node.Columns = _q.ctx.Fields
 	if len(_q.ctx.Fields) > 0 {
 		_spec.Unique = _q.ctx.Unique != nil && *_q.ctx.Unique
