@@ -71,8 +71,8 @@ func TestRoutesPage(t *testing.T) {
 	require.Len(t, echo.Instances, 1)
 	assert.Equal(t, []any{"echo-1", "1.0.0", gatewayops.InstanceReady, int64(0)},
 		[]any{echo.Instances[0].ID, echo.Instances[0].Version, echo.Instances[0].State, echo.Instances[0].Outstanding})
-	assert.Contains(t, echo.Procedures, gatewayops.Procedure{Procedure: look, Access: "public", Stream: "unary", Get: true, TimeoutMS: 30_000})
-	assert.Contains(t, echo.Procedures, gatewayops.Procedure{Procedure: manage, Access: "permission", Stream: "unary", TimeoutMS: 30_000})
+	assert.Contains(t, echo.Procedures, gatewayops.Procedure{Procedure: look, Access: "public", Stream: "unary", Get: true, TimeoutMS: 30_000, Priority: "normal"})
+	assert.Contains(t, echo.Procedures, gatewayops.Procedure{Procedure: manage, Access: "permission", Stream: "unary", TimeoutMS: 30_000, Priority: "normal"})
 	assert.Len(t, echo.Procedures, len(echoMethods)-1)
 	assert.Equal(t, []string{"/.well-known/jwks.json"}, w.shownService("auth").Procedures[0].Aliases)
 	assert.Equal(t, gatewayops.StateRefused, w.shownService("thief").State)
