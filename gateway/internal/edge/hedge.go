@@ -26,7 +26,7 @@ func (c *call) patience() time.Duration {
 func (c *call) hedge(x *exchange) *offer {
 	first, second := &x.first, &x.second
 	ctx, end := context.WithCancel(c.r.Context())
-	if !x.tries.Left() || !first.lease.Retry() || c.lease(ctx, x, second) != nil {
+	if !first.lease.Retry(&x.tries) || c.lease(ctx, x, second) != nil {
 		end()
 		first.resume(c)
 		return first
