@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/Masterminds/semver/v3"
+
+	"ashlar.dev/gateway/internal/overload"
 )
 
 // At returns the module as what instances of a version offer that goes by this name in discovery.
@@ -77,10 +79,12 @@ func mergeRoutes(served []*Route, at map[*Route]string, versions int) *Route {
 // is in a table.
 func (m *Module) Resume(before *Module) {
 	m.load = before.load
+	known := make(map[string]*overload.Procedure, len(before.routes))
+	for _, route := range before.routes {
+		known[route.Procedure] = route.Load
+	}
 	for _, route := range m.routes {
-		if old, err := before.route(route.Procedure); err == nil {
-			route.Load = old.Load
-		} else {
+		if route.Load = known[route.Procedure]; route.Load == nil {
 			route.Load = m.load.Procedure()
 		}
 	}
