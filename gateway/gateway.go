@@ -172,14 +172,17 @@ func (g *Gateway) build() error {
 	}
 	g.http.ConnState = g.live.ConnState
 	g.ops = service.NewOps(g.cfg.Config, g.telemetry.Log, g.status, g.telemetry)
-	return g.mountInspector(services.Routes())
+	return g.mountInspector(services.Routes(), translator)
 }
 
 // mountInspector shows operators what the gateway does.
-func (g *Gateway) mountInspector(own []*routes.Route) error {
+func (g *Gateway) mountInspector(own []*routes.Route, translator *rest.Translator) error {
 	i := &inspect.Inspector{
 		Name: Name, ID: g.instance, Version: Version, Own: own, Tables: g.learner.Table, Learner: g.learner,
-		Directory: g.env.Directory, Balancer: g.balancer, Live: &g.live,
+		Directory: g.env.Directory, Balancer: g.balancer, Live: &g.live, REST: translator,
+	}
+	if g.publisher != nil {
+		i.Documents = g.publisher.Serves
 	}
 	g.ops.Handle("GET "+gatewayops.RoutesPath, i.Routes())
 	g.ops.Handle("GET "+gatewayops.ExplainPath, i.Explain())

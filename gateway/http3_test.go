@@ -134,3 +134,38 @@ func TestNoHTTP3UnlessAsked(t *testing.T) {
 	defer func() { _ = response.Body.Close() }()
 	assert.Empty(t, response.Header.Get("Alt-Svc"))
 }
+
+// Whoever announces a request and does not send it holds nothing past his deadline, whatever he speaks.
+func TestWhoDoesNotSendOverHTTP3(t *testing.T) {
+	w := newHTTP3World(t)
+	inFlight := func() float64 { return w.counted("ashlar_gateway_requests_in_flight", nil) }
+	for spoken, client := range map[string]*http.Client{"HTTP/2": w.https(t, true), "HTTP/3": w.http3(t)} {
+		for name, c := range map[string]struct {
+			path, mediaType string
+			length          int64
+		}{
+			"small":          {look, "application/json", 2},
+			"large":          {look, "application/json", 1 << 20},
+			"of any length":  {look, "application/json", -1},
+			"for a stream":   {count, "application/connect+json", 7},
+			"for the health": {"/grpc.health.v1.Health/Check", "application/json", 2},
+		} {
+			t.Run(spoken+" "+name, func(t *testing.T) {
+				body, never := io.Pipe()
+				defer func() { _ = never.Close() }()
+				request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+w.gateway.Address()+c.path, body)
+				require.NoError(t, err)
+				request.ContentLength = c.length
+				request.Header.Set("Content-Type", c.mediaType)
+				request.Header.Set("Connect-Timeout-Ms", "100")
+				go func() {
+					if response, err := client.Do(request); err == nil {
+						_ = response.Body.Close()
+					}
+				}()
+				require.Eventually(t, func() bool { return inFlight() > 0 }, within, time.Millisecond)
+				require.Eventually(t, func() bool { return inFlight() == 0 }, within, 5*time.Millisecond)
+			})
+		}
+	}
+}

@@ -22,6 +22,9 @@ func published(c *gateway.Config) { c.OpenAPI = true }
 type openapi struct {
 	OpenAPI string                               `json:"openapi"`
 	Paths   map[string]map[string]map[string]any `json:"paths"`
+	Tags    []struct {
+		Name string `json:"name"`
+	} `json:"tags"`
 }
 
 // document waits until the document has a path, and returns the document.
@@ -118,6 +121,24 @@ func TestOpenAPIFollowsServices(t *testing.T) {
 	w.add(echoOffer(t, newEcho()))
 	d, _ = w.document(look)
 	assert.Contains(t, d.Paths, notesv1connect.NoteServiceGetNoteProcedure)
+}
+
+// While there are two versions of a service each procedure is described once, as the newer one has it.
+func TestOpenAPIOfTwoVersions(t *testing.T) {
+	w := newWorld(t, published)
+	w.release(t, "echo-1", "1.0.0", newEcho())
+	w.release(t, "echo-2", "2.0.0", newEcho())
+	w.routable(added, true)
+	w.routable(change, true)
+	d, _ := w.document(added)
+	of := d.Paths[look]["post"]
+	assert.Equal(t, "EchoService_Look", of["operationId"])
+	assert.Equal(t, map[string]any{"kind": "authenticated"}, of["x-ashlar-access"])
+	tags := map[string]int{}
+	for _, tag := range d.Tags {
+		tags[tag.Name]++
+	}
+	assert.Equal(t, 1, tags["acme.echo.v1.EchoService"])
 }
 
 func text(t *testing.T, value any) string {

@@ -143,6 +143,24 @@ func TestReloadOfTheRateLimitAndTheLogLevel(t *testing.T) {
 	assert.Equal(t, before, strings.Count(r.out.String(), `"level":"DEBUG"`))
 }
 
+// The bound on all requests is another one from then on, for what is under way, too.
+func TestReloadOfTheRequestsInFlight(t *testing.T) {
+	r := newReloading(t, "gateway-max-in-flight: 1\n")
+	stream, err := r.client(true, connecthttp.WithGRPC()).CallClientStream(t.Context(), spec(t, converse))
+	require.NoError(t, err)
+	defer func() { _ = stream.Close() }()
+	require.NoError(t, stream.Send(message("text", "hello")))
+	require.NoError(t, stream.Receive(&structpb.Struct{}))
+	status, _ := r.post(look, "{}", nil)
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	for i, most := range []int{2, 1, 0} {
+		r.write(fmt.Sprintf("gateway-max-in-flight: %d\n", most))
+		r.shows(outcome("applied", i+1))
+		status, _ := r.post(look, "{}", nil)
+		require.Equal(t, most == 1, status == http.StatusServiceUnavailable, "%d: %d", most, status)
+	}
+}
+
 // A configuration that is refused changes nothing, and says what is wrong.
 func TestReloadIsRefusedAsAWhole(t *testing.T) {
 	const good = "gateway-max-timeout: 30s\n"

@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -30,6 +31,7 @@ import (
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/rpcerror"
+	"ashlar.dev/platform/gatewayops"
 )
 
 // shelf is a service of notes that answers with what it was asked.
@@ -512,4 +514,35 @@ func zipped(text string) string {
 	_, _ = z.Write([]byte(text))
 	_ = z.Close()
 	return out.String()
+}
+
+// Operators who ask what takes a request are told of paths by REST, and of what describes them, as callers are served.
+func TestExplainKnowsREST(t *testing.T) {
+	w, s := newShelf(t, func(c *gateway.Config) { c.OpenAPI = true })
+	const notes = "/v1/organizations/org_1/notes"
+	for _, c := range []struct {
+		method, path string
+		taken        bool
+		procedure    string
+		why          string
+	}{
+		{"GET", notes, true, notesv1connect.NoteServiceListNotesProcedure, "by REST; access is permission; 1 of 1"},
+		{"GET", notes + "/a%2Fb?view=full", true, notesv1connect.NoteServiceGetNoteProcedure, "by REST"},
+		{"POST", notes, true, notesv1connect.NoteServiceCreateNoteProcedure, "by REST"},
+		{"PATCH", notes + "/n1", true, notesv1connect.NoteServiceUpdateNoteProcedure, "by REST"},
+		{"DELETE", notes + "/n1", true, notesv1connect.NoteServiceDeleteNoteProcedure, "by REST"},
+		{"PUT", notes, false, "", "does not have this method (405)"},
+		{"GET", "/v1/nothing", false, "", "no service claims it"},
+		{"GET", "/a%2Fb", false, "", "escaped"},
+		{"GET", "/openapi.json", true, "", "itself"},
+		{"GET", "/docs", true, "", "itself"},
+		{"POST", "/docs", false, "", "GET only"},
+	} {
+		var e gatewayops.Explanation
+		require.Equal(t, http.StatusOK, w.ops(gatewayops.ExplainPath+"?"+url.Values{"method": {c.method}, "path": {c.path}}.Encode(), &e))
+		assert.Equal(t, c.taken, e.Taken, "%s %s", c.method, c.path)
+		assert.Equal(t, c.procedure, e.Procedure, "%s %s", c.method, c.path)
+		assert.Contains(t, e.Why, c.why, "%s %s", c.method, c.path)
+	}
+	assert.Nil(t, s.last(), "nobody was asked")
 }

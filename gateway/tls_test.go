@@ -182,3 +182,35 @@ func TestWarningAboutPlainText(t *testing.T) {
 	w.start(func(c *gateway.Config) { c.Addr = "0.0.0.0:0" })
 	assert.Contains(t, w.out.String(), says)
 }
+
+// Operators see connections under TLS as they are: what is spoken in them, and until they are closed.
+func TestConnectionsUnderTLS(t *testing.T) {
+	w := newTLSWorld(t, nil)
+	shown := func() (over map[string]string) {
+		var page struct {
+			Connections []struct {
+				HTTP, State string
+				TLS         bool
+			}
+		}
+		w.ops("/connections", &page)
+		over = map[string]string{}
+		for _, c := range page.Connections {
+			assert.True(t, c.TLS)
+			over[c.HTTP] = c.State
+		}
+		return over
+	}
+	first, second := w.https(t, false), w.https(t, true)
+	require.NoError(t, w.look(t, first))
+	require.NoError(t, w.look(t, second))
+	stream, err := w.over(second).CallClientStream(t.Context(), spec(t, converse))
+	require.NoError(t, err)
+	require.NoError(t, stream.Send(message("text", "hello")))
+	require.NoError(t, stream.Receive(&structpb.Struct{}))
+	require.Eventually(t, func() bool { over := shown(); return over["1.1"] == "idle" && over["2"] == "active" }, within, 5*time.Millisecond)
+	require.NoError(t, stream.Close())
+	require.Eventually(t, func() bool { return shown()["2"] == "idle" }, within, 5*time.Millisecond)
+	second.CloseIdleConnections()
+	require.Eventually(t, func() bool { _, open := shown()["2"]; return !open }, within, 5*time.Millisecond)
+}

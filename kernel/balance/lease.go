@@ -2,6 +2,7 @@ package balance
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -86,8 +87,12 @@ func (l Lease) Done(outcome Outcome, tries *Tries, cause error) {
 }
 
 // Retry tells whether a request that failed, and whose effects are known to be none, may be sent to another instance: only
-// so many are, for each that comes, so that a service in trouble is not drowned in repetitions.
-func (l Lease) Retry() bool {
+// so many are, for each that comes, so that a service in trouble is not drowned in repetitions. Where there is no other
+// instance, that costs nothing.
+func (l Lease) Retry(tries *Tries) bool {
+	if !tries.Left() || !slices.ContainsFunc(l.cluster.current().endpoints, tries.tried.wants) {
+		return false
+	}
 	if l.cluster.budget.withdraw() {
 		l.cluster.counts.retried.Add(1)
 		return true

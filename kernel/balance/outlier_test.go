@@ -196,7 +196,7 @@ func TestRetriesAreABoundedPartOfTheLoad(t *testing.T) {
 		lease, err := c.Lease(t.Context(), "orders", &tries)
 		require.NoError(t, err)
 		lease.Done(Broken, &tries, errGarbage)
-		if lease.Retry() {
+		if lease.Retry(&tries) {
 			retries++
 		}
 	}
@@ -205,10 +205,31 @@ func TestRetriesAreABoundedPartOfTheLoad(t *testing.T) {
 		c.lease(t).Done(Answered, &Tries{}, nil)
 	}
 	saved := 0
-	for c.lease(t).Retry() {
+	for c.lease(t).Retry(&Tries{}) {
 		saved++
 	}
 	require.InDelta(t, maxSaved/retryCost, saved, 20, "what is saved up is bounded")
+}
+
+// Where nobody else could take it, a retry is neither made nor paid for.
+func TestNobodyElseToRetryAt(t *testing.T) {
+	c := newClocked(t, 1)
+	for range 10 * firstSaved {
+		var tries Tries
+		lease, err := c.Lease(t.Context(), "orders", &tries)
+		require.NoError(t, err)
+		lease.Done(Broken, &tries, errGarbage)
+		require.False(t, lease.Retry(&tries))
+	}
+	c.Counts(func(_ string, counts Counts) {
+		require.Zero(t, counts.Retried)
+		require.Zero(t, counts.Denied)
+	})
+	require.NoError(t, c.directory.Register(t.Context(), discovery.Registration{Instance: instanceOf(1, "127.0.0.1:2")}))
+	var tries Tries
+	lease, err := c.Lease(t.Context(), "orders", &tries)
+	require.NoError(t, err)
+	require.True(t, lease.Retry(&tries), "all of the budget is there")
 }
 
 func TestGoneInstancesAreTold(t *testing.T) {

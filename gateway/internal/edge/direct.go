@@ -157,7 +157,7 @@ func (c *call) attempt(x *exchange) (again bool) {
 	switch {
 	case o.outcome == balance.Unreachable:
 		return true
-	case o.outcome == balance.Broken && c.ended() == nil && c.route.Get && o.lease.Retry():
+	case o.outcome == balance.Broken && c.ended() == nil && c.route.Get && o.lease.Retry(&x.tries):
 		return true
 	default:
 		c.refuse(c.failure(o.err))

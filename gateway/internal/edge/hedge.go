@@ -12,12 +12,17 @@ import (
 const hedgeShare = 3
 
 // patience is how long a call waits for the first answer before another instance is asked, too: what the service's manifest
-// says, or else so long that the instance looks paused, or gone without a word. 0: only one instance may be asked.
+// says, or else so long that the instance looks paused, or gone without a word. 0: only one instance may be asked, or there
+// is no time for another one.
 func (c *call) patience() time.Duration {
 	if !c.route.Get {
 		return 0
 	}
-	return cmp.Or(c.route.HedgeAfter, min(patientFor, time.Until(c.timer.deadline)/hedgeShare))
+	left := time.Until(c.timer.deadline)
+	if patience := cmp.Or(c.route.HedgeAfter, min(patientFor, left/hedgeShare)); patience < left {
+		return patience
+	}
+	return 0
 }
 
 // hedge goes on after a first offer that has not been answered for long: it makes a second one to another instance, as far
@@ -26,7 +31,7 @@ func (c *call) patience() time.Duration {
 func (c *call) hedge(x *exchange) *offer {
 	first, second := &x.first, &x.second
 	ctx, end := context.WithCancel(c.r.Context())
-	if !x.tries.Left() || !first.lease.Retry() || c.lease(ctx, x, second) != nil {
+	if !first.lease.Retry(&x.tries) || c.lease(ctx, x, second) != nil {
 		end()
 		first.resume(c)
 		return first

@@ -138,6 +138,33 @@ func TestNothingIsAskedTwiceWithoutNeed(t *testing.T) {
 	}
 }
 
+// What a manifest says of another instance's turn is no more time for the caller, who has set a deadline.
+func TestTheDeadlineComesBeforeTheSecondInstance(t *testing.T) {
+	release := make(chan struct{})
+	h := newHedged(t, 2, routes.Route{Get: true, HedgeAfter: time.Hour}, func(_ int64, _ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-release:
+		}
+	})
+	status := make(chan int, 1)
+	go func() {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, ask, strings.NewReader("{}"))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Connect-Timeout-Ms", "50")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		status <- w.Code
+	}()
+	select {
+	case got := <-status:
+		assert.Equal(t, http.StatusGatewayTimeout, got)
+	case <-time.After(within):
+		close(release)
+		t.Fatal("the caller still waits")
+	}
+}
+
 // A service that is slow as a whole is not asked twice for everything.
 func TestHedgingHasABudget(t *testing.T) {
 	h := newHedged(t, 2, routes.Route{Get: true, HedgeAfter: time.Nanosecond}, func(_ int64, w http.ResponseWriter, _ *http.Request) { answered(w) })

@@ -15,15 +15,15 @@ const (
 	stallTime = 30 * time.Second
 )
 
-// peer is the caller's end of a call. It sees to it that nobody holds a connection, or a stream of HTTP/2, by sending
-// nothing or by reading nothing. Deadlines for reading are those of HTTP/1.1 only, but for wake: over HTTP/2 a body
-// that nobody reads holds nothing. They last until net/http waits for the next request; one for writing lasts until
-// the next request sets its own.
+// peer is the caller's end of a call. It sees to it that nobody holds a connection, or a stream of HTTP/2 or HTTP/3, by
+// sending nothing or by reading nothing. Over HTTP/2 a deadline for writing ends reading, too, so that but for wake there
+// are none for reading. Those of HTTP/1.1 last until net/http waits for the next request; one for writing lasts until the
+// next request sets its own.
 type peer struct {
 	http.ResponseWriter
 
 	deadlines *http.ResponseController
-	h1        bool
+	h1, h3    bool
 	// stall bounds each write of a stream; 0 where the whole call has a deadline.
 	stall    time.Duration
 	stalling stalling
@@ -41,7 +41,7 @@ type peer struct {
 }
 
 func newPeer(w http.ResponseWriter, r *http.Request) *peer {
-	return &peer{ResponseWriter: w, deadlines: http.NewResponseController(w), h1: r.ProtoMajor < 2}
+	return &peer{ResponseWriter: w, deadlines: http.NewResponseController(w), h1: r.ProtoMajor < 2, h3: r.ProtoMajor == 3}
 }
 
 // The errors of setting deadlines are not looked at: the connection is gone then, or the writer of a test has none.
@@ -59,7 +59,7 @@ func (p *peer) hurry() {
 // until bounds request and answer of a unary call. The call itself ends before that, so that it is known why.
 func (p *peer) until(deadline time.Time) {
 	deadline = deadline.Add(answerTime + unreadTime)
-	if p.h1 {
+	if p.h1 || p.h3 {
 		_ = p.deadlines.SetReadDeadline(deadline)
 	}
 	_ = p.deadlines.SetWriteDeadline(deadline)

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -21,11 +22,11 @@ func (i *Inspector) Explain() http.Handler {
 			http.Error(w, "want ?method=POST&path=/package.Service/Method", http.StatusBadRequest)
 			return
 		}
-		writeJSON(w, i.explain(strings.ToUpper(method), target))
+		writeJSON(w, i.explain(r.Context(), strings.ToUpper(method), target))
 	})
 }
 
-func (i *Inspector) explain(method, target string) gatewayops.Explanation {
+func (i *Inspector) explain(ctx context.Context, method, target string) gatewayops.Explanation {
 	e := gatewayops.Explanation{Method: method, Path: target}
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
@@ -36,7 +37,9 @@ func (i *Inspector) explain(method, target string) gatewayops.Explanation {
 	route, alias := table.Route(u.Path), table.Alias(u.Path)
 	switch {
 	case u.RawPath != "":
-		e.Why = "the path is escaped, and names must match to the letter"
+		if !i.bound(ctx, &e, u) {
+			e.Why = "the path is escaped, and names must match to the letter"
+		}
 	case u.Path == "/healthz" || u.Path == "/readyz":
 		e.Taken, e.Service, e.Why = true, i.Name, "the gateway answers it itself"
 	case route != nil:
@@ -46,10 +49,35 @@ func (i *Inspector) explain(method, target string) gatewayops.Explanation {
 	case alias != nil:
 		i.routed(&e, alias)
 		e.Why = "it is another path of this procedure; " + e.Why
-	default:
+	case i.Documents != nil && i.Documents(u.Path):
+		e.Taken = method == http.MethodGet || method == http.MethodHead
+		if e.Service, e.Why = i.Name, "the gateway answers it itself"; !e.Taken {
+			e.Why += ", and takes GET only (405)"
+		}
+	case !i.bound(ctx, &e, u):
 		i.unknown(&e, u.Path)
 	}
 	return e
+}
+
+// bound explains a request for a path of REST, if it is one.
+func (i *Inspector) bound(ctx context.Context, e *gatewayops.Explanation, u *url.URL) bool {
+	procedure, status := i.REST.Find(ctx, e.Method, u)
+	route := i.Tables().Route(procedure)
+	switch {
+	case route != nil && !route.Unary():
+		e.Service, e.Procedure, e.Why = route.Service, route.Procedure, "it is a path of this procedure, and streams can be called as RPCs only (415)"
+	case route != nil:
+		i.available(e, route)
+		e.Why = "it is a path of this procedure by REST; " + e.Why
+	case status == http.StatusMethodNotAllowed:
+		e.Why = "it is a path by REST, and does not have this method (405)"
+	case status == http.StatusUnsupportedMediaType:
+		e.Why = "it is a path by REST, and streams can be called as RPCs only (415)"
+	default:
+		return false
+	}
+	return true
 }
 
 // routed explains a request for a procedure that is there.
@@ -63,7 +91,12 @@ func (i *Inspector) routed(e *gatewayops.Explanation, route *routes.Route) {
 		e.Why = "RPCs take POST, and GET where they have no side effects (405)"
 		return
 	}
-	e.Taken = true
+	i.available(e, route)
+}
+
+// available tells who would serve a procedure.
+func (i *Inspector) available(e *gatewayops.Explanation, route *routes.Route) {
+	e.Service, e.Procedure, e.Taken = route.Service, route.Procedure, true
 	if route.Service == "" {
 		e.Service, e.Why = i.Name, "the gateway serves it itself"
 		return

@@ -14,13 +14,14 @@ import (
 
 	"ashlar.dev/gateway/internal/learn"
 	"ashlar.dev/gateway/internal/live"
+	"ashlar.dev/gateway/internal/rest"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/kernel/balance"
 	"ashlar.dev/kernel/discovery"
 	"ashlar.dev/platform/gatewayops"
 )
 
-// Inspector serves the pages. Its fields must be set; it is safe for concurrent use.
+// Inspector serves the pages. Its fields must be set, but for Documents; it is safe for concurrent use.
 type Inspector struct {
 	// Name, ID and Version are those of the gateway.
 	Name, ID, Version string
@@ -30,6 +31,9 @@ type Inspector struct {
 	Directory         discovery.Directory
 	Balancer          *balance.Transport
 	Live              *live.Registry
+	REST              *rest.Translator
+	// Documents tells whether a path is one of a document or a page about what can be called; nil: none is.
+	Documents func(path string) bool
 }
 
 // Routes serves gatewayops.Routes: `?service=` and `?procedure=` keep what has that text in its name.

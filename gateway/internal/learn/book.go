@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -19,6 +20,8 @@ type book struct {
 	// offered holds what has been learned and is not accepted yet.
 	offered map[string]*routes.Module
 	gone    map[string]time.Time
+	// yielded holds what was accepted of services that are gone for good: they have to ask again once they are back.
+	yielded map[string]*routes.Module
 }
 
 // refusal is a module that conflicts with another service.
@@ -29,7 +32,10 @@ type refusal struct {
 }
 
 func newBook() *book {
-	return &book{accepted: map[string]*routes.Module{}, offered: map[string]*routes.Module{}, gone: map[string]time.Time{}}
+	return &book{
+		accepted: map[string]*routes.Module{}, offered: map[string]*routes.Module{}, gone: map[string]time.Time{},
+		yielded: map[string]*routes.Module{},
+	}
 }
 
 // present notes which services discovery shows.
@@ -41,19 +47,35 @@ func (b *book) present(names []string, now time.Time) {
 			b.gone[name] = now
 		}
 	}
+	for name, module := range b.yielded {
+		if slices.Contains(names, name) { // it may well say what it said before, which is no news to whoever asks it
+			delete(b.yielded, name)
+			b.offered[name] = module
+		}
+	}
 }
 
 // offer notes what has been learned of a service.
-func (b *book) offer(module *routes.Module) { b.offered[module.Service] = module }
+func (b *book) offer(module *routes.Module) {
+	delete(b.yielded, module.Service)
+	b.offered[module.Service] = module
+}
 
-// settle accepts what can be accepted, in the order of names, and returns what cannot. changed tells whether anything
-// was accepted.
+// latest is what was learned of a service last; nil: nothing.
+func (b *book) latest(service string) *routes.Module {
+	return cmp.Or(b.offered[service], b.accepted[service], b.yielded[service])
+}
+
+// settle accepts what can be accepted, in the order of names, and returns what cannot. changed tells whether other
+// modules are accepted than before.
 func (b *book) settle(now time.Time) (refused []refusal, changed bool) {
 	for again := true; again; {
 		again, refused = false, nil
 		for _, name := range slices.Sorted(maps.Keys(b.offered)) {
 			module := b.offered[name]
-			if claim, holder := b.conflict(module, now); claim != "" {
+			claim, holder, yielded := b.conflict(module, now)
+			changed = changed || yielded
+			if claim != "" {
 				refused = append(refused, refusal{module, claim, holder})
 				continue
 			}
@@ -65,8 +87,9 @@ func (b *book) settle(now time.Time) (refused []refusal, changed bool) {
 	return refused, changed
 }
 
-// conflict returns what a module claims and another service holds. A holder that is gone for good gives up all it has.
-func (b *book) conflict(module *routes.Module, now time.Time) (claim, holder string) {
+// conflict returns what a module claims and another service holds. A holder that is gone for good gives up all it has;
+// yielded tells whether one did.
+func (b *book) conflict(module *routes.Module, now time.Time) (claim, holder string, yielded bool) {
 	for _, name := range slices.Sorted(maps.Keys(b.accepted)) {
 		if name == module.Service {
 			continue
@@ -76,12 +99,13 @@ func (b *book) conflict(module *routes.Module, now time.Time) (claim, holder str
 			continue
 		}
 		if since, ok := b.gone[name]; !ok || now.Sub(since) < yieldAfter {
-			return claim, name
+			return claim, name, yielded
 		}
+		b.yielded[name], yielded = b.accepted[name], true
 		delete(b.accepted, name)
 		delete(b.gone, name)
 	}
-	return "", ""
+	return "", "", yielded
 }
 
 // modules returns what is accepted, in the order of names.

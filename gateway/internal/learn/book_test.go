@@ -93,3 +93,47 @@ func TestRestartLosesNothingAndRemovalDoes(t *testing.T) {
 	require.Len(t, b.modules(), 1)
 	assert.Equal(t, "new", b.modules()[0].Service)
 }
+
+// A service that comes back after another one has taken its place says what it said before. It must not be forgotten.
+func TestWhoComesBackTooLateHasToWait(t *testing.T) {
+	now := time.Unix(1000, 0)
+	b := newBook()
+	b.offer(module(t, "old", "Notes"))
+	b.settle(now)
+	b.offer(module(t, "new", "Notes"))
+	b.present([]string{"new"}, now)
+	_, changed := b.settle(now.Add(yieldAfter))
+	require.True(t, changed)
+
+	b.present([]string{"new", "old"}, now.Add(yieldAfter))
+	refused, changed := b.settle(now.Add(yieldAfter))
+	assert.False(t, changed)
+	require.Len(t, refused, 1, "it is told why it is not routed")
+	assert.Equal(t, []string{"old", "new"}, []string{refused[0].module.Service, refused[0].holder})
+
+	b.present([]string{"old"}, now.Add(yieldAfter))
+	refused, changed = b.settle(now.Add(2 * yieldAfter))
+	assert.Empty(t, refused)
+	assert.True(t, changed)
+	require.Len(t, b.modules(), 1)
+	assert.Equal(t, "old", b.modules()[0].Service)
+}
+
+// Who gives up all it has, because it is gone for good, is in no table any more, also where that helps nobody.
+func TestWhoYieldsIsGone(t *testing.T) {
+	now := time.Unix(1000, 0)
+	b := newBook()
+	b.offer(module(t, "a", "One"))
+	b.offer(module(t, "b", "Two"))
+	b.settle(now)
+	b.offer(module(t, "c", "One", "Two"))
+	b.present([]string{"b", "c"}, now)
+	refused, changed := b.settle(now.Add(yieldAfter))
+	require.Len(t, refused, 1)
+	assert.Equal(t, "b", refused[0].holder)
+	assert.True(t, changed)
+	b.present([]string{"a", "b", "c"}, now.Add(yieldAfter))
+	_, changed = b.settle(now.Add(yieldAfter))
+	assert.True(t, changed)
+	assert.Len(t, b.modules(), 2)
+}

@@ -219,6 +219,9 @@ func (l *Learner) learn(ctx context.Context, service string, known versions) (wr
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if before := l.book.latest(service); before != nil {
+		merged.Resume(before)
+	}
 	l.book.offer(merged)
 	l.settle()
 	return wrong

@@ -41,13 +41,17 @@ type document struct {
 func describe(table *routes.Table) (object, error) {
 	d := &document{paths: object{}, schemas: object{}, shapes: map[string]string{}, operations: map[string]int{}}
 	var tags []any
-	for _, module := range table.Modules() {
+	tagged := map[protoreflect.FullName]bool{}
+	for _, module := range table.Modules() { // of a service with several versions the newest one comes first
 		bindings := map[string][]routes.Binding{}
 		for _, b := range module.Bindings() {
 			bindings[b.Procedure] = append(bindings[b.Procedure], b)
 		}
 		for _, service := range module.RPCServices() {
-			tags = append(tags, object{"name": string(service.FullName()), "description": "Of the service " + module.Service + ", version " + module.Version + "."})
+			if name := service.FullName(); !tagged[name] {
+				tagged[name] = true
+				tags = append(tags, object{"name": string(name), "description": "Of the service " + module.Service + ", version " + module.Version + "."})
+			}
 			for i := range service.Methods().Len() {
 				if err := d.add(service.Methods().Get(i), bindings); err != nil {
 					return nil, err
@@ -81,13 +85,16 @@ func describe(table *routes.Table) (object, error) {
 	}, nil
 }
 
-// add describes a method by each way in which it can be called.
+// add describes a method by each way in which it can be called, unless a newer version of its service has it, too.
 func (d *document) add(method protoreflect.MethodDescriptor, bindings map[string][]routes.Binding) error {
 	rule, err := access.RuleOf(method)
 	if err != nil {
 		return err
 	}
 	procedure := "/" + string(method.Parent().FullName()) + "/" + string(method.Name())
+	if _, newer := d.paths[procedure]; newer {
+		return nil
+	}
 	streams := method.IsStreamingClient() || method.IsStreamingServer()
 	if !streams {
 		for _, b := range bindings[procedure] {

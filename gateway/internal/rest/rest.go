@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 
@@ -112,6 +113,31 @@ func (t *Translator) Serve(w http.ResponseWriter, r *http.Request, call Call) *R
 	transcoder.ServeHTTP(x, r)
 	return x.refusal()
 }
+
+// Find returns the procedure that a request for a path stands for, whatever is in it; where there is none, the status with
+// which it would be refused.
+func (t *Translator) Find(ctx context.Context, method string, target *url.URL) (procedure string, status int) {
+	path := *target
+	path.RawQuery = ""
+	r := (&http.Request{Method: method, URL: &path, Header: http.Header{}, Body: http.NoBody, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+	refusal := t.Serve(&nobody{}, r, func(_ http.ResponseWriter, r *http.Request) { procedure = r.URL.Path })
+	if procedure == "" && refusal != nil {
+		status = refusal.Status
+	}
+	return procedure, status
+}
+
+// nobody is told an answer that nobody asked for.
+type nobody struct{ header http.Header }
+
+func (n *nobody) Header() http.Header {
+	if n.header == nil {
+		n.header = http.Header{}
+	}
+	return n.header
+}
+func (*nobody) Write(p []byte) (int, error) { return len(p), nil }
+func (*nobody) WriteHeader(int)             {}
 
 // pass is the handler of each service: it hands the translated request to the call.
 func pass(w http.ResponseWriter, r *http.Request) {
