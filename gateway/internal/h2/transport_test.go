@@ -107,11 +107,13 @@ func TestConversation(t *testing.T) {
 // The end of the context reaches the handler, and the one who waits.
 func TestCancellation(t *testing.T) {
 	t.Parallel()
-	ended := make(chan error, 2)
+	came, ended := make(chan struct{}, 2), make(chan error, 2)
 	var answers atomic.Bool
 	w := newWorld(t, func(rw http.ResponseWriter, r *http.Request) {
 		if answers.Load() {
 			_ = http.NewResponseController(rw).Flush()
+		} else {
+			came <- struct{}{}
 		}
 		<-r.Context().Done()
 		ended <- r.Context().Err()
@@ -120,10 +122,13 @@ func TestCancellation(t *testing.T) {
 	for _, answered := range []bool{false, true} {
 		answers.Store(answered)
 		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(50*time.Millisecond, func() { cancel(why) })
+		if !answered {
+			go func() { <-came; cancel(why) }()
+		}
 		response, err := w.send(ctx, strings.NewReader("x"), 1)
 		if answered {
 			require.NoError(t, err)
+			cancel(why)
 			_, err = io.ReadAll(response.Body)
 			_ = response.Body.Close()
 		}
