@@ -80,3 +80,15 @@ func TestCookiesOfOtherOrigins(t *testing.T) {
 		assert.Equal(t, want, a.header.Get("Access-Control-Allow-Credentials"))
 	}
 }
+
+// Where everybody may call, nobody may use the cookies of others.
+func TestCookiesWhereEverybodyMayCall(t *testing.T) {
+	w := newWorld(t, func(c *gateway.Config) { c.CORSOrigins = []string{"*"} })
+	w.add(echoOffer(t, newEcho()))
+	w.routable(look, true)
+	cookie := authn.AccessCookie + "=" + w.token(nil)
+	for site, want := range map[string]int{"same-origin": http.StatusOK, "same-site": http.StatusForbidden, "cross-site": http.StatusForbidden} {
+		status, a := w.post(whoAmI, "{}", http.Header{"Cookie": {cookie}, "Sec-Fetch-Site": {site}, "Origin": {app}})
+		assert.Equal(t, want, status, "%s: %s", site, a.raw)
+	}
+}

@@ -12,7 +12,6 @@ import (
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/access"
 	"ashlar.dev/kernel/authn"
-	"ashlar.dev/kernel/balance"
 	"ashlar.dev/kernel/rpcerror"
 )
 
@@ -42,7 +41,7 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 	if err != nil {
 		return func() {}, err
 	}
-	ctx, end := context.WithCancelCause(balance.WithVersions(context.WithValue(c.traced(), callKey{}, c), c.route.Versions))
+	ctx, end := context.WithCancelCause(context.WithValue(c.traced(), callKey{}, c))
 	c.r, c.giveUp = c.r.WithContext(ctx), end
 	c.undo(context.AfterFunc(ctx, c.w.wake))
 	if !c.route.Unary() {

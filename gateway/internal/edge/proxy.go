@@ -97,7 +97,7 @@ func (c *call) outgoing() *http.Request {
 	if out.ContentLength == 0 {
 		out.Body = http.NoBody
 	}
-	return out.WithContext(r.Context())
+	return out.WithContext(balance.WithVersions(r.Context(), c.route.Versions)) // for this service, and not for whoever else is asked
 }
 
 var gathering = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 4<<10)) }}
