@@ -40,10 +40,12 @@ type shelf struct {
 	asked   proto.Message
 	headers map[string][]string
 	err     error
+	takes   time.Duration
 }
 
 func (s *shelf) take(ctx context.Context, request proto.Message) error {
 	info, _ := connect.CallInfoForServerContext(ctx)
+	time.Sleep(s.takes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked, s.headers = request, maps.Collect(info.RequestHeader().All())
@@ -306,6 +308,32 @@ func TestRESTIsLimited(t *testing.T) {
 	var r refusal
 	require.NoError(t, json.Unmarshal([]byte(body), &r))
 	assert.Equal(t, rpcerror.ReasonRateLimited, r.reason())
+}
+
+// A call may take as long by REST as otherwise: longer than what is refused at once may take to be written.
+func TestRESTTakesItsTime(t *testing.T) {
+	w := newWorld(t, nil)
+	w.add(shelfOffer(&shelf{takes: 2500 * time.Millisecond}))
+	w.routable(notesv1connect.NoteServiceCreateNoteProcedure, true)
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, h2 := range []bool{false, true} {
+		for _, method := range []string{http.MethodGet, http.MethodDelete} {
+			client := newHTTPClient(t, h2)
+			running.Go(func() {
+				request, err := http.NewRequest(method, w.url("/v1/organizations/org_1/notes/n1"), nil)
+				if !assert.NoError(t, err) {
+					return
+				}
+				request.Header.Set("Authorization", "Bearer "+w.token(nil))
+				response, err := client.Do(request)
+				if assert.NoError(t, err, "%s, HTTP/2: %v", method, h2) {
+					assert.Equal(t, http.StatusOK, response.StatusCode)
+					_ = response.Body.Close()
+				}
+			})
+		}
+	}
 }
 
 func TestRESTWhenTheServiceIsGone(t *testing.T) {

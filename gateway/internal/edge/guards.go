@@ -67,7 +67,8 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 	switch {
 	case !c.route.Unary():
 		c.w.stream(c.h.stallTime)
-	case c.w.h1 || c.route.Service == "": // over HTTP/2 the end of the context is enough for what is passed on
+	case c.w.reads || c.rest || c.route.Service == "":
+		// Over HTTP/2 the end of the context is enough for what is passed on, where no deadline has been set before.
 		c.w.until(c.timer.deadline)
 	}
 	return cancel, nil
