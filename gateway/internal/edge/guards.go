@@ -172,11 +172,20 @@ func (c *call) authenticate() (authn.Principal, error) {
 // exchange gets an access token for an API key. A key that has to be asked for costs the people at the address a request
 // more, so that guessing is limited before it costs auth anything.
 func (c *call) exchange(secret string) (token string, err error) {
+	ctx := c.r.Context()
 	if !c.h.APIKeys.Known(secret) {
 		site := limit.Address(addressOf(c.r))
 		if decision := c.h.Limits.Take(site, site, nil); decision.Wait > 0 {
 			return "", rateLimited(decision)
 		}
+		if c.direct { // its deadline is not in there
+			limited, cancel := context.WithDeadline(ctx, c.timer.deadline)
+			defer cancel()
+			ctx = limited
+		}
 	}
-	return c.h.APIKeys.Token(c.r.Context(), secret)
+	if token, err = c.h.APIKeys.Token(ctx, secret); err != nil && c.ended() != nil {
+		err = c.failure(err)
+	}
+	return token, err
 }

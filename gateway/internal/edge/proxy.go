@@ -25,15 +25,9 @@ var connectionFields = []string{
 
 // forward passes a call on, and what is answered.
 func (c *call) forward() {
-	if c.route.OneRequest() {
-		if err := c.gather(); err != nil {
-			c.refuse(c.failure(err))
-			return
-		}
-		if c.goesAlone() {
-			c.forwardAlone()
-			return
-		}
+	if c.goesAlone() {
+		c.forwardAlone()
+		return
 	}
 	response, err := c.h.RoundTripper.RoundTrip(c.outgoing())
 	if err != nil {

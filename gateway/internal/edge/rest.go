@@ -39,7 +39,10 @@ func (c *call) translate() {
 	if refusal == nil {
 		return
 	}
-	c.w = w
+	if c.w != w {
+		c.w.finish()
+		c.w = w
+	}
 	c.refuseTranslation(refusal)
 }
 
