@@ -25,7 +25,7 @@ import (
 // limited returns what is known of a procedure whose service may have few calls at a time.
 func limited(t *testing.T) *overload.Procedure {
 	t.Helper()
-	p := overload.NewService().Procedure()
+	p := overload.NewService().Procedure(ask)
 	enter := func(caller int) overload.Slot {
 		slot, ok := p.Enter(uint64(caller), overload.Normal)
 		require.True(t, ok)
