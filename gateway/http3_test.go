@@ -118,6 +118,16 @@ func TestBodyThatDoesNotComeOverHTTP3(t *testing.T) {
 	require.Eventually(t, func() bool { return w.counted("ashlar_gateway_requests_in_flight", nil) == 0 }, within, time.Millisecond)
 }
 
+// A GET over HTTP/3 says by its end only that it has no body; it is a GET like any other.
+func TestGETOverHTTP3(t *testing.T) {
+	w := newHTTP3World(t)
+	response, err := w.http3(t).Get("https://" + w.gateway.Address() + look + "?connect=v1&encoding=json&message=%7B%7D")
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+	assert.NotEmpty(t, response.Header.Get("ETag"))
+}
+
 // A certificate that is read anew is that of HTTP/3, too.
 func TestCertificateOfHTTP3IsReadAnew(t *testing.T) {
 	w := newHTTP3World(t)
