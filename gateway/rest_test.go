@@ -397,6 +397,39 @@ func bound(t testing.TB, name, pkg string, rules map[string]*annotations.HttpRul
 	}
 }
 
+// A path goes on while there is an older version for which the procedure has side effects.
+func TestRESTWhileVersionsDiffer(t *testing.T) {
+	const procedure = "/acme.first.v1.EchoService/"
+	w := newWorld(t, nil)
+	newer := bound(t, "first", "acme.first.v1", map[string]*annotations.HttpRule{"Look": bindGet("/v1/things")})
+	older := bound(t, "first", "acme.first.v1", map[string]*annotations.HttpRule{"Look": bindGet("/v1/things")})
+	newer.id, newer.version = "first-2", "2.0.0"
+	for _, file := range older.schema.GetFile() {
+		for _, service := range file.GetService() {
+			for _, m := range service.GetMethod() {
+				m.GetOptions().IdempotencyLevel = nil
+			}
+		}
+	}
+	w.add(newer)
+	w.routable(procedure+"Look", true)
+	get := func() int {
+		response, _ := w.rest(http.MethodGet, "/v1/things", "", nil)
+		return response.StatusCode
+	}
+	require.Equal(t, http.StatusOK, get())
+	w.add(older)
+	require.Eventually(t, func() bool {
+		request, err := http.NewRequest(http.MethodGet, w.url(procedure+"Look?connect=v1&encoding=json&message=%7B%7D"), nil)
+		require.NoError(t, err)
+		status, _ := w.do(request)
+		return status == http.StatusMethodNotAllowed
+	}, within, time.Millisecond, "both versions are known")
+	for range 10 {
+		require.Equal(t, http.StatusOK, get())
+	}
+}
+
 func echoSpecs(t testing.TB, set *descriptorpb.FileDescriptorSet, pkg string) []connect.Spec {
 	var out []connect.Spec
 	for _, spec := range specs(t, set) {
