@@ -80,3 +80,32 @@ func TestCookiesOfOtherOrigins(t *testing.T) {
 		assert.Equal(t, want, a.header.Get("Access-Control-Allow-Credentials"))
 	}
 }
+
+// By REST, what has an effect is protected whatever its method is.
+func TestCookiesByREST(t *testing.T) {
+	w, _ := newShelf(t, nil)
+	cookie := authn.AccessCookie + "=" + w.token(nil)
+	for _, method := range []string{http.MethodPatch, http.MethodDelete} {
+		for site, want := range map[string]int{"same-origin": http.StatusOK, "cross-site": http.StatusForbidden, "": http.StatusForbidden} {
+			header := http.Header{"Cookie": {cookie}}
+			if site != "" {
+				header.Set("Sec-Fetch-Site", site)
+			}
+			body := map[string]string{http.MethodPatch: "{}"}[method]
+			response, said := w.rest(method, "/v1/organizations/org_1/notes/n1", body, header)
+			assert.Equal(t, want, response.StatusCode, "%s %s: %s", method, site, said)
+		}
+	}
+}
+
+// Where everybody may call, nobody may use the cookies of others.
+func TestCookiesWhereEverybodyMayCall(t *testing.T) {
+	w := newWorld(t, func(c *gateway.Config) { c.CORSOrigins = []string{"*"} })
+	w.add(echoOffer(t, newEcho()))
+	w.routable(look, true)
+	cookie := authn.AccessCookie + "=" + w.token(nil)
+	for site, want := range map[string]int{"same-origin": http.StatusOK, "same-site": http.StatusForbidden, "cross-site": http.StatusForbidden} {
+		status, a := w.post(whoAmI, "{}", http.Header{"Cookie": {cookie}, "Sec-Fetch-Site": {site}, "Origin": {app}})
+		assert.Equal(t, want, status, "%s: %s", site, a.raw)
+	}
+}

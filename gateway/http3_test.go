@@ -90,6 +90,44 @@ func TestHTTP3(t *testing.T) {
 	})
 }
 
+// Whoever announces a body over HTTP/3 and does not send it holds nothing for longer than his call may last.
+func TestBodyThatDoesNotComeOverHTTP3(t *testing.T) {
+	w := newTLSWorld(t, func(c *gateway.Config) { c.HTTP3, c.MaxTimeout = true, 100*time.Millisecond })
+	client := w.http3(t)
+	for _, length := range []int64{100, -1} { // known, and not
+		body, hold := io.Pipe()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+w.gateway.Address()+look, body)
+		require.NoError(t, err)
+		request.Header.Set("Content-Type", "application/json")
+		request.ContentLength = length
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			if response, err := client.Do(request); err == nil {
+				_ = response.Body.Close()
+			}
+		}()
+		select {
+		case <-ended:
+		case <-time.After(within):
+			assert.Fail(t, "the call still waits", "length %d", length)
+		}
+		_ = hold.Close()
+		<-ended
+	}
+	require.Eventually(t, func() bool { return w.counted("ashlar_gateway_requests_in_flight", nil) == 0 }, within, time.Millisecond)
+}
+
+// A GET over HTTP/3 says by its end only that it has no body; it is a GET like any other.
+func TestGETOverHTTP3(t *testing.T) {
+	w := newHTTP3World(t)
+	response, err := w.http3(t).Get("https://" + w.gateway.Address() + look + "?connect=v1&encoding=json&message=%7B%7D")
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+	assert.NotEmpty(t, response.Header.Get("ETag"))
+}
+
 // A certificate that is read anew is that of HTTP/3, too.
 func TestCertificateOfHTTP3IsReadAnew(t *testing.T) {
 	w := newHTTP3World(t)

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -238,6 +239,27 @@ func TestStreamsPage(t *testing.T) {
 		err = stream.Receive(&structpb.Struct{})
 	}
 	require.True(t, errors.Is(err, io.EOF), err)
+	require.Eventually(t, func() bool { w.ops("/streams", &page); return page.Total == 0 }, within, 5*time.Millisecond)
+}
+
+// A stream that has a connection to its service for itself is shown like any other.
+func TestStreamAloneOnItsPage(t *testing.T) {
+	w := newWorld(t, nil)
+	e := newEcho()
+	w.add(echoOffer(t, e))
+	w.routable(look, true)
+	ctx, cancel := context.WithCancel(t.Context())
+	stream, err := w.client(true).CallServerStream(ctx, spec(t, count), message("do", "send-and-wait"))
+	require.NoError(t, err)
+	require.NoError(t, stream.Receive(&structpb.Struct{}))
+	var page streamsPage
+	w.ops("/streams", &page)
+	require.Len(t, page.Streams, 1)
+	assert.Equal(t, "echo-1", page.Streams[0].Instance)
+	<-e.waiting
+	cancel()
+	<-e.ended
+	_ = stream.Close()
 	require.Eventually(t, func() bool { w.ops("/streams", &page); return page.Total == 0 }, within, 5*time.Millisecond)
 }
 

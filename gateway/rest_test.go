@@ -42,10 +42,12 @@ type shelf struct {
 	asked   proto.Message
 	headers map[string][]string
 	err     error
+	takes   time.Duration
 }
 
 func (s *shelf) take(ctx context.Context, request proto.Message) error {
 	info, _ := connect.CallInfoForServerContext(ctx)
+	time.Sleep(s.takes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked, s.headers = request, maps.Collect(info.RequestHeader().All())
@@ -310,6 +312,32 @@ func TestRESTIsLimited(t *testing.T) {
 	assert.Equal(t, rpcerror.ReasonRateLimited, r.reason())
 }
 
+// A call may take as long by REST as otherwise: longer than what is refused at once may take to be written.
+func TestRESTTakesItsTime(t *testing.T) {
+	w := newWorld(t, nil)
+	w.add(shelfOffer(&shelf{takes: 2500 * time.Millisecond}))
+	w.routable(notesv1connect.NoteServiceCreateNoteProcedure, true)
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, h2 := range []bool{false, true} {
+		for _, method := range []string{http.MethodGet, http.MethodDelete} {
+			client := newHTTPClient(t, h2)
+			running.Go(func() {
+				request, err := http.NewRequest(method, w.url("/v1/organizations/org_1/notes/n1"), nil)
+				if !assert.NoError(t, err) {
+					return
+				}
+				request.Header.Set("Authorization", "Bearer "+w.token(nil))
+				response, err := client.Do(request)
+				if assert.NoError(t, err, "%s, HTTP/2: %v", method, h2) {
+					assert.Equal(t, http.StatusOK, response.StatusCode)
+					_ = response.Body.Close()
+				}
+			})
+		}
+	}
+}
+
 func TestRESTWhenTheServiceIsGone(t *testing.T) {
 	w := newWorld(t, nil)
 	b := w.add(shelfOffer(&shelf{}))
@@ -368,6 +396,39 @@ func bound(t testing.TB, name, pkg string, rules map[string]*annotations.HttpRul
 		name: name, id: name + "-1", version: "1.0.0", services: []string{pkg + ".EchoService"}, schema: set,
 		policy:   &kernelv1.GatewayPolicy{Expose: true},
 		register: func(server *connect.Server) { registerAll(server, echoSpecs(t, set, pkg), e) },
+	}
+}
+
+// A path goes on while there is an older version for which the procedure has side effects.
+func TestRESTWhileVersionsDiffer(t *testing.T) {
+	const procedure = "/acme.first.v1.EchoService/"
+	w := newWorld(t, nil)
+	newer := bound(t, "first", "acme.first.v1", map[string]*annotations.HttpRule{"Look": bindGet("/v1/things")})
+	older := bound(t, "first", "acme.first.v1", map[string]*annotations.HttpRule{"Look": bindGet("/v1/things")})
+	newer.id, newer.version = "first-2", "2.0.0"
+	for _, file := range older.schema.GetFile() {
+		for _, service := range file.GetService() {
+			for _, m := range service.GetMethod() {
+				m.GetOptions().IdempotencyLevel = nil
+			}
+		}
+	}
+	w.add(newer)
+	w.routable(procedure+"Look", true)
+	get := func() int {
+		response, _ := w.rest(http.MethodGet, "/v1/things", "", nil)
+		return response.StatusCode
+	}
+	require.Equal(t, http.StatusOK, get())
+	w.add(older)
+	require.Eventually(t, func() bool {
+		request, err := http.NewRequest(http.MethodGet, w.url(procedure+"Look?connect=v1&encoding=json&message=%7B%7D"), nil)
+		require.NoError(t, err)
+		status, _ := w.do(request)
+		return status == http.StatusMethodNotAllowed
+	}, within, time.Millisecond, "both versions are known")
+	for range 10 {
+		require.Equal(t, http.StatusOK, get())
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -18,7 +19,11 @@ import (
 	"ashlar.dev/kernel/discovery"
 )
 
-const added = "/acme.echo.v1.EchoService/Added" // of version 2 only
+// Of version 2 only.
+const (
+	added      = "/acme.echo.v1.EchoService/Added"
+	addedForMe = "/acme.echo.v1.EchoService/AddedForMe"
+)
 
 // release starts an instance of a version of the test service: the second has a procedure more, and lets only who has
 // signed in look.
@@ -26,7 +31,7 @@ func (w *world) release(t *testing.T, id, version string, e *echo) *backend {
 	methods := []method{{name: "Look", rule: public, pure: true}, {name: "Change", rule: public}, {name: "Converse", rule: public, client: true, server: true}}
 	if version == "2.0.0" {
 		methods[0].rule = authenticated
-		methods = append(methods, method{name: "Added", rule: public}, method{name: "Count", rule: public, server: true})
+		methods = append(methods, method{name: "Added", rule: public}, method{name: "AddedForMe", rule: authenticated}, method{name: "Count", rule: public, server: true})
 	}
 	set := schema("acme/echo/v1/echo.proto", "acme.echo.v1", "EchoService", methods...)
 	return w.add(offer{
@@ -79,6 +84,27 @@ func TestVersionsSideBySide(t *testing.T) {
 		return first.count() == calls
 	}, within, time.Millisecond)
 	w.routable(added, true)
+}
+
+// Which version of a service is called is nothing to those who are asked who calls.
+func TestWhoCallsAVersion(t *testing.T) {
+	for name, credential := range map[string]func(*world) string{
+		"token":   func(w *world) string { return w.token(nil) },
+		"API key": func(*world) string { return goodKey },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			w.release(t, "echo-1", "1.0.0", newEcho())
+			w.release(t, "echo-2", "2.0.0", newEcho())
+			w.routable(added, true)
+			client := newHTTPClient(t, true)
+			client.Transport = withToken{client.Transport, "Bearer " + credential(w)}
+			grpc := connect.NewClient(connecthttp.NewTransport(client, "http://"+w.gateway.Address(), connecthttp.WithGRPC()))
+			procedure := spec(t, whoAmI)
+			procedure.Procedure = addedForMe
+			require.NoError(t, grpc.CallUnary(t.Context(), procedure, message("text", "x"), &structpb.Struct{}))
+		})
+	}
 }
 
 // Back to the version before: what only the newer one had is gone, and there are no scraps of it.

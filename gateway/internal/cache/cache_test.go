@@ -39,8 +39,9 @@ func TestFreshness(t *testing.T) {
 		{http.Header{"Cache-Control": {"max-age=60, no-cache"}}, 0, 0},
 		{http.Header{"Cache-Control": {`max-age=60, private="x, public"`}}, 0, 0},
 		{http.Header{"Cache-Control": {"max-age=60"}, "Set-Cookie": {"a=b"}}, 0, 0},
-		{http.Header{"Cache-Control": {"max-age=60"}, "Vary": {"Accept-Encoding, Origin"}}, time.Minute, time.Minute},
+		{http.Header{"Cache-Control": {"max-age=60"}, "Vary": {"Accept-Encoding, Authorization"}}, time.Minute, time.Minute},
 		{http.Header{"Cache-Control": {"max-age=60"}, "Vary": {"Accept-Encoding", "X-Tenant"}}, 0, 0},
+		{http.Header{"Cache-Control": {"max-age=60"}, "Vary": {"Accept-Encoding, Origin"}}, 0, 0},
 		{http.Header{"Cache-Control": {"max-age=60"}, "Vary": {"*"}}, 0, 0},
 	} {
 		for shared, want := range map[bool]time.Duration{false: c.toPerson, true: c.toAll} {

@@ -67,13 +67,13 @@ func Bypass(header http.Header) (bypass, keep bool) {
 	return noCache || pragma || directives["max-age"] == "0", true
 }
 
-// variesByKey tells whether all that an answer varies by is in the key: Authorization is, as the Scope, and Origin changes
-// only what the gateway itself adds.
+// variesByKey tells whether all that an answer varies by is in the key: Authorization is, as the Scope. Origin is not: what
+// the gateway itself adds for it is added to each answer anew, and is no matter of the service's.
 func variesByKey(vary []string) bool {
 	for _, list := range vary {
 		for name := range strings.SplitSeq(list, ",") {
 			switch strings.ToLower(strings.TrimSpace(name)) {
-			case "", "accept-encoding", "authorization", "origin":
+			case "", "accept-encoding", "authorization":
 			default:
 				return false
 			}

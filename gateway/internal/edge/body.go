@@ -42,14 +42,17 @@ func (b *requestBody) Read(p []byte) (int, error) {
 }
 
 // hasBody tells whether a GET brings a body, which no service takes. Over HTTP/2 the end of a request may come in a frame
-// of its own, so that only reading tells; whoever does not send it is taken for one who still sends.
+// of its own, and over HTTP/3 it always does, so that only reading tells; whoever does not send it is taken for one who still sends.
 func (c *call) hasBody() bool {
 	if c.r.ContentLength >= 0 || c.r.ProtoMajor < 2 {
 		return c.r.ContentLength != 0
 	}
 	c.w.wake()
-	_, err := io.ReadFull(c.r.Body, make([]byte, 1))
-	return !errors.Is(err, io.EOF)
+	if _, err := io.ReadFull(c.r.Body, make([]byte, 1)); !errors.Is(err, io.EOF) {
+		return true
+	}
+	c.r.Body, c.r.ContentLength = http.NoBody, 0 // as if it had been said at once
+	return false
 }
 
 // limitBody bounds a request that consists of one message. The messages of a stream are bounded by the service, one by one.

@@ -52,6 +52,8 @@ type call struct {
 	attempts int
 	// keep: the answer may be kept; cached: it was.
 	keep, cached bool
+	// landed tells those who wait for the same answer that it is there, or will not be; nil where nobody does.
+	landed func()
 	// live is what operators see of a stream; nil where nobody looks.
 	live  *live.Stream
 	timer timer

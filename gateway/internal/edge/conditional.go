@@ -39,25 +39,26 @@ func (c *call) cacheKey() (key cache.Key, ok bool) {
 	}
 }
 
-// fromCache answers a call that has been admitted, if the answer is there. Else landed has to be called when the call is
-// over; it may be nil.
-func (c *call) fromCache() (answered bool, landed func()) {
+// fromCache answers a call that has been admitted, if the answer is there. Else land has to be called once it is known
+// whether there will be one.
+func (c *call) fromCache() (answered bool) {
 	key, ok := c.cacheKey()
 	if !ok {
-		return false, nil
+		return false
 	}
 	bypass, keep := cache.Bypass(c.r.Header)
 	c.keep = keep
 	if bypass {
-		return false, nil
+		return false
 	}
 	if answer := c.h.Cache.Get(key, time.Now()); answer != nil {
 		c.answerKept(answer)
-		return true, nil
+		return true
 	}
 	landed, wait := c.h.Cache.Fly(key)
+	c.landed = landed
 	if wait == nil {
-		return false, landed
+		return false
 	}
 	timer := time.NewTimer(time.Until(c.timer.deadline))
 	defer timer.Stop()
@@ -68,9 +69,18 @@ func (c *call) fromCache() (answered bool, landed func()) {
 	}
 	if answer := c.h.Cache.Get(key, time.Now()); answer != nil {
 		c.answerKept(answer)
-		return true, nil
+		return true
 	}
-	return false, nil
+	return false
+}
+
+// land lets those go on who wait for the answer that this call gets. It comes before anything is written: the caller may
+// be slow to take it.
+func (c *call) land() {
+	if c.landed != nil {
+		c.landed()
+		c.landed = nil
+	}
 }
 
 // answerKept answers from the cache.
@@ -116,6 +126,7 @@ func (c *call) answerGet(o *offer, body []byte) {
 			c.h.Cache.Put(key, &cache.Answer{Fields: pairs(own), Body: append([]byte(nil), body...), ETag: tag, Began: now.Add(-age), Until: now.Add(fresh)})
 		}
 	}
+	c.land()
 	c.writeTagged(tag, body)
 }
 

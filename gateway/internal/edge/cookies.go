@@ -10,7 +10,7 @@ import (
 )
 
 // crossSite tells requests that a page of a stranger makes a browser send, with the cookies of whoever sits before it, from
-// those of the gateway's own host and of origins that may call.
+// those of the gateway's own host and of origins that may call with them.
 type crossSite struct {
 	origins    *cors.Cors // nil: none
 	protection *http.CrossOriginProtection

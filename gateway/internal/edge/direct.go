@@ -84,12 +84,9 @@ func (c *call) serveDirect() {
 		return
 	}
 	if c.protocol == wire.ConnectGet && !c.rest {
-		answered, landed := c.fromCache()
-		if answered {
+		defer c.land()
+		if c.fromCache() {
 			return
-		}
-		if landed != nil {
-			defer landed()
 		}
 	}
 	x, _ := exchanges.Get().(*exchange) // nothing else is in there
@@ -110,7 +107,7 @@ func (c *call) serveDirect() {
 // its protocol does not need HTTP/2. A flush costs a service a quarter of what it costs over HTTP/2, and nothing stands
 // between the connection and its caller.
 func (c *call) goesAlone() bool {
-	return c.h.Direct != nil && !c.route.Unary() && c.r.ContentLength >= 0 && c.r.ContentLength <= directBytes &&
+	return c.h.Direct != nil && !c.route.Unary() && c.route.OneRequest() && c.r.ContentLength >= 0 && c.r.ContentLength <= directBytes &&
 		(c.protocol == wire.ConnectStream || c.protocol == wire.GRPCWeb) && c.h.Direct.alone.Load() < maxAlone
 }
 
@@ -209,7 +206,7 @@ func (c *call) answer(x *exchange, o *offer) {
 	if !c.direct {
 		x.body, x.request = nil, nil // a stream may last
 	}
-	c.instance = o.lease.Instance()
+	c.wentTo(o.lease.Instance(), c.attempts)
 	header := c.w.Header()
 	o.head.CopyTo(header)
 	if whole && c.protocol == wire.ConnectGet && !c.rest && o.head.Status == http.StatusOK {
@@ -217,6 +214,7 @@ func (c *call) answer(x *exchange, o *offer) {
 		c.answerGet(o, body)
 		return
 	}
+	c.land() // it is not kept
 	if whole && !c.protocol.Framed() {
 		c.code = wire.OK
 		if o.head.Status != http.StatusOK && o.head.Status != http.StatusNotModified {

@@ -43,7 +43,7 @@ func newDirect(t testing.TB) (*Handler, func()) {
 	directory := memory.New()
 	address := instantly(t)
 	require.NoError(t, directory.Register(context.Background(), discovery.Registration{Instance: discovery.Instance{ID: "a-1", Service: "a", Address: address}}))
-	table := routes.NewTable([]*routes.Route{{Procedure: askMe, Service: "a", Access: access.Authenticated, Load: overload.NewService().Procedure()}})
+	table := routes.NewTable([]*routes.Route{{Procedure: askMe, Service: "a", Access: access.Authenticated, Load: overload.NewService().Procedure(askMe)}})
 	pool := upstream.NewPool()
 	t.Cleanup(pool.Close)
 	h, err := New(Parts{

@@ -12,7 +12,6 @@ import (
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/access"
 	"ashlar.dev/kernel/authn"
-	"ashlar.dev/kernel/balance"
 	"ashlar.dev/kernel/rpcerror"
 )
 
@@ -42,7 +41,7 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 	if err != nil {
 		return func() {}, err
 	}
-	ctx, end := context.WithCancelCause(balance.WithVersions(context.WithValue(c.traced(), callKey{}, c), c.route.Versions))
+	ctx, end := context.WithCancelCause(context.WithValue(c.traced(), callKey{}, c))
 	c.r, c.giveUp = c.r.WithContext(ctx), end
 	c.undo(context.AfterFunc(ctx, c.w.wake))
 	if !c.route.Unary() {
@@ -68,7 +67,8 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 	switch {
 	case !c.route.Unary():
 		c.w.stream(c.h.stallTime)
-	case c.w.h1 || c.route.Service == "": // over HTTP/2 the end of the context is enough for what is passed on
+	case c.w.reads || c.rest || c.route.Service == "":
+		// Over HTTP/2 the end of the context is enough for what is passed on, where no deadline has been set before.
 		c.w.until(c.timer.deadline)
 	}
 	return cancel, nil
@@ -172,11 +172,20 @@ func (c *call) authenticate() (authn.Principal, error) {
 // exchange gets an access token for an API key. A key that has to be asked for costs the people at the address a request
 // more, so that guessing is limited before it costs auth anything.
 func (c *call) exchange(secret string) (token string, err error) {
+	ctx := c.r.Context()
 	if !c.h.APIKeys.Known(secret) {
 		site := limit.Address(addressOf(c.r))
 		if decision := c.h.Limits.Take(site, site, nil); decision.Wait > 0 {
 			return "", rateLimited(decision)
 		}
+		if c.direct { // its deadline is not in there
+			limited, cancel := context.WithDeadline(ctx, c.timer.deadline)
+			defer cancel()
+			ctx = limited
+		}
 	}
-	return c.h.APIKeys.Token(c.r.Context(), secret)
+	if token, err = c.h.APIKeys.Token(ctx, secret); err != nil && c.ended() != nil {
+		err = c.failure(err)
+	}
+	return token, err
 }

@@ -261,11 +261,18 @@ func (c *call) serve() {
 		c.refuse(err)
 		return
 	}
-	if err := c.enter(); err != nil {
-		c.refuse(err)
+	// Before the service has a place for it: whoever sends slowly takes none from others.
+	if c.rest && !c.readTranslated() {
 		return
 	}
-	if c.rest && !c.readTranslated() {
+	if c.route.OneRequest() && c.route.Service != "" {
+		if err := c.gather(); err != nil {
+			c.refuse(c.failure(err))
+			return
+		}
+	}
+	if err := c.enter(); err != nil {
+		c.refuse(err)
 		return
 	}
 	if !c.route.Unary() {

@@ -15,15 +15,17 @@ const (
 	stallTime = 30 * time.Second
 )
 
-// peer is the caller's end of a call. It sees to it that nobody holds a connection, or a stream of HTTP/2 or HTTP/3, by
-// sending nothing or by reading nothing. Over HTTP/2 a deadline for writing ends reading, too, so that but for wake there
-// are none for reading. Those of HTTP/1.1 last until net/http waits for the next request; one for writing lasts until the
-// next request sets its own.
+// peer is the caller's end of a call. It sees to it that nobody holds a connection, or a stream of HTTP/2, by sending
+// nothing or by reading nothing. Over HTTP/2 no deadline for reading is needed, but for wake: a body that nobody reads
+// holds nothing, and when the deadline for writing passes the whole stream ends, its body, too. Over HTTP/1.1 they last
+// until net/http waits for the next request; one for writing lasts until the next request sets its own.
 type peer struct {
 	http.ResponseWriter
 
 	deadlines *http.ResponseController
-	h1, h3    bool
+	h1        bool
+	// reads: reading needs a deadline of its own.
+	reads bool
 	// stall bounds each write of a stream; 0 where the whole call has a deadline.
 	stall    time.Duration
 	stalling stalling
@@ -41,7 +43,7 @@ type peer struct {
 }
 
 func newPeer(w http.ResponseWriter, r *http.Request) *peer {
-	return &peer{ResponseWriter: w, deadlines: http.NewResponseController(w), h1: r.ProtoMajor < 2, h3: r.ProtoMajor == 3}
+	return &peer{ResponseWriter: w, deadlines: http.NewResponseController(w), h1: r.ProtoMajor < 2, reads: r.ProtoMajor != 2}
 }
 
 // The errors of setting deadlines are not looked at: the connection is gone then, or the writer of a test has none.
@@ -50,7 +52,7 @@ func newPeer(w http.ResponseWriter, r *http.Request) *peer {
 // is known.
 func (p *peer) hurry() {
 	now := time.Now()
-	if p.h1 {
+	if p.reads {
 		_ = p.deadlines.SetReadDeadline(now.Add(unreadTime))
 	}
 	_ = p.deadlines.SetWriteDeadline(now.Add(unreadTime + answerTime))
@@ -59,7 +61,7 @@ func (p *peer) hurry() {
 // until bounds request and answer of a unary call. The call itself ends before that, so that it is known why.
 func (p *peer) until(deadline time.Time) {
 	deadline = deadline.Add(answerTime + unreadTime)
-	if p.h1 || p.h3 {
+	if p.reads {
 		_ = p.deadlines.SetReadDeadline(deadline)
 	}
 	_ = p.deadlines.SetWriteDeadline(deadline)
@@ -68,7 +70,7 @@ func (p *peer) until(deadline time.Time) {
 // stream lets both sides be silent for as long as they like, but not refuse what is sent.
 func (p *peer) stream(stall time.Duration) {
 	p.stall = stall
-	if p.h1 {
+	if p.reads {
 		_ = p.deadlines.SetReadDeadline(time.Time{})
 	}
 	_ = p.deadlines.SetWriteDeadline(time.Time{})

@@ -25,15 +25,9 @@ var connectionFields = []string{
 
 // forward passes a call on, and what is answered.
 func (c *call) forward() {
-	if c.route.OneRequest() {
-		if err := c.gather(); err != nil {
-			c.refuse(c.failure(err))
-			return
-		}
-		if c.goesAlone() {
-			c.forwardAlone()
-			return
-		}
+	if c.goesAlone() {
+		c.forwardAlone()
+		return
 	}
 	response, err := c.h.RoundTripper.RoundTrip(c.outgoing())
 	if err != nil {
@@ -97,7 +91,7 @@ func (c *call) outgoing() *http.Request {
 	if out.ContentLength == 0 {
 		out.Body = http.NoBody
 	}
-	return out.WithContext(r.Context())
+	return out.WithContext(balance.WithVersions(r.Context(), c.route.Versions)) // for this service, and not for whoever else is asked
 }
 
 var gathering = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 4<<10)) }}

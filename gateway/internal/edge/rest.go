@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connectproto"
@@ -39,7 +40,10 @@ func (c *call) translate() {
 	if refusal == nil {
 		return
 	}
-	c.w = w
+	if c.w != w {
+		c.w.finish()
+		c.w = w
+	}
 	c.refuseTranslation(refusal)
 }
 
@@ -59,8 +63,11 @@ func (c *call) serveDocument() {
 
 // translated makes the call that a request of REST stands for.
 func (c *call) translated(w http.ResponseWriter, r *http.Request) {
-	c.w, c.r, c.protocol, c.rest = newPeer(w, r), r, wire.ProtocolOf(r), true
 	c.route = c.h.Tables().Route(r.URL.Path)
+	if r.Method == http.MethodGet && c.route != nil && !c.route.Get {
+		asPost(r)
+	}
+	c.w, c.r, c.protocol, c.rest = newPeer(w, r), r, wire.ProtocolOf(r), true
 	if c.route == nil || !c.route.Unary() { // the table has changed since the translator learned it
 		c.refuse(unknownProcedure())
 		return
@@ -71,6 +78,15 @@ func (c *call) translated(w http.ResponseWriter, r *http.Request) {
 	if c.acceptable() {
 		c.serve() //nolint:contextcheck // the context is the call's own
 	}
+}
+
+// asPost makes a POST of a Connect GET with JSON. The translator goes by the newest version of a service; while there is an
+// older one for which the procedure has side effects, none of them gets a GET.
+func asPost(r *http.Request) {
+	message := r.URL.Query().Get("message")
+	r.Method, r.URL.RawQuery = http.MethodPost, ""
+	r.Header.Set("Content-Type", "application/json")
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(message)), int64(len(message))
 }
 
 // readTranslated reads the whole message, so that no service sees a request that cannot be translated to its end. It

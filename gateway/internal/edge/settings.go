@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"ashlar.dev/gateway/internal/routes"
@@ -44,6 +45,9 @@ func (h *Handler) Apply(s Settings) {
 	origins := newCORS(s.CORSOrigins)
 	if origins != nil {
 		next.root = origins.Handler(next.root)
+	}
+	if slices.Contains(s.CORSOrigins, "*") {
+		origins = nil // everybody may call, but nobody with the cookies of others
 	}
 	next.crossSite = newCrossSite(origins)
 	h.current.Store(next)

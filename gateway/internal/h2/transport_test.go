@@ -122,6 +122,7 @@ func TestCancellation(t *testing.T) {
 	for _, answered := range []bool{false, true} {
 		answers.Store(answered)
 		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
 		if !answered {
 			go func() { <-came; cancel(why) }()
 		}

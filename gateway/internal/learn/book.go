@@ -1,7 +1,6 @@
 package learn
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -59,11 +58,6 @@ func (b *book) present(names []string, now time.Time) {
 func (b *book) offer(module *routes.Module) {
 	delete(b.yielded, module.Service)
 	b.offered[module.Service] = module
-}
-
-// latest is what was learned of a service last; nil: nothing.
-func (b *book) latest(service string) *routes.Module {
-	return cmp.Or(b.offered[service], b.accepted[service], b.yielded[service])
 }
 
 // settle accepts what can be accepted, in the order of names, and returns what cannot. changed tells whether other

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"ashlar.dev/gateway/internal/overload"
 	"ashlar.dev/gateway/internal/routes"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
 )
@@ -21,7 +22,7 @@ func module(t *testing.T, service string, claims ...string) *routes.Module {
 		file.Service = append(file.Service, &descriptorpb.ServiceDescriptorProto{Name: new(claim)})
 		names[i] = "a.v1." + claim
 	}
-	m, err := routes.NewModule(service, &kernelv1.GetManifestResponse{
+	m, err := routes.NewModule(service, overload.NewService(), &kernelv1.GetManifestResponse{
 		Manifest:    &kernelv1.Manifest{Name: service, Services: names, Gateway: &kernelv1.GatewayPolicy{Expose: true}},
 		Descriptors: &descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{file}},
 	})

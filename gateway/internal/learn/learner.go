@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"ashlar.dev/gateway/internal/overload"
 	"ashlar.dev/gateway/internal/routes"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
 	"ashlar.dev/kernel/discovery"
@@ -158,7 +159,8 @@ func (l *Learner) follow(ctx context.Context, service string) {
 	delays.Reset()
 	watch := l.directory.Instances(service)
 	known := versions{}
-	var content fault // of what was answered
+	load := overload.NewService() // another version is no reason to forget it
+	var content fault             // of what was answered
 	for {
 		instances, seen, changed := watch.Get()
 		var retry <-chan time.Time
@@ -178,7 +180,7 @@ func (l *Learner) follow(ctx context.Context, service string) {
 				delays.Reset()
 			}
 			if news {
-				content = l.learn(ctx, service, known)
+				content = l.learn(ctx, service, load, known)
 			}
 			if err == nil {
 				l.note(service, content)
@@ -196,13 +198,13 @@ func (l *Learner) follow(ctx context.Context, service string) {
 
 // learn takes what the versions of a service offer. One that makes no sense is passed over and told, and the others are
 // taken.
-func (l *Learner) learn(ctx context.Context, service string, known versions) (wrong fault) {
+func (l *Learner) learn(ctx context.Context, service string, load *overload.Service, known versions) (wrong fault) {
 	var modules []*routes.Module
 	for version, v := range known {
 		if v.response == nil {
 			continue
 		}
-		module, err := routes.NewModule(service, v.response)
+		module, err := routes.NewModule(service, load, v.response)
 		if err != nil {
 			wrong = fault{what: fmt.Errorf("the manifest of version %s makes no sense: %w", version, err), refused: true}
 			l.log.ErrorContext(ctx, "a service is refused: its manifest makes no sense", "peer", service, "version", version, "error", err)
@@ -219,9 +221,6 @@ func (l *Learner) learn(ctx context.Context, service string, known versions) (wr
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if before := l.book.latest(service); before != nil {
-		merged.Resume(before)
-	}
 	l.book.offer(merged)
 	l.settle()
 	return wrong

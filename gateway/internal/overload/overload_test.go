@@ -136,7 +136,7 @@ func (b *backend) run(p *Procedure, l load) outcome {
 func newBackend(workers int, mean time.Duration) (*backend, *Procedure) {
 	random := rand.New(rand.NewPCG(3, 4))
 	b := &backend{workers: workers, takes: func() time.Duration { return time.Duration(random.ExpFloat64() * float64(mean)) }}
-	return b, newService(func() time.Duration { return b.now }).Procedure()
+	return b, newService(func() time.Duration { return b.now }).Procedure("p")
 }
 
 // Ten times what a service can do.
@@ -247,7 +247,7 @@ func TestOrderOfPriorities(t *testing.T) {
 
 func TestSlotsEndOnce(t *testing.T) {
 	s := NewService()
-	slot, ok := s.Procedure().Enter(1, Normal)
+	slot, ok := s.Procedure("p").Enter(1, Normal)
 	assert.True(t, ok)
 	slot.Answered()
 	slot.Abandon()
@@ -260,7 +260,7 @@ func TestSlotsEndOnce(t *testing.T) {
 }
 
 func BenchmarkEnter(b *testing.B) {
-	p := NewService().Procedure()
+	p := NewService().Procedure("p")
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for i := uint64(0); pb.Next(); i++ {

@@ -34,8 +34,15 @@ func (a *average) add(value time.Duration, of int64) time.Duration {
 	return time.Duration(average)
 }
 
-// Procedure returns one more procedure of a service.
-func (s *Service) Procedure() *Procedure { return &Procedure{service: s} }
+// Procedure returns what is known of the procedure with a name; the same one each time.
+func (s *Service) Procedure(name string) *Procedure {
+	p, ok := s.procedures.Load(name)
+	if !ok {
+		p, _ = s.procedures.LoadOrStore(name, &Procedure{service: s})
+	}
+	known, _ := p.(*Procedure) // nothing else is in there
+	return known
+}
 
 // Service is what the procedure is of.
 func (p *Procedure) Service() *Service { return p.service }

@@ -91,6 +91,8 @@ type Service struct {
 	answers, left atomic.Int64 // calls that were answered, and those whose callers left when it took too long
 	peak, refused atomic.Int64
 
+	procedures sync.Map // by name: *Procedure
+
 	mu sync.Mutex // of what follows
 	// When there was no limit, when anybody was refused or anything was slow, and when it was probed, last.
 	limited, trouble, probed time.Duration

@@ -6,8 +6,6 @@ import (
 	"slices"
 
 	"github.com/Masterminds/semver/v3"
-
-	"ashlar.dev/gateway/internal/overload"
 )
 
 // At returns the module as what instances of a version offer that goes by this name in discovery.
@@ -31,7 +29,7 @@ func Merge(versions []*Module) *Module {
 	}
 	merged := &Module{
 		Service: newest.Service, Version: newest.Version, Exposed: newest.Exposed, instances: newest.instances, aliases: map[string]*Route{},
-		load: newest.load, files: newest.files, types: newest.types, older: versions[1:],
+		files: newest.files, types: newest.types, older: versions[1:],
 	}
 	served := map[string][]*Route{} // by procedure, newest first
 	at := map[*Route]string{}
@@ -46,11 +44,7 @@ func Merge(versions []*Module) *Module {
 	}
 	merged.internal = slices.DeleteFunc(merged.internal, func(procedure string) bool { return served[procedure] != nil })
 	for _, procedure := range slices.Sorted(maps.Keys(served)) {
-		route := mergeRoutes(served[procedure], at, len(versions))
-		if route.Load.Service() != merged.load { // the versions are one service
-			route.Load = merged.load.Procedure()
-		}
-		merged.routes = append(merged.routes, route)
+		merged.routes = append(merged.routes, mergeRoutes(served[procedure], at, len(versions)))
 	}
 	for _, v := range slices.Backward(versions) {
 		for path, target := range v.aliases {
@@ -73,21 +67,6 @@ func mergeRoutes(served []*Route, at map[*Route]string, versions int) *Route {
 	}
 	slices.Sort(route.Versions)
 	return &route
-}
-
-// Resume takes over what is known of the load of the service from what it offered before. It must come before the module
-// is in a table.
-func (m *Module) Resume(before *Module) {
-	m.load = before.load
-	known := make(map[string]*overload.Procedure, len(before.routes))
-	for _, route := range before.routes {
-		known[route.Procedure] = route.Load
-	}
-	for _, route := range m.routes {
-		if route.Load = known[route.Procedure]; route.Load == nil {
-			route.Load = m.load.Procedure()
-		}
-	}
 }
 
 // compareVersions compares by Semantic Versioning 2.0.0, section 11; what is no version is older than all that are.

@@ -41,7 +41,6 @@ type Module struct {
 	older []*Module
 
 	internal []string
-	load     *overload.Service
 	claims   []string
 	callable []string
 	routes   []*Route
@@ -51,10 +50,10 @@ type Module struct {
 	bindings []Binding
 }
 
-// NewModule reads what the named service answered about itself. It fails, and nothing of the service is taken, where
-// the answer is about another service, claims infrastructure, lacks a schema or an access rule, or has an alias that
-// could do more than read what is public.
-func NewModule(service string, response *kernelv1.GetManifestResponse) (*Module, error) {
+// NewModule reads what the named service answered about itself; load is what is known of how busy it is. It fails, and
+// nothing of the service is taken, where the answer is about another service, claims infrastructure, lacks a schema or an
+// access rule, or has an alias that could do more than read what is public.
+func NewModule(service string, load *overload.Service, response *kernelv1.GetManifestResponse) (*Module, error) {
 	manifest := response.GetManifest()
 	if manifest.GetName() != service {
 		return nil, fmt.Errorf("the manifest is of %q", manifest.GetName())
@@ -69,11 +68,11 @@ func NewModule(service string, response *kernelv1.GetManifestResponse) (*Module,
 	}
 	m := &Module{
 		Service: service, Version: manifest.GetVersion(), Exposed: manifest.GetGateway().GetExpose(), claims: slices.Sorted(slices.Values(manifest.GetServices())),
-		load: overload.NewService(), aliases: map[string]*Route{}, types: new(protoregistry.Types),
+		aliases: map[string]*Route{}, types: new(protoregistry.Types),
 	}
 	var errs []error
 	for _, name := range m.claims {
-		errs = append(errs, m.addService(name, files, manifest.GetGateway()))
+		errs = append(errs, m.addService(name, files, manifest.GetGateway(), load))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -177,7 +176,7 @@ func (m *Module) Bind(check func([]protoreflect.ServiceDescriptor, *protoregistr
 	return nil
 }
 
-func (m *Module) addService(name string, files *protoregistry.Files, policy *kernelv1.GatewayPolicy) error {
+func (m *Module) addService(name string, files *protoregistry.Files, policy *kernelv1.GatewayPolicy, load *overload.Service) error {
 	for _, prefix := range infrastructure {
 		if strings.HasPrefix(name, prefix) {
 			return fmt.Errorf("%s is infrastructure, which no manifest can claim", name)
@@ -210,7 +209,7 @@ func (m *Module) addService(name string, files *protoregistry.Files, policy *ker
 		m.routes = append(m.routes, &Route{
 			Procedure: "/" + name + "/" + string(method.Name()), Service: m.Service, Access: rule.Kind,
 			Stream: streamOf(method), Get: !method.IsStreamingClient() && !method.IsStreamingServer() && sideEffectFree(method),
-			Timeout: positive(policy.GetTimeout()), Quotas: quotas, Load: m.load.Procedure(),
+			Timeout: positive(policy.GetTimeout()), Quotas: quotas, Load: load.Procedure("/" + name + "/" + string(method.Name())),
 		})
 	}
 	if len(m.routes) > before {
