@@ -73,7 +73,7 @@ func (w *world) peers() []peer {
 
 // startPeers starts those that are there.
 func (w *world) startPeers(ctx context.Context) error {
-	templates, err := template.New("").Option("missingkey=error").ParseFS(peerFiles, "peers/*")
+	templates, err := template.ParseFS(peerFiles, "peers/*")
 	if err != nil {
 		return err
 	}
