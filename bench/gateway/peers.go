@@ -2,18 +2,44 @@ package main
 
 import (
 	"context"
+	"embed"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"text/template"
+
+	"ashlar.dev/kernel/authn"
 )
+
+// rateLimit is the limit of all that have one, in requests a second: it is asked and never reached.
+const rateLimit = 1_000_000
+
+//go:embed peers
+var peerFiles embed.FS
 
 // peer is a proxy that others have made.
 type peer struct {
 	target
 
+	// program is a name or a path; configuration is a file in peers/, a template of peerSettings.
+	program, configuration string
+	arguments              func(file string) []string
+
 	// h2 says that it passes gRPC on.
 	h2 bool
+}
+
+// peerSettings is what the configuration of a peer depends on.
+type peerSettings struct {
+	Listen, Backend, Folder, PidFile string
+	H2                               bool
+
+	// Checks asks for what the gateway checks: a token's signature, issuer, audience and expiry, and the rate of its subject.
+	Checks                    bool
+	KeyFile, Issuer, Audience string
+	Rate                      int
 }
 
 func targetsOf(peers []peer) []target { return targetsFor(peers, func(peer) bool { return true }) }
@@ -28,109 +54,71 @@ func targetsFor(peers []peer, want func(peer) bool) []target {
 	return out
 }
 
-// startPeers starts those that are installed. They check nothing.
+// peers are all that there are.
+func (w *world) peers() []peer {
+	haproxy := func(file string) []string { return []string{"-db", "-f", file} }
+	nginx := func(file string) []string { return []string{"-p", filepath.Dir(file), "-c", file} }
+	caddy := func(file string) []string { return []string{"run", "--adapter", "caddyfile", "--config", file} }
+	return []peer{
+		{target{name: "HAProxy"}, "haproxy", "haproxy.cfg", haproxy, false},
+		{target{name: "HAProxy with checks", checks: true}, "haproxy", "haproxy.cfg", haproxy, false},
+		{target{name: "HAProxy h2c"}, "haproxy", "haproxy.cfg", haproxy, true},
+		{target{name: "nginx"}, "nginx", "nginx.conf", nginx, false},
+		{target{name: "nginx h2c"}, "nginx", "nginx.conf", nginx, true},
+		{target{name: "Caddy"}, w.command.Caddy, "Caddyfile", caddy, false},
+		{target{name: "Caddy with checks", checks: true}, w.command.Caddy, "Caddyfile", caddy, false},
+		{target{name: "Caddy h2c"}, w.command.Caddy, "Caddyfile", caddy, true},
+	}
+}
+
+// startPeers starts those that are there.
 func (w *world) startPeers(ctx context.Context) error {
-	for _, p := range []struct {
-		name, program, configuration string
-		arguments                    func(file string) []string
-		h2                           bool
-	}{
-		{"HAProxy", "haproxy", haproxy, func(file string) []string { return []string{"-db", "-f", file} }, false},
-		{"HAProxy h2c", "haproxy", haproxyH2, func(file string) []string { return []string{"-db", "-f", file} }, true},
-		{"nginx", "nginx", nginx, func(file string) []string { return []string{"-p", filepath.Dir(file), "-c", file} }, false},
-		{"nginx h2c", "nginx", nginxH2, func(file string) []string { return []string{"-p", filepath.Dir(file), "-c", file} }, true},
-	} {
+	templates, err := template.ParseFS(peerFiles, "peers/*")
+	if err != nil {
+		return err
+	}
+	if w.peerKey, err = newPeerKey(filepath.Join(w.folder, "peers.pem")); err != nil {
+		return err
+	}
+	for _, p := range w.peers() {
 		program, err := exec.LookPath(p.program)
 		if err != nil {
 			continue
 		}
-		address, err := freeAddress(ctx)
-		if err != nil {
+		if p.address, err = freeAddress(ctx); err != nil {
+			return err
+		}
+		if p.checks {
+			p.token = w.peerKey.token
+		}
+		var text strings.Builder
+		if err := templates.ExecuteTemplate(&text, p.configuration, peerSettings{
+			Listen: p.address, Backend: w.backend.address, Folder: w.folder, PidFile: filepath.Join(w.folder, p.name+".pid"), H2: p.h2,
+			Checks: p.checks, KeyFile: w.peerKey.file, Issuer: authn.Issuer, Audience: authn.Audience, Rate: rateLimit,
+		}); err != nil {
 			return err
 		}
 		file := filepath.Join(w.folder, p.name+".conf")
-		text := fmt.Sprintf(p.configuration, address, w.backend.address)
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 			return err
 		}
-		running, err := w.launch(p.name, nil, program, p.arguments(file)...)
-		if err != nil {
+		if p.process, err = w.launch(p.name, nil, program, p.arguments(file)...); err != nil {
 			return err
 		}
-		w.others = append(w.others, peer{target: target{name: p.name, address: address, process: running}, h2: p.h2})
+		w.others = append(w.others, p)
 	}
 	return nil
 }
 
-const haproxy = `
-global
-  maxconn 4096
-defaults
-  mode http
-  timeout connect 2s
-  timeout client 30s
-  timeout server 30s
-  option http-keep-alive
-  http-reuse always
-frontend outside
-  bind %s
-  default_backend inside
-backend inside
-  option forwardfor
-  server one %s
-`
-
-const haproxyH2 = `
-global
-  maxconn 4096
-defaults
-  mode http
-  timeout connect 2s
-  timeout client 30s
-  timeout server 30s
-  http-reuse always
-frontend outside
-  bind %s proto h2
-  default_backend inside
-backend inside
-  server one %s proto h2
-`
-
-const nginx = `
-daemon off;
-master_process off;
-error_log stderr;
-pid nginx.pid;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  keepalive_requests 1000000000;
-  upstream inside { server %[2]s; keepalive 512; keepalive_requests 1000000000; }
-  server {
-    listen %[1]s;
-    location / {
-      proxy_pass http://inside;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header X-Forwarded-For $remote_addr;
-    }
-  }
+// refusesForged says whether a peer that checks tokens does: the figure of one that lets all pass would be worth nothing.
+func (w *world) refusesForged(ctx context.Context, t target) error {
+	one, err := newLean(ctx, t.address, w.peerKey.forged)
+	if err != nil {
+		return err
+	}
+	defer one.close()
+	if err := one.call(ctx); err == nil || !strings.Contains(err.Error(), " 401 ") {
+		return fmt.Errorf("%s was sent a token that another key has signed, and did not refuse it: %w", t.name, err)
+	}
+	return nil
 }
-`
-
-const nginxH2 = `
-daemon off;
-master_process off;
-error_log stderr;
-pid nginx-h2c.pid;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  keepalive_requests 1000000000;
-  upstream inside { server %[2]s; keepalive 512; keepalive_requests 1000000000; }
-  server {
-    listen %[1]s http2;
-    location / { grpc_pass grpc://inside; }
-  }
-}
-`

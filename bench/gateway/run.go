@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"ashlar.dev/kernel/workload"
@@ -22,6 +23,7 @@ const clusterKeyFile = "cluster.key"
 type runCommand struct {
 	Gateway string        `help:"The gateway's program." required:"" type:"existingfile"`
 	Consul  string        `help:"Consul's program." required:"" type:"existingfile"`
+	Caddy   string        `help:"The program of bench/gateway/caddy; without it Caddy is no peer." type:"existingfile"`
 	Rounds  int           `help:"Rounds; the median of them counts." default:"5"`
 	Time    time.Duration `help:"How long each target is under load in each round of a scenario." default:"2s"`
 	Short   bool          `help:"One short round, to see that everything works."`
@@ -35,6 +37,7 @@ type target struct {
 	address string
 	process *process
 	token   string // where it takes another one than the rest
+	checks  bool   // a peer that verifies tokens and limits rates, as the gateway does
 }
 
 // Run starts everything, measures and prints.
@@ -76,6 +79,7 @@ type world struct {
 	bare, bareH2 target
 	others       []peer
 	token        string
+	peerKey      peerKey
 }
 
 // launch starts a program and keeps it until the end.
@@ -139,6 +143,11 @@ func (w *world) start(ctx context.Context) error {
 	for _, t := range append([]target{w.gateway, w.manyRoutes, w.bare, w.bareH2}, targetsOf(w.others)...) {
 		if err := eventually(ctx, t.name+" passes calls on", func() error { return w.try(ctx, t) }); err != nil {
 			return err
+		}
+		if t.checks {
+			if err := w.refusesForged(ctx, t); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -233,11 +242,12 @@ func (w *world) startConsul(ctx context.Context) (string, error) {
 	})
 }
 
-// gatewayEnvironment turns everything on: the limit of rates is asked and never reached.
+// gatewayEnvironment turns everything on.
 func gatewayEnvironment(address, keyFile, consul string) []string {
 	return []string{
 		"ASHLAR_GATEWAY_ADDR=" + address, "ASHLAR_CLUSTER_KEY_FILE=" + keyFile, "ASHLAR_CONSUL_ADDR=" + consul,
-		"ASHLAR_GATEWAY_CORS_ORIGINS=https://app.example.com", "ASHLAR_GATEWAY_RATE_LIMIT=1000000", "ASHLAR_GATEWAY_RATE_BURST=1000000",
+		"ASHLAR_GATEWAY_CORS_ORIGINS=https://app.example.com",
+		"ASHLAR_GATEWAY_RATE_LIMIT=" + strconv.Itoa(rateLimit), "ASHLAR_GATEWAY_RATE_BURST=" + strconv.Itoa(rateLimit),
 		"ASHLAR_GATEWAY_MAX_STREAMS=100000",
 	}
 }

@@ -92,6 +92,7 @@ func (w *world) measure(ctx context.Context) error {
 		if err := show(s, all); err != nil {
 			return err
 		}
+		w.showChecks(s, all)
 	}
 	if only := w.command.Only; len(only) == 0 || slices.Contains(only, "idle") {
 		if err := w.measureIdle(ctx); err != nil {
@@ -174,6 +175,16 @@ func show(s scenario, all []figures) error {
 			median(f.all), median(f.all)/median(base.all), median(f.rate), median(f.rate)/median(base.rate), median(f.p50), median(f.p99), median(f.p99)/median(base.p99))
 	}
 	return out.Flush()
+}
+
+// showChecks prints what the gateway costs of what peers cost that check the same.
+func (w *world) showChecks(s scenario, all []figures) {
+	gateway := slices.IndexFunc(s.targets, func(t target) bool { return t.process == w.gateway.process })
+	for i, t := range s.targets {
+		if t.checks {
+			fmt.Printf("CPU of gateway / %s: %.2f\n", t.name, median(all[gateway].cpu)/median(all[i].cpu))
+		}
+	}
 }
 
 func median(values []float64) float64 {
