@@ -70,7 +70,12 @@ func TestAccessLog(t *testing.T) {
 	assert.Positive(t, got["duration_ms"])
 
 	// A stream, by the other way through the gateway.
-	require.NoError(t, w.client(true).CallUnary(t.Context(), spec(t, count), message("text", "sesame"), &structpb.Struct{}))
+	stream, err := w.client(true).CallServerStream(t.Context(), spec(t, count), message("text", "sesame"))
+	require.NoError(t, err)
+	for err == nil {
+		err = stream.Receive(&structpb.Struct{})
+	}
+	require.ErrorIs(t, err, io.EOF)
 	got = w.requests(2)[1]
 	assert.Equal(t, []any{count, "connect_stream", "HTTP/2.0", "ok", "echo-1", 1.0}, []any{
 		got["procedure"], got["protocol"], got["http"], got["code"], got["peer_instance"], got["attempts"],

@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,7 +64,7 @@ func TestTheDatabaseIsAway(t *testing.T) {
 		next(healthv1.HealthCheckResponse_SERVING)
 		t.Logf("%s: it is ready %s after the database is back", mode, time.Since(begun))
 		w.until(200, "ready")
-		require.Contains(t, up(), "ashlar_database_up 1")
+		require.Eventually(t, func() bool { return strings.Contains(up(), "ashlar_database_up 1") }, time.Minute, time.Millisecond)
 	}
 	require.Contains(t, w.logs.String(), "the database is away")
 	require.Contains(t, w.logs.String(), "the database is there again")
