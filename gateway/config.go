@@ -51,6 +51,7 @@ type Config struct {
 	OpenAPI bool `name:"gateway-openapi" help:"Describe all that can be called at /openapi.json, and show it at /docs. It tells what reflection tells." default:"true" negatable:""`
 
 	MaxInFlight        int    `name:"gateway-max-in-flight" help:"Requests of all callers that may be under way at a time, streams included; 0 means no limit." default:"20000" reload:""`
+	NoShedding         bool   `name:"gateway-no-shedding" help:"Pass calls on to a service however busy it is." reload:""`
 	LimitsRedisURLFile string `name:"gateway-limits-redis-url-file" help:"File with the address of a Redis or Valkey, mode 0600, by which gateways share rate limits; where not set, each counts for itself." placeholder:"FILE"`
 }
 
@@ -63,7 +64,7 @@ func (c Config) settings() edge.Settings {
 	return edge.Settings{
 		Addresses:  addresses,
 		MaxTimeout: cmp.Or(c.MaxTimeout, defaultMaxTimeout), CORSOrigins: c.CORSOrigins,
-		RateLimit: routes.Limit{PerSecond: c.RateLimit, Burst: c.RateBurst}, MaxStreams: c.MaxStreams, MaxInFlight: c.MaxInFlight,
+		RateLimit: routes.Limit{PerSecond: c.RateLimit, Burst: c.RateBurst}, MaxStreams: c.MaxStreams, MaxInFlight: c.MaxInFlight, NoShedding: c.NoShedding,
 		AccessLog: edge.AccessLog{Sample: c.AccessLogSample, Slow: c.AccessLogSlow},
 	}
 }

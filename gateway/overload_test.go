@@ -95,6 +95,27 @@ func TestServiceThatIsOverloaded(t *testing.T) {
 	require.Eventually(t, answered, within, time.Millisecond, "it is over")
 }
 
+// Who wants none of that has every call passed on: of many more than the service can serve in time, none is refused.
+func TestNothingIsShedWhereNobodyWantsIt(t *testing.T) {
+	w := newWorld(t, func(c *gateway.Config) { c.NoShedding = true })
+	w.add(echoOffer(t, newEcho()))
+	w.routable(look, true)
+	var running sync.WaitGroup
+	var refused atomic.Int64
+	client := w.clientAs(w.token(nil))
+	for range 80 {
+		running.Go(func() {
+			for range 5 {
+				if err := client.CallUnary(t.Context(), spec(t, whoAmI), message("do", "work"), &structpb.Struct{}); err != nil {
+					refused.Add(1)
+				}
+			}
+		})
+	}
+	running.Wait()
+	assert.Zero(t, refused.Load())
+}
+
 func TestGatewayThatHasTooMany(t *testing.T) {
 	w := newWorld(t, func(c *gateway.Config) { c.MaxInFlight = 2 })
 	e := newEcho()

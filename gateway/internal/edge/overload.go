@@ -35,7 +35,7 @@ func (c *call) crowded() bool {
 // it likes; it is refused where a call would be.
 func (c *call) enter() error {
 	load := c.route.Load
-	if load == nil {
+	if load == nil || c.h.current.Load().noShedding {
 		return nil
 	}
 	if !c.route.Unary() {

@@ -24,6 +24,8 @@ type Settings struct {
 	AccessLog AccessLog
 	// MaxInFlight is how many requests may be under way, streams included; 0: no bound.
 	MaxInFlight int
+	// NoShedding: calls are passed on to a service however busy it is.
+	NoShedding bool
 }
 
 // current is what is made of settings, once for all requests.
@@ -34,6 +36,7 @@ type current struct {
 	crossSite   crossSite
 	access      sampling
 	maxInFlight int64
+	noShedding  bool
 }
 
 // Apply lets settings hold for requests that begin from now on; those that are under way keep what they began with. It
@@ -41,7 +44,7 @@ type current struct {
 func (h *Handler) Apply(s Settings) {
 	h.Limits.SetStandard(s.RateLimit)
 	h.Streams.SetEach(s.MaxStreams)
-	next := &current{root: http.HandlerFunc(h.dispatch), maxTimeout: s.MaxTimeout, addresses: s.Addresses, access: s.AccessLog.sampling(), maxInFlight: int64(s.MaxInFlight)}
+	next := &current{root: http.HandlerFunc(h.dispatch), maxTimeout: s.MaxTimeout, addresses: s.Addresses, access: s.AccessLog.sampling(), maxInFlight: int64(s.MaxInFlight), noShedding: s.NoShedding}
 	origins := newCORS(s.CORSOrigins)
 	if origins != nil {
 		next.root = origins.Handler(next.root)
