@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,24 +37,12 @@ type convergenceCommand struct {
 
 // Run starts Consul and a gateway, lets instances come and go, and prints how long it took.
 func (c convergenceCommand) Run(ctx context.Context) error {
-	folder := c.Profile
-	if folder == "" {
-		made, err := os.MkdirTemp("", "ashlar-bench-")
-		if err != nil {
-			return err
-		}
-		defer func() { _ = os.RemoveAll(made) }()
-		folder = made
+	w, end, err := newWorld(runCommand{Profile: c.Profile, Gateway: c.Gateway, Consul: c.Consul})
+	if err != nil {
+		return err
 	}
-	var started []*process
-	defer func() {
-		for _, p := range slices.Backward(started) {
-			p.stop()
-		}
-	}()
-	w := &world{folder: folder, keep: func(p *process) { started = append(started, p) }}
-	w.command.Gateway, w.command.Consul = c.Gateway, c.Consul
-	keyFile := filepath.Join(folder, clusterKeyFile)
+	defer end()
+	keyFile := filepath.Join(w.folder, clusterKeyFile)
 	if err := workload.CreateClusterKey(keyFile); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}

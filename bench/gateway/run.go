@@ -45,22 +45,11 @@ func (c runCommand) Run(ctx context.Context) error {
 	if c.Short {
 		c.Rounds, c.Time = 1, 300*time.Millisecond
 	}
-	folder := c.Profile
-	if folder == "" {
-		made, err := os.MkdirTemp("", "ashlar-bench-")
-		if err != nil {
-			return err
-		}
-		defer func() { _ = os.RemoveAll(made) }()
-		folder = made
+	w, end, err := newWorld(c)
+	if err != nil {
+		return err
 	}
-	var started []*process
-	defer func() {
-		for _, p := range slices.Backward(started) {
-			p.stop()
-		}
-	}()
-	w := &world{folder: folder, command: c, keep: func(p *process) { started = append(started, p) }}
+	defer end()
 	if err := w.start(ctx); err != nil {
 		return err
 	}
@@ -80,6 +69,26 @@ type world struct {
 	others       []peer
 	token        string
 	peerKey      peerKey
+}
+
+// newWorld returns one in which nothing runs yet. end stops what was started, and removes the folder unless it was named.
+func newWorld(c runCommand) (w *world, end func(), err error) {
+	w = &world{folder: c.Profile, command: c}
+	remove := func() {}
+	if w.folder == "" {
+		if w.folder, err = os.MkdirTemp("", "ashlar-bench-"); err != nil {
+			return nil, nil, err
+		}
+		remove = func() { _ = os.RemoveAll(w.folder) }
+	}
+	var started []*process
+	w.keep = func(p *process) { started = append(started, p) }
+	return w, func() {
+		for _, p := range slices.Backward(started) {
+			p.stop()
+		}
+		remove()
+	}, nil
 }
 
 // launch starts a program and keeps it until the end.

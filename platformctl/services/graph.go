@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/platformctl/exit"
@@ -82,17 +81,12 @@ func (g *Graph) repository(context.Context) ([]node, error) {
 
 // running reads the dependencies that instances name.
 func (g *Graph) running(ctx context.Context) ([]node, error) {
-	p, err := g.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer p.close()
-	seen, err := p.overview(ctx)
+	services, err := g.services(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var nodes []node
-	for _, s := range collect(seen, p.units, time.Now()) {
+	for _, s := range services {
 		n := node{name: s.Name}
 		for _, d := range s.DependsOn {
 			n.needs = append(n.needs, edge{name: d})

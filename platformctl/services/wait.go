@@ -65,17 +65,12 @@ func (w *Wait) Run(ctx context.Context, streams *output.Streams) error {
 
 // look returns the states of all services.
 func (w *Wait) look(ctx context.Context) (map[string]string, error) {
-	p, err := w.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer p.close()
-	seen, err := p.overview(ctx)
+	services, err := w.services(ctx)
 	if err != nil {
 		return nil, err
 	}
 	states := map[string]string{}
-	for _, s := range collect(seen, p.units, time.Now()) {
+	for _, s := range services {
 		states[s.Name] = s.State
 	}
 	return states, nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	localv1 "ashlar.dev/gen/go/ashlar/local/v1"
 	"ashlar.dev/kernel/discovery/consul"
@@ -97,6 +98,20 @@ func (p *platform) overview(ctx context.Context) ([]consul.Seen, error) {
 		return nil, exit.With(exit.Interrupted, err)
 	}
 	return nil, exit.With(exit.NoConsul, err)
+}
+
+// services returns what Consul and up know of the services now.
+func (w Where) services(ctx context.Context) ([]Service, error) {
+	p, err := w.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	seen, err := p.overview(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return collect(seen, p.units, time.Now()), nil
 }
 
 // Instances returns the instances of a service that Consul knows, healthy or not.

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// directBytes bounds the requests that are read as a whole before they are passed on. Larger ones flow.
-	directBytes = 64 << 10
+	// wholeRequestBytes bounds the requests of one message that are read as a whole before they are passed on. Larger ones flow.
+	wholeRequestBytes = 64 << 10
 	// wholeBytes bounds the answers that are written in one piece. Larger ones flow.
 	wholeBytes = 16 << 10
 	// maxAlone bounds the streams that have a connection each. Further ones share connections.
@@ -55,7 +55,7 @@ func (x *exchange) putBack() {
 // isDirect tells whether a call goes that way: one message each way, whose size is known and small, in a protocol that
 // does not need HTTP/2.
 func (c *call) isDirect() bool {
-	if c.h.Direct == nil || c.route.Service == "" || !c.route.Unary() || c.r.ContentLength < 0 || c.r.ContentLength > directBytes {
+	if c.h.Direct == nil || c.route.Service == "" || !c.route.Unary() || c.r.ContentLength < 0 || c.r.ContentLength > wholeRequestBytes {
 		return false
 	}
 	return c.protocol == wire.ConnectUnary || c.protocol == wire.ConnectGet || c.protocol == wire.GRPCWeb
@@ -107,7 +107,7 @@ func (c *call) serveDirect() {
 // its protocol does not need HTTP/2. A flush costs a service a quarter of what it costs over HTTP/2, and nothing stands
 // between the connection and its caller.
 func (c *call) goesAlone() bool {
-	return c.h.Direct != nil && !c.route.Unary() && c.route.OneRequest() && c.r.ContentLength >= 0 && c.r.ContentLength <= directBytes &&
+	return c.h.Direct != nil && !c.route.Unary() && c.route.OneRequest() && c.r.ContentLength >= 0 && c.r.ContentLength <= wholeRequestBytes &&
 		(c.protocol == wire.ConnectStream || c.protocol == wire.GRPCWeb) && c.h.Direct.alone.Load() < maxAlone
 }
 

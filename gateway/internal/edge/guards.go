@@ -91,7 +91,7 @@ func (c *call) admit() error {
 	caller := site
 	if principal.Kind == authn.User {
 		caller = limit.Principal(principal.UserID)
-		if strings.HasPrefix(principal.SessionID, string(authn.APIKey)+"_") {
+		if principal.ByAPIKey() {
 			caller = limit.Principal(principal.SessionID) // a program leaves its person what is his
 		}
 	}

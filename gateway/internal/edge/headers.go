@@ -22,14 +22,20 @@ var forgedNames = []string{
 
 // sanitize removes what a client has no say in, and what its Connection header names.
 func sanitize(header http.Header) {
-	for _, list := range header["Connection"] {
-		for name := range strings.SplitSeq(list, ",") {
-			header.Del(strings.TrimSpace(name))
-		}
-	}
+	dropNamed(header, header["Connection"])
 	for name := range header {
 		if forged(name) {
 			delete(header, name)
+		}
+	}
+}
+
+// dropNamed removes the fields that a Connection header names: they belong to the connection that it came over (RFC 9110,
+// section 7.6.1).
+func dropNamed(header http.Header, connection []string) {
+	for _, list := range connection {
+		for name := range strings.SplitSeq(list, ",") {
+			header.Del(strings.TrimSpace(name))
 		}
 	}
 }

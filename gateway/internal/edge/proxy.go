@@ -8,15 +8,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/balance"
 )
-
-// gatheredBytes bounds the requests of one message that are read as a whole before they are passed on. Larger ones flow.
-const gatheredBytes = 64 << 10
 
 // connectionFields are those of an answer that belong to one connection (RFC 9110, section 7.6.1).
 var connectionFields = []string{
@@ -54,11 +50,7 @@ func (c *call) forward() {
 			header[name] = values
 		}
 	}
-	for _, list := range response.Header["Connection"] {
-		for name := range strings.SplitSeq(list, ",") {
-			header.Del(strings.TrimSpace(name))
-		}
-	}
+	dropNamed(header, response.Header["Connection"])
 	for _, name := range connectionFields {
 		delete(header, name)
 	}
@@ -100,13 +92,13 @@ var gathering = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 
 // sends slowly, the request leaves in one piece, and nothing has to watch two directions.
 func (c *call) gather() error {
 	r := c.r
-	if r.ContentLength > gatheredBytes || r.Body == http.NoBody {
+	if r.ContentLength > wholeRequestBytes || r.Body == http.NoBody {
 		return nil
 	}
 	b, _ := gathering.Get().(*bytes.Buffer) // nothing else is in there
 	defer gathering.Put(b)
 	b.Reset()
-	_, err := io.CopyN(b, r.Body, gatheredBytes+1)
+	_, err := io.CopyN(b, r.Body, wholeRequestBytes+1)
 	whole := errors.Is(err, io.EOF)
 	if err != nil && !whole {
 		return err

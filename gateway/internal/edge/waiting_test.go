@@ -104,8 +104,8 @@ func TestWaitingForAnAnswerAndNotForACaller(t *testing.T) {
 		answered(w)
 	}
 	h = newHedged(t, 1, routes.Route{Get: true}, func(n int64, w http.ResponseWriter, _ *http.Request) {
-		for n == 2 && h.inFlight.Load() < 2 {
-			time.Sleep(time.Millisecond)
+		if n == 2 {
+			assert.Eventually(t, func() bool { return h.inFlight.Load() >= 2 }, within, time.Millisecond)
 		}
 		kept(w)
 	})

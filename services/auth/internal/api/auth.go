@@ -146,7 +146,7 @@ func (h *Auth) WhoAmI(ctx context.Context, _ *authv1.WhoAmIRequest) (*authv1.Who
 
 // liveUntil returns when the caller's session, or API key, ends.
 func (h *Auth) liveUntil(ctx context.Context, caller authn.Principal) (time.Time, error) {
-	if id.Check(authn.APIKey, caller.SessionID) == nil {
+	if caller.ByAPIKey() {
 		key, err := h.store.LiveAPIKey(ctx, caller.UserID, caller.SessionID)
 		if err != nil {
 			return time.Time{}, err
