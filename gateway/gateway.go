@@ -197,7 +197,7 @@ func (g *Gateway) OpsAddress() string { return g.ops.Address() }
 // manifests asks services for their manifests; the calls prove that the gateway asks.
 func manifests(clients *rpc.Clients) learn.Ask {
 	return func(ctx context.Context, name, version string) (*kernelv1.GetManifestResponse, error) {
-		ctx = balance.WithVersions(ctx, []string{version})
+		ctx = balance.WithVersions(ctx, &balance.Versions{Names: []string{version}, Only: true})
 		return kernelv1connect.NewManifestServiceClient(clients.Client(name)).GetManifest(ctx, &kernelv1.GetManifestRequest{})
 	}
 }

@@ -416,7 +416,10 @@ func TestRESTWhileVersionsDiffer(t *testing.T) {
 	w.add(newer)
 	w.routable(procedure+"Look", true)
 	get := func() int {
-		response, _ := w.rest(http.MethodGet, "/v1/things", "", nil)
+		response, body := w.rest(http.MethodGet, "/v1/things", "", nil)
+		if response.StatusCode != http.StatusOK {
+			t.Log(body)
+		}
 		return response.StatusCode
 	}
 	require.Equal(t, http.StatusOK, get())

@@ -16,6 +16,7 @@ import (
 
 	"ashlar.dev/gateway"
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
+	"ashlar.dev/gen/go/ashlar/kernel/v1/kernelv1connect"
 	"ashlar.dev/kernel/discovery"
 )
 
@@ -105,6 +106,51 @@ func TestWhoCallsAVersion(t *testing.T) {
 			require.NoError(t, grpc.CallUnary(t.Context(), procedure, message("text", "x"), &structpb.Struct{}))
 		})
 	}
+}
+
+// What a version offers is not known before it has said so: until then those get the calls that are known to take them,
+// and it does where there are none.
+func TestAVersionThatHasNotAnsweredYet(t *testing.T) {
+	w := newWorld(t, nil)
+	first, second := newEcho(), newEcho()
+	old := w.release(t, "echo-1", "1.0.0", first)
+	w.routable(look, true)
+	set := schema("acme/echo/v1/echo.proto", "acme.echo.v1", "EchoService", method{name: "Look", rule: public}, method{name: "Change", rule: public})
+	asked := make(chan struct{}, 1)
+	w.add(offer{
+		name: "echo", id: "echo-2", version: "2.0.0", services: []string{echoService}, schema: set,
+		register: func(server *connect.Server) { registerAll(server, specs(t, set), second) },
+		wrap: func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == kernelv1connect.ManifestServiceGetManifestProcedure {
+					select {
+					case asked <- struct{}{}:
+					default:
+					}
+					rw.WriteHeader(http.StatusServiceUnavailable)
+					return
+				}
+				next.ServeHTTP(rw, r)
+			})
+		},
+	})
+	<-asked
+	calls := first.count()
+	for range 50 {
+		request, err := http.NewRequest(http.MethodGet, w.url(look+"?connect=v1&encoding=json&message=%7B%7D"), nil)
+		require.NoError(t, err)
+		status, a := w.do(request)
+		require.Equal(t, http.StatusOK, status, "the new version takes no GET: %s", a.raw)
+		grpc := w.client(true, connecthttp.WithGRPC())
+		require.NoError(t, grpc.CallUnary(t.Context(), spec(t, change), message("text", "x"), &structpb.Struct{}))
+	}
+	assert.Equal(t, calls+100, first.count())
+
+	old.leave()
+	require.Eventually(t, func() bool {
+		status, _ := w.post(change, "{}", nil)
+		return status == http.StatusOK && second.count() > 0
+	}, within, time.Millisecond)
 }
 
 // Back to the version before: what only the newer one had is gone, and there are no scraps of it.

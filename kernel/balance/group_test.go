@@ -9,7 +9,7 @@ import (
 )
 
 // counted is which part of many requests each gets, none of which ends where they pile up.
-func counted(v *view, versions []string, pileUp bool) map[string]float64 {
+func counted(v *view, versions *Versions, pileUp bool) map[string]float64 {
 	const rounds = 20_000
 	out := map[string]float64{}
 	for range rounds {
@@ -26,6 +26,8 @@ func counted(v *view, versions []string, pileUp bool) map[string]float64 {
 	return out
 }
 
+func only(names ...string) *Versions { return &Versions{Names: names, Only: true} }
+
 func TestACanaryGetsItsShareHoweverBusyItIs(t *testing.T) {
 	for _, pileUp := range []bool{false, true} {
 		v := viewOf("", place{version: "1", weight: 100}, place{version: "1", weight: 100}, place{version: "2", weight: 10})
@@ -38,19 +40,31 @@ func TestACanaryGetsItsShareHoweverBusyItIs(t *testing.T) {
 func TestNoWeightNoRequests(t *testing.T) {
 	v := viewOf("", place{version: "1", weight: 100}, place{version: "2", weight: 0})
 	require.Equal(t, map[string]float64{"1": 1}, rounded(counted(v, nil, true)))
-	require.Equal(t, map[string]float64{"2": 1}, rounded(counted(v, []string{"2"}, true)), "but to who asks for it")
+	require.Equal(t, map[string]float64{"2": 1}, rounded(counted(v, only("2"), true)), "but to who asks for it")
 
 	v = viewOf("", place{version: "1", weight: 0})
 	require.Nil(t, v.pick(0, &tried{}))
-	require.NotNil(t, v.pick(0, &tried{versions: []string{"1"}}))
+	require.NotNil(t, v.pick(0, &tried{versions: only("1")}))
 }
 
 func TestOnlyVersionsThatCanServeIt(t *testing.T) {
 	v := viewOf("", place{version: "1", weight: 100}, place{version: "2", weight: 100}, place{version: "3", weight: 100})
-	got := counted(v, []string{"2", "3"}, true)
+	got := counted(v, only("2", "3"), true)
 	require.InDelta(t, 0.5, got["2"], 0.02)
 	require.InDelta(t, 0.5, got["3"], 0.02)
-	require.Equal(t, map[string]float64{"nobody": 1}, rounded(counted(v, []string{"4"}, false)))
+	require.Equal(t, map[string]float64{"nobody": 1}, rounded(counted(v, only("4"), false)))
+}
+
+func TestVersionsThatNobodyKnowsComeLast(t *testing.T) {
+	v := viewOf("", place{version: "1", weight: 100}, place{version: "2", weight: 300}, place{version: "3", weight: 0})
+	require.Equal(t, map[string]float64{"1": 1}, rounded(counted(v, &Versions{Names: []string{"1"}}, true)))
+	got := counted(v, &Versions{Names: []string{"1", "2"}}, true)
+	require.InDelta(t, 0.25, got["1"], 0.02, "by weight")
+	require.InDelta(t, 0.75, got["2"], 0.02)
+	got = counted(v, &Versions{Names: []string{"4"}}, true)
+	require.InDelta(t, 0.25, got["1"], 0.02, "where there is no other, as if nothing was asked for")
+	require.InDelta(t, 0.75, got["2"], 0.02)
+	require.Equal(t, map[string]float64{"1": 1}, rounded(counted(viewOf("", place{version: "1", weight: 100}), &Versions{Names: []string{"3"}}, false)))
 }
 
 func TestTheOwnZoneIsPreferred(t *testing.T) {

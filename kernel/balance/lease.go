@@ -9,8 +9,8 @@ import (
 // Tries holds the instances that one request was offered to. The zero value is a request that was offered to none.
 type Tries struct{ tried tried }
 
-// TriesOf returns that of a request which only instances of these versions can serve; nil: all can.
-func TriesOf(versions []string) Tries { return Tries{tried{versions: versions}} }
+// TriesOf returns that of a request which instances of these versions can serve; nil: all can.
+func TriesOf(versions *Versions) Tries { return Tries{tried{versions: versions}} }
 
 // Left tells whether the request may be offered to one more.
 func (t *Tries) Left() bool { return t.tried.count < maxTries }

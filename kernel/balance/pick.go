@@ -14,25 +14,33 @@ const (
 	busy = 4
 )
 
+// Versions says which instances can serve a request. It is not changed once it is in use.
+type Versions struct {
+	// Names are versions as discovery calls them.
+	Names []string
+	// Only says that no others can: of these instances get the request whatever their weights, and nobody else does. Without
+	// it, others do where no instance of these is there: nobody knows of them that they cannot.
+	Only bool
+}
+
 type versionsKey struct{}
 
-// WithVersions returns a context whose requests go to instances of these versions only, whatever their weights; nil: to
-// all.
-func WithVersions(ctx context.Context, versions []string) context.Context {
+// WithVersions returns a context whose requests go to instances of these versions; nil: to all.
+func WithVersions(ctx context.Context, versions *Versions) context.Context {
 	if versions == nil {
 		return ctx
 	}
 	return context.WithValue(ctx, versionsKey{}, versions)
 }
 
-func versionsOf(ctx context.Context) []string {
-	versions, _ := ctx.Value(versionsKey{}).([]string)
+func versionsOf(ctx context.Context) *Versions {
+	versions, _ := ctx.Value(versionsKey{}).(*Versions)
 	return versions
 }
 
 // tried holds the endpoints that one request was offered to, and what it asks of them.
 type tried struct {
-	versions  []string // nil: any
+	versions  *Versions // nil: any
 	endpoints [maxTries]*endpoint
 	count     int
 	cause     error // of the last
@@ -48,11 +56,14 @@ func (t *tried) wants(e *endpoint) bool {
 	if slices.Contains(t.endpoints[:t.count], e) {
 		return false
 	}
-	if t.versions == nil {
-		return e.weight > 0
+	if t.versions != nil && !slices.Contains(t.versions.Names, e.version) {
+		return false
 	}
-	return slices.Contains(t.versions, e.version)
+	return e.weight > 0 || t.only()
 }
+
+// only tells whether the request has to go to certain versions.
+func (t *tried) only() bool { return t.versions != nil && t.versions.Only }
 
 // failure is the error of a request for which no endpoint is left.
 func (t *tried) failure(service string) *Error {
@@ -64,11 +75,21 @@ func (t *tried) failure(service string) *Error {
 
 // pick returns the endpoint for a request, nil if all have been tried or enough of them.
 func (v *view) pick(now time.Duration, tried *tried) *endpoint {
-	n := uint64(len(v.endpoints))
-	if n == 0 || tried.count == maxTries {
+	if len(v.endpoints) == 0 || tried.count == maxTries {
 		return nil
 	}
-	if n > 1 && tried.versions == nil {
+	e := v.pickWanted(now, tried)
+	if e == nil && tried.count == 0 && tried.versions != nil && !tried.versions.Only {
+		tried.versions = nil // there is none of these
+		e = v.pickWanted(now, tried)
+	}
+	return e
+}
+
+// pickWanted returns one that the request asks for, if there is one.
+func (v *view) pickWanted(now time.Duration, tried *tried) *endpoint {
+	n := uint64(len(v.endpoints))
+	if n > 1 && !tried.only() {
 		if e := v.group().pick(now, tried); e != nil {
 			return e
 		}

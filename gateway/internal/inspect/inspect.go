@@ -129,10 +129,13 @@ func (i *Inspector) instances(service string) []gatewayops.Instance {
 func procedure(route *routes.Route, aliases []string) gatewayops.Procedure {
 	p := gatewayops.Procedure{
 		Procedure: route.Procedure, Access: route.Access.String(), Get: route.Get, TimeoutMS: route.Timeout.Milliseconds(), Aliases: aliases,
-		HedgeAfterMS: route.HedgeAfter.Milliseconds(), Priority: route.Priority.String(), Versions: route.Versions,
+		HedgeAfterMS: route.HedgeAfter.Milliseconds(), Priority: route.Priority.String(),
 		Stream: map[connect.StreamType]string{
 			connect.StreamTypeUnary: "unary", connect.StreamTypeClient: "client", connect.StreamTypeServer: "server", connect.StreamTypeBidi: "bidi",
 		}[route.Stream],
+	}
+	if route.Versions != nil && route.Versions.Only {
+		p.Versions = route.Versions.Names
 	}
 	for _, q := range route.Quotas {
 		p.Limits = append(p.Limits, gatewayops.Limit{Of: q.Of, PerSecond: q.PerSecond, Burst: q.Burst})

@@ -6,13 +6,19 @@ import (
 	"slices"
 
 	"github.com/Masterminds/semver/v3"
+
+	"ashlar.dev/kernel/balance"
 )
 
 // At returns the module as what instances of a version offer that goes by this name in discovery.
+// It is called once, before anything else is done with the module.
 func (m *Module) At(version string) *Module {
-	at := *m
-	at.instances = version
-	return &at
+	m.instances = version
+	versions := &balance.Versions{Names: []string{version}}
+	for _, route := range m.routes {
+		route.Versions = versions
+	}
+	return m
 }
 
 // Merge returns what the versions of one service offer together, at least one; the newest says how. A procedure that only
@@ -58,14 +64,14 @@ func Merge(versions []*Module) *Module {
 // mergeRoutes returns the route of a procedure, of which each version that has it has one.
 func mergeRoutes(served []*Route, at map[*Route]string, versions int) *Route {
 	route := *served[0]
+	var names []string
 	for _, r := range served {
 		route.Access = max(route.Access, r.Access)
 		route.Get = route.Get && r.Get
-		if len(served) < versions {
-			route.Versions = append(route.Versions, at[r])
-		}
+		names = append(names, at[r])
 	}
-	slices.Sort(route.Versions)
+	slices.Sort(names)
+	route.Versions = &balance.Versions{Names: names, Only: len(served) < versions}
 	return &route
 }
 

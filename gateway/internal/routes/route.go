@@ -9,6 +9,7 @@ import (
 
 	"ashlar.dev/gateway/internal/overload"
 	"ashlar.dev/kernel/access"
+	"ashlar.dev/kernel/balance"
 )
 
 // Route is what the gateway does with calls of one procedure. It is not changed once it is in a table.
@@ -17,8 +18,9 @@ type Route struct {
 	Procedure string
 	// Service is the name of the service in discovery; empty for what the gateway itself serves.
 	Service string
-	// Versions are those of the service, as discovery calls them, that have the procedure; nil where all do.
-	Versions []string
+	// Versions are those of the service that are known to have the procedure; Only where another known one has not. An
+	// instance of a version that has not said yet what it offers may offer something else. nil for what the gateway itself serves.
+	Versions *balance.Versions
 	// Access is what is asked of the caller: public, authenticated or permission. Other kinds are in no table.
 	Access access.Kind
 	// Stream says which sides send more than one message.
