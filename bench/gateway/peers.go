@@ -119,8 +119,8 @@ func (w *world) refuses(ctx context.Context, t target) error {
 		}
 		err = one.call(ctx)
 		one.close()
-		if err == nil || !strings.Contains(err.Error(), " 401 ") && !strings.Contains(err.Error(), " 403 ") {
-			return fmt.Errorf("%s was sent a token %s, and did not refuse it: %v", t.name, wrong, err)
+		if answer := fmt.Sprint(err); !strings.Contains(answer, " 401 ") && !strings.Contains(answer, " 403 ") {
+			return fmt.Errorf("%s was sent a token %s, and did not refuse it: %s", t.name, wrong, answer)
 		}
 	}
 	return nil
