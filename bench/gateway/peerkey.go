@@ -14,7 +14,7 @@ import (
 	"ashlar.dev/kernel/authn"
 )
 
-// peerKey is what peers verify tokens with: RS256, which costs them least. HAProxy does not know the gateway's Ed25519.
+// peerKey is what peers verify tokens with: RS256, which is the cheapest to verify. HAProxy does not know the gateway's Ed25519.
 type peerKey struct {
 	file  string // PEM of the public key
 	token string
