@@ -35,7 +35,7 @@ func Merge(versions []*Module) *Module {
 	}
 	merged := &Module{
 		Service: newest.Service, Version: newest.Version, Exposed: newest.Exposed, instances: newest.instances, aliases: map[string]*Route{},
-		files: newest.files, types: newest.types, older: versions[1:],
+		files: newest.files, types: newest.types, older: versions[1:], load: newest.load,
 	}
 	served := map[string][]*Route{} // by procedure, newest first
 	at := map[*Route]string{}

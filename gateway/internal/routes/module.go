@@ -39,6 +39,8 @@ type Module struct {
 	instances string
 	// older are the other versions of the service that are there, newest first.
 	older []*Module
+	// load is what is known of how busy the service is; all its versions have the same.
+	load *overload.Service
 
 	internal []string
 	claims   []string
@@ -68,7 +70,7 @@ func NewModule(service string, load *overload.Service, response *kernelv1.GetMan
 	}
 	m := &Module{
 		Service: service, Version: manifest.GetVersion(), Exposed: manifest.GetGateway().GetExpose(), claims: slices.Sorted(slices.Values(manifest.GetServices())),
-		aliases: map[string]*Route{}, types: new(protoregistry.Types),
+		aliases: map[string]*Route{}, types: new(protoregistry.Types), load: load,
 	}
 	var errs []error
 	for _, name := range m.claims {
@@ -129,6 +131,9 @@ func (m *Module) Aliases(route *Route) []string {
 	slices.Sort(out)
 	return out
 }
+
+// Load is what is known of how busy the service is.
+func (m *Module) Load() *overload.Service { return m.load }
 
 // Internal returns the procedures that only services may call.
 func (m *Module) Internal() []string { return m.internal }

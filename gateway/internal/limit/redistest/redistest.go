@@ -65,7 +65,7 @@ func freePorts(t testing.TB, n int) []string {
 	for i := range ports {
 		listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 		require.NoError(t, err)
-		defer listener.Close() //nolint:errcheck // it listened for nobody
+		defer listener.Close()
 		_, ports[i], err = net.SplitHostPort(listener.Addr().String())
 		require.NoError(t, err)
 	}
