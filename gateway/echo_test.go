@@ -230,9 +230,14 @@ func (e *echo) converse(ctx context.Context, stream connect.ServerStream) error 
 	}
 }
 
-// obey does what a message asks for: fail, or wait until the caller is gone.
+// obey does what a message asks for: fail, with a code if it names one, or wait until the caller is gone.
 func (e *echo) obey(ctx context.Context, stream connect.ServerStream, m *structpb.Struct) error {
-	switch m.GetFields()["do"].GetStringValue() {
+	do := m.GetFields()["do"].GetStringValue()
+	var code connect.Code
+	if code.UnmarshalText([]byte(do)) == nil {
+		return connect.NewError(code, "as you wish")
+	}
+	switch do {
 	case "fail":
 		return connect.NewError(connect.CodeFailedPrecondition, "as you wish")
 	case "flood":

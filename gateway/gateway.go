@@ -135,7 +135,7 @@ func (g *Gateway) build() error {
 		streams.Forget(address)
 	}
 	g.balancer = balance.New(g.env.Directory, streams, balance.WithGone(gone), balance.WithZone(g.cfg.Zone))
-	g.balancer.SetShares(g.cfg.shares())
+	g.share(g.cfg)
 	var kept *cache.Cache
 	if g.cfg.CacheBytes > 0 {
 		if kept, err = cache.New(g.cfg.CacheBytes, g.telemetry.Metrics); err != nil {

@@ -65,6 +65,6 @@ func (l *reload) apply(g *Gateway) (changed []string, err error) {
 // hold lets what is reloadable in a configuration hold from now on.
 func (g *Gateway) hold(cfg Config) {
 	g.edge.Apply(cfg.settings())
-	g.balancer.SetShares(cfg.shares())
+	g.share(cfg)
 	g.telemetry.SetLogLevel(cfg.LogLevel)
 }

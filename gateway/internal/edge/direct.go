@@ -193,7 +193,7 @@ func (c *call) answer(x *exchange, o *offer) {
 		conn.Release(o.stop())
 		o.lease.Done(outcome, &x.tries, failure)
 	}()
-	c.answeredWith(o.head.Status, "", 0)
+	c.answeredWith(o.head.Status, 0)
 	body, whole, err := conn.Whole(wholeBytes)
 	if err != nil {
 		if failure = err; c.ended() != nil {

@@ -41,7 +41,7 @@ func (c *call) forward() {
 		_ = response.Body.Close()
 	}()
 	c.timer.answered()
-	c.answeredWith(response.StatusCode, response.Header.Get("Grpc-Status"), c.request.wholeAt.Load())
+	c.answeredWith(response.StatusCode, c.request.wholeAt.Load())
 	header := c.w.Header()
 	for name, values := range response.Header {
 		if before, ok := header[name]; ok {

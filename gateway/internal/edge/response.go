@@ -52,6 +52,7 @@ func (c *call) relay(response *http.Response, flush bool, send func(io.Writer) (
 	case err == nil:
 		c.answered()
 		c.code = r.outcome()
+		c.settle(c.code)
 		r.trail(response.Trailer)
 	case r.refused != nil:
 		c.cause = err

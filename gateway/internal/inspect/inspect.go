@@ -88,6 +88,10 @@ func (i *Inspector) service(known learn.Known) gatewayops.Service {
 		if !m.Exposed {
 			s.State = gatewayops.StateNotExposed
 		}
+		s.InFlight = m.Load().InFlight()
+		if limit, limited := m.Load().Limit(); limited {
+			s.Limit = limit
+		}
 		for _, route := range m.Routes() {
 			s.Procedures = append(s.Procedures, procedure(route, m.Aliases(route)))
 		}
@@ -133,6 +137,9 @@ func procedure(route *routes.Route, aliases []string) gatewayops.Procedure {
 		Stream: map[connect.StreamType]string{
 			connect.StreamTypeUnary: "unary", connect.StreamTypeClient: "client", connect.StreamTypeServer: "server", connect.StreamTypeBidi: "bidi",
 		}[route.Stream],
+	}
+	if route.Load != nil {
+		p.UsualMS = float64(route.Load.Usual().Microseconds()) / 1000
 	}
 	if route.Versions != nil && route.Versions.Only {
 		p.Versions = route.Versions.Names

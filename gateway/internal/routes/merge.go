@@ -35,11 +35,14 @@ func Merge(versions []*Module) *Module {
 	}
 	merged := &Module{
 		Service: newest.Service, Version: newest.Version, Exposed: newest.Exposed, instances: newest.instances, aliases: map[string]*Route{},
-		files: newest.files, types: newest.types, older: versions[1:],
+		files: newest.files, types: newest.types, load: newest.load,
 	}
 	served := map[string][]*Route{} // by procedure, newest first
 	at := map[*Route]string{}
-	for _, v := range versions {
+	for i, v := range versions {
+		if i > 0 {
+			merged.older = append(merged.older, v.without(served))
+		}
 		merged.claims = union(merged.claims, v.claims)
 		merged.callable = union(merged.callable, v.callable)
 		merged.internal = union(merged.internal, v.internal)
