@@ -146,7 +146,7 @@ func (g *Gateway) build() error {
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)), APIKeys: apikeys.New(clients),
 		Limits: g.limits, Streams: limit.NewStreams(),
-		Own: services.Handler(), REST: translator, Documents: documents, RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Live: &g.live, Cache: kept, Status: g.status, Telemetry: g.telemetry,
+		Own: services.Handler(), REST: translator, Documents: documents, RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool, Shared: streams}, Live: &g.live, Cache: kept, Status: g.status, Telemetry: g.telemetry,
 		MaxMessageBytes: rpc.MaxMessageBytes, Settings: g.cfg.settings(),
 	})
 	if err != nil {

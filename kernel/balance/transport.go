@@ -84,7 +84,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		a := newAttempt(req, body, e)
 		a.received.tries = tried.count
 		response, err := t.send(c, req, a)
-		if err == nil || !isDial(err) {
+		if err == nil || !IsDial(err) {
 			a.sent.settle()
 			return response, err
 		}
@@ -108,7 +108,7 @@ func (t *Transport) send(c *cluster, req *http.Request, a *attempt) (*http.Respo
 	response, err := t.base.RoundTrip(&a.request)
 	if err != nil {
 		e.outstanding.Add(-1)
-		if !isDial(err) {
+		if !IsDial(err) {
 			if req.Context().Err() == nil && !a.sent.failed.Load() {
 				c.broke(e, began)
 			}
@@ -145,8 +145,8 @@ func (t *Transport) cluster(service string) *cluster {
 // now is the time since t was made.
 func (t *Transport) now() time.Duration { return t.clock() }
 
-// isDial reports whether err means that no connection could be made.
-func isDial(err error) bool {
+// IsDial reports whether err means that no connection could be made, so that nothing was sent.
+func IsDial(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"
 }
