@@ -14,7 +14,7 @@ const dialTimeout = time.Second
 const streamBuffer = 256 << 10
 
 // DefaultBase returns the transport for requests between the parts of the platform: HTTP/2 without TLS (h2c, RFC 9113
-// section 3.3), no proxy, nothing compressed or decompressed on the way. A connection that has been silent for 2 s is
+// section 3.3), no proxy, nothing compressed or decompressed on the way. A connection that has been silent for a second is
 // probed with a PING, and closed if no answer comes within 2 s, so that a peer that is gone without a word does not hold
 // its streams. Of an answer that nobody reads at most streamBuffer is kept. The caller closes it with CloseIdleConnections.
 func DefaultBase() *http.Transport {
@@ -27,7 +27,7 @@ func DefaultBase() *http.Transport {
 		IdleConnTimeout:    90 * time.Second,
 		HTTP2: &http.HTTP2Config{
 			MaxReceiveBufferPerStream: streamBuffer,
-			SendPingTimeout:           2 * time.Second,
+			SendPingTimeout:           time.Second,
 			PingTimeout:               2 * time.Second,
 			WriteByteTimeout:          10 * time.Second,
 		},
