@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"ashlar.dev/gateway/internal/h2"
 	"ashlar.dev/gateway/internal/limit"
+	"ashlar.dev/gateway/internal/overload"
 	"ashlar.dev/gateway/internal/routes"
 	"ashlar.dev/gateway/internal/upstream"
 	"ashlar.dev/gateway/internal/wire"
@@ -317,5 +319,45 @@ func TestHedgingHasABudget(t *testing.T) {
 		}
 		assert.LessOrEqual(t, testutil.ToFloat64(h.metrics.hedged), float64(calls)/10+10+1)
 		assert.Positive(t, testutil.ToFloat64(h.metrics.hedged))
+	})
+}
+
+// An instance is silent. The calls that waited for it do not make the others look slow, so that nobody is refused for them.
+func TestASilentInstanceIsNoOverload(t *testing.T) {
+	eitherWay(t, func(t *testing.T, by way) {
+		const many = 10
+		load := overload.NewService().Procedure(ask)
+		var silent atomic.Bool
+		var heard atomic.Int64
+		h := newHedged(t, 2, routes.Route{Safe: true, HedgeAfter: 500 * time.Millisecond, Load: load}, func(_ int64, w http.ResponseWriter, r *http.Request) {
+			if silent.Load() && heard.Add(1) <= many {
+				<-r.Context().Done()
+				return
+			}
+			answered(w)
+		})
+		ask := func() {
+			code, body := h.ask(t, by, 0)
+			assert.Equal(t, wire.OK, code, body)
+		}
+		for range 40 {
+			ask()
+		}
+		silent.Store(true)
+		var all sync.WaitGroup
+		for range many {
+			all.Go(ask)
+		}
+		require.Eventually(t, func() bool { return heard.Load() == many }, within, time.Millisecond)
+		for range 2 * many {
+			ask()
+		}
+		all.Wait()
+		for range 2 * many {
+			ask()
+		}
+		_, limited := load.Service().Limit()
+		assert.False(t, limited)
+		assert.InDelta(t, many, testutil.ToFloat64(h.metrics.hedged), 0)
 	})
 }

@@ -60,6 +60,8 @@ func (c *call) answeredWith(status int, grpcStatus string, since int64) {
 		c.abandon()
 	case status >= http.StatusInternalServerError || status == http.StatusTooManyRequests || grpcStatus == "8" || grpcStatus == "14":
 		c.slot.Forget() // resource_exhausted, unavailable
+	case c.attempts > 1:
+		c.slot.Forget() // most of the time it waited for an instance that did not answer
 	case since > 0:
 		c.slot.AnsweredIn(sinceStart() - time.Duration(since))
 	case c.direct:
