@@ -126,7 +126,19 @@ func (c *call) gather() error {
 	case len(read) == 0:
 		r.Body, r.ContentLength = http.NoBody, 0
 	default:
-		r.Body, r.ContentLength, c.whole = io.NopCloser(bytes.NewReader(read)), int64(len(read)), read
+		r.Body, r.ContentLength, c.whole = newWholeBody(read), int64(len(read)), read
 	}
 	return nil
 }
+
+// wholeBody is a request that has been read as a whole.
+type wholeBody struct{ bytes.Reader }
+
+func newWholeBody(whole []byte) *wholeBody {
+	b := &wholeBody{}
+	b.Reset(whole)
+	return b
+}
+
+// Close implements io.Closer.
+func (*wholeBody) Close() error { return nil }

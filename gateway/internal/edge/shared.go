@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -136,11 +135,12 @@ func (q *inquiry) late() {
 
 // ask sends the request, and waits for the head of the answer.
 func (s *share) ask(q *inquiry) {
-	r, url := q.out.WithContext(s.ctx), *q.out.URL
-	r.Host, url.Host = url.Host, s.lease.Address()
-	r.URL = &url
+	r := q.out.WithContext(s.ctx)
+	url := *r.URL
+	url.Host = s.lease.Address()
+	r.URL, r.Host = &url, q.c.route.Service
 	if q.c.whole != nil {
-		r.Body = io.NopCloser(bytes.NewReader(q.c.whole))
+		r.Body = newWholeBody(q.c.whole)
 	}
 	s.began = time.Now()
 	if s.response, s.err = q.c.h.Direct.Shared.RoundTrip(r); s.err == nil { //nolint:bodyclose // give closes it, or whoever reads it
