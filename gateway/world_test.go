@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
@@ -164,6 +165,8 @@ type offer struct {
 	// wrap is put around what serves it; nil for nothing.
 	wrap         func(http.Handler) http.Handler
 	interceptors []connect.ServerInterceptor
+	// listen is where it is served; empty: on loopback.
+	listen string
 }
 
 // GetManifest implements ashlar.kernel.v1.ManifestService.
@@ -221,7 +224,7 @@ func (w *world) addTo(registrar discovery.Registrar, o offer) *backend {
 	mux := http.NewServeMux()
 	connecthttp.Mount(mux, server)
 	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
-	inner, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	inner, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", cmp.Or(o.listen, "127.0.0.1:0"))
 	require.NoError(w.t, err)
 	b := &backend{w: w, id: o.id, listener: &listener{Listener: inner, connections: map[net.Conn]bool{}}}
 	var handler http.Handler = mux

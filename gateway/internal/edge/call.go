@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -65,6 +66,10 @@ type call struct {
 	atEnd   []func()
 	request requestBody
 	reply   reply
+	// whole is the request, where it has been read as a whole and goes over a connection that calls share; inquiry is nil
+	// where one instance only may be asked.
+	whole   []byte
+	inquiry atomic.Pointer[inquiry]
 }
 
 type callKey struct{}

@@ -62,7 +62,7 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 		return cancel, c.failure(context.DeadlineExceeded)
 	}
 	if limited {
-		c.timer.start(d, func() { end(context.DeadlineExceeded) })
+		c.timer.start(d, c.late)
 	}
 	switch {
 	case !c.route.Unary():

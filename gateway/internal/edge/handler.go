@@ -214,9 +214,9 @@ func (c *call) unknown() {
 func (c *call) acceptable() bool {
 	r := c.r
 	switch {
-	case r.Method == http.MethodGet && !c.route.Get, r.Method != http.MethodGet && r.Method != http.MethodPost:
+	case r.Method == http.MethodGet && !c.route.Get(), r.Method != http.MethodGet && r.Method != http.MethodPost:
 		allow := http.MethodPost
-		if c.route.Get {
+		if c.route.Get() {
 			allow = "GET, POST"
 		}
 		c.refuseHTTP(http.StatusMethodNotAllowed, "Allow", allow)

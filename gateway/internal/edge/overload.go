@@ -57,6 +57,15 @@ func (c *call) enter() error {
 // says it; 0: not known. What gRPC and gRPC-Web answer is in the end of it, and settle is told.
 func (c *call) answeredWith(status int, since int64) {
 	switch {
+<<<<<<< HEAD
+=======
+	case status == http.StatusGatewayTimeout || grpcStatus == "4": // deadline_exceeded
+		c.abandon()
+	case status >= http.StatusInternalServerError || status == http.StatusTooManyRequests || grpcStatus == "8" || grpcStatus == "14":
+		c.slot.Forget() // resource_exhausted, unavailable
+	case c.attempts > 1:
+		c.slot.Forget() // most of the time it waited for an instance that did not answer
+>>>>>>> w/faults
 	case since > 0:
 		c.slot.Release(sinceStart() - time.Duration(since))
 	case c.direct:

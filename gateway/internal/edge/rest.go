@@ -64,7 +64,7 @@ func (c *call) serveDocument() {
 // translated makes the call that a request of REST stands for.
 func (c *call) translated(w http.ResponseWriter, r *http.Request) {
 	c.route = c.h.Tables().Route(r.URL.Path)
-	if r.Method == http.MethodGet && c.route != nil && !c.route.Get {
+	if r.Method == http.MethodGet && c.route != nil && !c.route.Get() {
 		asPost(r)
 	}
 	c.w, c.r, c.protocol, c.rest = newPeer(w, r), r, wire.ProtocolOf(r), true

@@ -220,7 +220,7 @@ func (m *Module) addService(name string, files *protoregistry.Files, policy *ker
 		}
 		m.routes = append(m.routes, &Route{
 			Procedure: "/" + name + "/" + string(method.Name()), Service: m.Service, Access: rule.Kind,
-			Stream: streamOf(method), Get: !method.IsStreamingClient() && !method.IsStreamingServer() && sideEffectFree(method),
+			Stream: streamOf(method), Safe: !method.IsStreamingClient() && sideEffectFree(method),
 			Timeout: positive(policy.GetTimeout()), Quotas: quotas, Load: load.Procedure("/" + name + "/" + string(method.Name())),
 		})
 	}
@@ -246,7 +246,7 @@ func (m *Module) addProcedures(policies map[string]*kernelv1.ProcedurePolicy) er
 		}
 		route.Quotas = slices.Concat(route.Quotas, quotas)
 		route.Priority = priorityOf(policy.GetPriority())
-		if route.HedgeAfter = positive(policy.GetHedgeAfter()); route.HedgeAfter > 0 && !route.Get {
+		if route.HedgeAfter = positive(policy.GetHedgeAfter()); route.HedgeAfter > 0 && !route.Get() {
 			return fmt.Errorf("%s: hedgeAfter is for unary RPCs without side effects", procedure)
 		}
 	}
@@ -262,7 +262,7 @@ func (m *Module) addAliases(aliases map[string]string) error {
 		if err != nil {
 			return fmt.Errorf("alias %s: %w", from, err)
 		}
-		if !route.Get || route.Access != access.Public {
+		if !route.Get() || route.Access != access.Public {
 			return fmt.Errorf("alias %s: %s is not both public and free of side effects", from, procedure)
 		}
 		m.aliases[from] = route

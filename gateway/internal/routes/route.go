@@ -25,8 +25,8 @@ type Route struct {
 	Access access.Kind
 	// Stream says which sides send more than one message.
 	Stream connect.StreamType
-	// Get says that the procedure has no side effects, so that it can be called with a Connect GET.
-	Get bool
+	// Safe says that the procedure has no side effects, and its caller sends one message: several instances may be asked.
+	Safe bool
 	// HedgeAfter is how long the answer to a call without side effects may take before another instance is asked, too;
 	// 0: once the first has been silent for as long as one that is gone.
 	HedgeAfter time.Duration
@@ -56,6 +56,9 @@ type Limit struct {
 
 // Unary tells whether each side sends one message.
 func (r *Route) Unary() bool { return r.Stream == connect.StreamTypeUnary }
+
+// Get tells whether the procedure can be called with a Connect GET.
+func (r *Route) Get() bool { return r.Safe && r.Unary() }
 
 // OneRequest tells whether the caller sends a single message.
 func (r *Route) OneRequest() bool { return r.Stream&connect.StreamTypeClient == 0 }
