@@ -254,7 +254,7 @@ func (g *Gateway) serve(ctx context.Context) error {
 	g.mu.Lock()
 	g.listener = listener
 	g.mu.Unlock()
-	seen := g.live.Listener(listener)
+	seen := g.live.Listener(rpc.NewListener(listener))
 	serve := func() error { return g.http.Serve(seen) }
 	switch {
 	case g.secure != nil:

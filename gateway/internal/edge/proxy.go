@@ -74,21 +74,27 @@ func (c *call) send() (*http.Response, error) {
 func (c *call) outgoing() *http.Request {
 	r := c.r
 	header := r.Header
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		header["X-Forwarded-For"] = []string{host}
+	values := make([]string, 0, 5) // one piece for all that are set here
+	set := func(name, value string) {
+		values = append(values, value)
+		header[name] = values[len(values)-1 : len(values) : len(values)]
 	}
-	header["X-Forwarded-Host"] = []string{r.Host}
-	header["X-Forwarded-Proto"] = []string{"http"}
-	if r.TLS != nil {
-		header["X-Forwarded-Proto"] = []string{"https"}
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		set("X-Forwarded-For", host)
+	}
+	set("X-Forwarded-Host", r.Host)
+	if r.TLS == nil {
+		set("X-Forwarded-Proto", "http")
+	} else {
+		set("X-Forwarded-Proto", "https")
 	}
 	if c.tells() {
 		c.timer.forward(c.protocol, header)
 	}
 	if c.protocol == wire.GRPC {
-		header["Te"] = []string{"trailers"} // the protocol asks for it; the caller's belonged to his connection
+		set("Te", "trailers") // the protocol asks for it; the caller's belonged to his connection
 	}
-	header["Traceparent"] = []string{string(c.appendTraceparent(make([]byte, 0, traceparentBytes)))}
+	set("Traceparent", string(c.appendTraceparent(make([]byte, 0, traceparentBytes))))
 	out := &http.Request{
 		Method: r.Method, Header: header, Body: r.Body, ContentLength: r.ContentLength, Proto: "HTTP/2.0", ProtoMajor: 2,
 		URL: &url.URL{Scheme: "http", Host: c.route.Service, Path: c.route.Procedure, RawQuery: r.URL.RawQuery},
