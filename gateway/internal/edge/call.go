@@ -164,7 +164,10 @@ func (c *call) ended() error {
 // failure is the error for a call that could not be passed on, or whose answer broke off.
 func (c *call) failure(cause error) error {
 	ended := c.ended()
+	refusal, refused := errors.AsType[*connect.Error](ended)
 	switch {
+	case refused: // it was given up for what the caller is to be told
+		return refusal
 	case c.request.tooLarge.Load():
 		return tooLarge(c.h.MaxMessageBytes)
 	case errors.Is(ended, errStopping):
