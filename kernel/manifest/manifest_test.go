@@ -61,7 +61,7 @@ func TestParse(t *testing.T) {
 			Timeout: 2 * time.Second, RateLimit: &manifest.RateLimit{Requests: 5, Per: time.Minute, Burst: 6}, Priority: manifest.Low,
 			HedgeAfter: 100 * time.Millisecond,
 		}, "/acme.notes.v1.NoteService/WatchNotes": {
-			Priority: manifest.Normal, StreamLimit: &manifest.StreamLimit{Messages: new(uint64(0)), Bytes: new(uint64(5e9))},
+			StreamLimit: &manifest.StreamLimit{Messages: new(uint64(0)), Bytes: new(uint64(5e9))},
 		}},
 	}, m.Gateway)
 

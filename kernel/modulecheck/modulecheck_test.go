@@ -224,7 +224,7 @@ func TestFindings(t *testing.T) {
 		},
 		"a bound of a stream that is none": {
 			"gateway:\n", "gateway:\n  procedures: {/acme.notes.v1.NoteService/Login: {streamLimit: {messages: 5}}}\n",
-			[]string{"notes.yaml:11:73: /acme.notes.v1.NoteService/Login does not stream"},
+			[]string{"notes.yaml:11:64: /acme.notes.v1.NoteService/Login does not stream"},
 		},
 		"a bound of a stream": {
 			"gateway:\n", "gateway:\n  procedures: {/acme.notes.v1.NoteService/ListPeople: {streamLimit: {messages: 0}}}\n", nil,
