@@ -45,6 +45,8 @@ type call struct {
 	refused bool
 	reason  string
 	cause   error
+	// charged: the call has been taken from a rate limit, or is not to be.
+	charged bool
 	// principal is who calls, as far as that had to be proved.
 	principal authn.Principal
 	// instance is where the call went last; attempts is how many it was offered to.
@@ -130,6 +132,9 @@ func (c *call) note(err error, reason string) {
 
 // refuse answers an error in the caller's protocol.
 func (c *call) refuse(err error) {
+	if limited := c.charge(); limited != nil {
+		err = limited
+	}
 	reason, wait := explained(err)
 	c.note(err, reason)
 	if connect.CodeOf(err) == connect.CodeUnauthenticated {
@@ -145,11 +150,19 @@ func (c *call) refuse(err error) {
 
 // refuseHTTP answers what is no RPC. It comes before anything that would give the caller time.
 func (c *call) refuseHTTP(status int, header, value string) {
-	c.code, c.refused = "http_"+strconv.Itoa(status), true
-	c.w.hurry()
 	if header != "" {
 		c.w.Header().Set(header, value)
 	}
+	if limited := c.charge(); limited != nil {
+		if c.protocol == wire.None {
+			c.refuseREST(http.StatusTooManyRequests, limited)
+		} else {
+			c.refuse(limited)
+		}
+		return
+	}
+	c.code, c.refused = "http_"+strconv.Itoa(status), true
+	c.w.hurry()
 	c.w.WriteHeader(status)
 }
 
