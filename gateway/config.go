@@ -58,6 +58,12 @@ type Config struct {
 	MaxInFlight        int    `name:"gateway-max-in-flight" help:"Requests of all callers that may be under way at a time, streams included; 0 means no limit." default:"20000" reload:""`
 	NoShedding         bool   `name:"gateway-no-shedding" help:"Pass calls on to a service however busy it is." reload:""`
 	LimitsRedisURLFile string `name:"gateway-limits-redis-url-file" help:"File with the address of a Redis or Valkey, mode 0600, by which gateways share rate limits; where not set, each counts for itself." placeholder:"FILE"`
+
+	MaxConnections        int           `name:"gateway-max-connections" help:"Connections that may be open at a time; further ones are closed at once. 0 means no limit." default:"20000" reload:""`
+	MaxAddressConnections int           `name:"gateway-max-address-connections" help:"Connections of one address, other than a trusted proxy's, that may be open at a time. 0 means no limit." default:"1000" reload:""`
+	MaxConnectionRequests int           `name:"gateway-max-connection-requests" help:"Requests that may be under way at a time over one connection of HTTP/2 or HTTP/3, streams included." default:"250"`
+	HeaderTimeout         time.Duration `name:"gateway-header-timeout" help:"How long a TLS handshake, and the head of a request over HTTP/1.1, may take." default:"5s"`
+	IdleTimeout           time.Duration `name:"gateway-idle-timeout" help:"How long a connection may be open while no request is under way." default:"2m"`
 }
 
 // defaultMaxTimeout is what MaxTimeout means where it is not set.
@@ -117,6 +123,7 @@ func (c Config) validate() error {
 	if c.MaxInFlight < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-in-flight %d is negative", c.MaxInFlight))
 	}
+	errs = append(errs, c.validateConnections())
 	if c.MaxTimeout < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-timeout %s is negative", c.MaxTimeout))
 	}
