@@ -74,6 +74,8 @@ type Gateway struct {
 	// publisher is nil where nothing is published.
 	publisher *openapi.Publisher
 	limits    *limit.Limiter
+	// connections bounds those over TCP.
+	connections *limit.Connections
 	// sharing and redis are nil where limits are not shared.
 	sharing *limit.Sharing
 	redis   *limit.Redis
@@ -156,6 +158,11 @@ func (g *Gateway) build() error {
 		return err
 	}
 	g.http = rpc.NewHTTPServer(g.telemetry.Log, g.edge)
+	g.cfg.boundConnections(g.http)
+	if g.connections, err = limit.NewConnections(g.telemetry.Metrics); err != nil {
+		return err
+	}
+	g.connections.SetBounds(g.cfg.connectionBounds())
 	if g.secure, err = newSecure(g); err != nil {
 		return err
 	}
@@ -254,7 +261,7 @@ func (g *Gateway) serve(ctx context.Context) error {
 	g.mu.Lock()
 	g.listener = listener
 	g.mu.Unlock()
-	seen := g.live.Listener(rpc.NewListener(listener))
+	seen := g.live.Listener(rpc.NewListener(g.connections.Listener(listener)))
 	serve := func() error { return g.http.Serve(seen) }
 	switch {
 	case g.secure != nil:

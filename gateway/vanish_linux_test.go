@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"fmt"
-	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -43,7 +42,7 @@ func TestAMachineVanishesUnderLoad(t *testing.T) {
 			w.load(t)
 			inUse(t)
 		})
-		goroutines, heap := settled(), heapBytes()
+		before, heap := goroutines(), heapBytes()
 		for _, how := range []string{"pull the cable", "be mute"} {
 			t.Run(how, func(t *testing.T) {
 				loads := w.load(t)
@@ -95,7 +94,7 @@ func TestAMachineVanishesUnderLoad(t *testing.T) {
 				}
 				other.order("forget", "")
 			})
-			require.Eventually(t, func() bool { return settled() <= goroutines+10 }, 3*within, 50*time.Millisecond, "goroutines stay: %d, then %d", goroutines, settled())
+			require.Eventually(t, func() bool { return goroutines() <= before+10 }, 3*within, 50*time.Millisecond, "goroutines stay: %d, then %d", before, goroutines())
 			assert.Less(t, int64(heapBytes())-int64(heap), int64(16<<20), "bytes")
 		}
 	}, func(t *testing.T, orders orders) {
@@ -120,12 +119,6 @@ func waitingAt(other *machine) int {
 	n, err := strconv.Atoi(other.order("waiting", ""))
 	require.NoError(other.t, err)
 	return n
-}
-
-// settled is how many goroutines there are.
-func settled() int {
-	runtime.GC()
-	return runtime.NumGoroutine()
 }
 
 // load calls in all ways until the test ends.
@@ -163,7 +156,7 @@ func TestTheMachineOfCallersVanishes(t *testing.T) {
 		e := newEcho()
 		w.add(echoOffer(t, e))
 		w.routable(look, true)
-		goroutines, heap := settled(), heapBytes()
+		before, heap := goroutines(), heapBytes()
 		n, err := strconv.Atoi(other.order("call", "http://"+w.gateway.Address()))
 		require.NoError(t, err)
 		require.Eventually(t, func() bool { return len(e.waiting) == n }, within, time.Millisecond)
@@ -183,7 +176,7 @@ func TestTheMachineOfCallersVanishes(t *testing.T) {
 				n, first.Round(time.Second), time.Since(began).Round(time.Second), load.served.Load())
 			assert.Zero(t, load.failed.Load())
 		})
-		require.Eventually(t, func() bool { return settled() <= goroutines+10 }, 3*within, 50*time.Millisecond, "goroutines stay")
+		require.Eventually(t, func() bool { return goroutines() <= before+10 }, 3*within, 50*time.Millisecond, "goroutines stay")
 		assert.Less(t, int64(heapBytes())-int64(heap), int64(16<<20), "bytes")
 	}, func(t *testing.T, orders orders) {
 		orders["call"] = func(url string) string {

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -43,6 +44,7 @@ import (
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/kernel/workload"
+	"ashlar.dev/platform/gatewayops"
 	"ashlar.dev/platform/service"
 )
 
@@ -340,12 +342,14 @@ func (k apiKeys) ExchangeApiKey(_ context.Context, req *authv1.ExchangeApiKeyReq
 	}, nil
 }
 
-// routable waits until the gateway knows a procedure, or, if not, does not know it any more.
+// routable waits until the gateway knows a procedure, or, if not, does not know it any more. Asking its operations listener
+// takes nothing from a limit.
 func (w *world) routable(procedure string, want bool) {
 	w.t.Helper()
 	require.Eventually(w.t, func() bool {
-		code, _ := w.post(procedure, "{}", nil)
-		return (code != http.StatusNotImplemented) == want
+		var e gatewayops.Explanation
+		w.ops(gatewayops.ExplainPath+"?"+url.Values{"method": {http.MethodPost}, "path": {procedure}}.Encode(), &e)
+		return e.Taken == want
 	}, within, 5*time.Millisecond, "%s routable: %v", procedure, want)
 }
 

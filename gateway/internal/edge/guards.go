@@ -98,6 +98,7 @@ func (c *call) admit() error {
 		}
 	}
 	c.caller = c.h.Limits.Hash(caller)
+	c.charged = true
 	decision := c.h.Limits.Take(caller, site, c.route.Quotas)
 	tellLimit(c.w.Header(), decision)
 	if decision.Wait > 0 {

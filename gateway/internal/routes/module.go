@@ -245,6 +245,12 @@ func (m *Module) addProcedures(policies map[string]*kernelv1.ProcedurePolicy) er
 			route.Timeout = timeout
 		}
 		route.Quotas = slices.Concat(route.Quotas, quotas)
+		if limit := policy.GetStreamLimit(); limit != nil {
+			if route.Unary() {
+				return fmt.Errorf("%s: streamLimit is for RPCs that stream", procedure)
+			}
+			route.StreamLimit = StreamLimit{Messages: limit.Messages, Bytes: limit.Bytes} //nolint:protogetter // not set is not 0
+		}
 		route.Priority = priorityOf(policy.GetPriority())
 		if route.HedgeAfter = positive(policy.GetHedgeAfter()); route.HedgeAfter > 0 && !route.Get() {
 			return fmt.Errorf("%s: hedgeAfter is for unary RPCs without side effects", procedure)

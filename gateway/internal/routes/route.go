@@ -32,6 +32,8 @@ type Route struct {
 	HedgeAfter time.Duration
 	// Timeout bounds a unary call; 0 means the gateway's own bound.
 	Timeout time.Duration
+	// StreamLimit bounds what each side of a stream may send, in place of the gateway's own bounds.
+	StreamLimit StreamLimit
 	// Quotas are what one caller may ask of the service, and of the procedure; each only where the manifest says so.
 	Quotas []Quota
 	// Priority says in which order calls are refused when the service is overloaded.
@@ -46,6 +48,11 @@ type Quota struct {
 
 	// Of is the name of the service, or the procedure; empty for the gateway as a whole.
 	Of string
+}
+
+// StreamLimit bounds what each side of a stream may send. nil is the gateway's own bound, 0 is none.
+type StreamLimit struct {
+	Messages, Bytes *uint64
 }
 
 // Limit allows PerSecond requests each second, and Burst at once.
