@@ -54,7 +54,12 @@ func (l *lease) fresh() bool { return time.Until(l.ends) > l.duration*3/4 }
 func (l *lease) until() time.Time { return l.ends.Add(-l.duration / 4) }
 
 func (l *lease) head(ctx context.Context, limit int) (batch, error) {
-	return head(ctx, l.outbox.db.DB, limit)
+	conn, err := l.outbox.db.Conn(ctx)
+	if err != nil {
+		return batch{}, fmt.Errorf("read the outbox: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	return head(ctx, conn, limit)
 }
 
 // settle extends the lease, or gives it back where the batch was the last.
