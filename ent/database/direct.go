@@ -24,23 +24,34 @@ func (d *Database) Conn(ctx context.Context) (*sql.Conn, error) {
 // badAtMost bounds how many connections are tried that have ended while they were idle. It is database/sql's own number.
 const badAtMost = 3
 
-// ExecContext runs one statement on a connection of [Database.Conn].
-func (d *Database) ExecContext(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
+// WithConn runs one statement on a connection of [Database.Conn]; again, on another one, where the connection turns out to have
+// ended before anything was sent (driver.ErrBadConn).
+func (d *Database) WithConn(ctx context.Context, run func(*sql.Conn) error) (err error) {
 	for range badAtMost {
-		if result, err = d.execOnce(ctx, query, args); !errors.Is(err, driver.ErrBadConn) {
-			break
+		if err = d.runOnce(ctx, run); !errors.Is(err, driver.ErrBadConn) {
+			return err
 		}
 	}
-	return result, err
+	return err
 }
 
-func (d *Database) execOnce(ctx context.Context, query string, args []any) (sql.Result, error) {
+func (d *Database) runOnce(ctx context.Context, run func(*sql.Conn) error) error {
 	conn, err := d.Conn(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = conn.Close() }()
-	return conn.ExecContext(ctx, query, args...)
+	return run(conn)
+}
+
+// ExecContext is WithConn for a statement that answers no rows.
+func (d *Database) ExecContext(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
+	err = d.WithConn(ctx, func(conn *sql.Conn) error {
+		var failed error
+		result, failed = conn.ExecContext(ctx, query, args...)
+		return failed
+	})
+	return result, err
 }
 
 // Begin begins a transaction on a connection of [Database.Conn], for [InTx].

@@ -84,10 +84,5 @@ func (o *Outbox) write(ctx context.Context, run func(context.Context, Execer) er
 
 // number reads one number.
 func (o *Outbox) number(ctx context.Context, query string, into *int64) error {
-	conn, err := o.db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
-	return conn.QueryRowContext(ctx, query).Scan(into)
+	return o.db.WithConn(ctx, func(conn *sql.Conn) error { return conn.QueryRowContext(ctx, query).Scan(into) })
 }

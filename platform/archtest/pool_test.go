@@ -26,7 +26,7 @@ func TestNobodyTakesThePoolItself(t *testing.T) {
 		parsed, err := parser.ParseFile(positions, filepath.Join(folder, s.file), nil, parser.SkipObjectResolution)
 		require.NoError(t, err)
 		for _, at := range selecting(parsed, "DB") {
-			t.Errorf("%s takes .DB: use Driver, Conn, ExecContext or Begin of database.Database, which bound the wait for a connection", positions.Position(at))
+			t.Errorf("%s takes .DB: use Driver, Conn, WithConn, ExecContext or Begin of database.Database, which bound the wait for a connection", positions.Position(at))
 		}
 	}
 	require.Greater(t, looked, 100)
