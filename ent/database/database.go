@@ -22,8 +22,9 @@ const addressVariables = "ASHLAR_DATABASE_URL (or the file that ASHLAR_DATABASE_
 
 // Database is an open database. Its methods may be called from any goroutine.
 type Database struct {
-	// DB is the pool of connections. On SQLite its transactions take the one
-	// write lock when they begin.
+	// DB is the pool of connections, for tests and tools: in services statements
+	// go through Driver or Conn, which bound the wait for a connection. On SQLite
+	// its transactions take the one write lock when they begin.
 	DB *sql.DB
 	// Dialect is dialect.SQLite or dialect.Postgres of entgo.io/ent/dialect.
 	Dialect string

@@ -60,7 +60,30 @@ func TestNoConnectionIsFree(t *testing.T) {
 			time.AfterFunc(time.Millisecond, leave)
 			require.ErrorIs(t, call(gone), context.Canceled, name)
 		}
-		require.NoError(t, db.DB.PingContext(t.Context()), "one is left to the outbox")
+		last, err := db.Conn(t.Context())
+		require.NoError(t, err, "one is left to the outbox")
+		direct := map[string]func(context.Context) error{
+			"a statement": func(ctx context.Context) error {
+				_, err := db.ExecContext(ctx, "DELETE FROM notes WHERE id = 'none'")
+				return err
+			},
+			"a transaction": func(ctx context.Context) error {
+				return database.InTx(ctx, db, db.Begin, func(*database.DirectTx) error { return nil })
+			},
+		}
+		for name, call := range direct {
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+			require.ErrorIs(t, call(ctx), database.ErrOverloaded, "%s beside ent", name)
+			require.NoError(t, ctx.Err(), "%s beside ent: there is time to answer", name)
+			cancel()
+			require.ErrorIs(t, call(ctx), context.Canceled, "%s beside ent", name)
+		}
+		require.NoError(t, last.Close())
+		for range 2 { // the second time shows that the first has given its connection back
+			for name, call := range direct {
+				require.NoError(t, call(t.Context()), "%s beside ent", name)
+			}
+		}
 		for i := range taken {
 			require.NoError(t, taken[i].Close())
 			all()
@@ -83,7 +106,7 @@ func TestNoConnectionIsFree(t *testing.T) {
 		for _, m := range metrics {
 			got[m.GetName()] = m.GetMetric()[0].GetCounter().GetValue()
 		}
-		require.EqualValues(t, len(calls), got["ashlar_database_overloaded_total"])
+		require.EqualValues(t, len(calls)+len(direct), got["ashlar_database_overloaded_total"])
 		require.Positive(t, got["ashlar_database_wait_seconds_total"])
 	})
 }

@@ -48,13 +48,9 @@ func (t *turns) take(ctx context.Context) (end func(), err error) {
 		return t.end, nil
 	default:
 	}
-	wait := t.atMost
-	if deadline, ok := ctx.Deadline(); ok {
-		wait = min(wait, time.Until(deadline)/2)
-	}
 	begun := time.Now()
 	defer func() { t.waited.Add(time.Since(begun).Seconds()) }()
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(t.patience(ctx))
 	defer timer.Stop()
 	select {
 	case t.slots <- struct{}{}:
@@ -65,6 +61,14 @@ func (t *turns) take(ctx context.Context) (end func(), err error) {
 		t.denied.Inc()
 		return nil, ErrOverloaded
 	}
+}
+
+// patience is how long a caller waits at most.
+func (t *turns) patience(ctx context.Context) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return min(t.atMost, time.Until(deadline)/2)
+	}
+	return t.atMost
 }
 
 func (t *turns) end() { <-t.slots }

@@ -26,7 +26,7 @@ type batch struct {
 // empty says whether there is nothing to deliver, at little cost.
 func (o *Outbox) empty(ctx context.Context) (bool, error) {
 	var id int64
-	err := o.db.DB.QueryRowContext(ctx, "SELECT id FROM "+mixin.OutboxTable+" ORDER BY id LIMIT 1").Scan(&id)
+	err := o.number(ctx, "SELECT id FROM "+mixin.OutboxTable+" ORDER BY id LIMIT 1", &id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return true, nil
 	}
@@ -36,7 +36,7 @@ func (o *Outbox) empty(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// querier is a transaction or a pool.
+// querier is a transaction or a connection.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
@@ -79,6 +79,10 @@ func head(ctx context.Context, from querier, limit int) (b batch, err error) {
 
 // write runs a transaction of the relay.
 func (o *Outbox) write(ctx context.Context, run func(context.Context, Execer) error) error {
-	begin := func(ctx context.Context) (*sql.Tx, error) { return o.db.DB.BeginTx(ctx, nil) }
-	return database.InTx(ctx, o.db, begin, func(tx *sql.Tx) error { return run(ctx, tx) })
+	return database.InTx(ctx, o.db, o.db.Begin, func(tx *database.DirectTx) error { return run(ctx, tx) })
+}
+
+// number reads one number.
+func (o *Outbox) number(ctx context.Context, query string, into *int64) error {
+	return o.db.WithConn(ctx, func(conn *sql.Conn) error { return conn.QueryRowContext(ctx, query).Scan(into) })
 }

@@ -53,8 +53,12 @@ func (l *lease) fresh() bool { return time.Until(l.ends) > l.duration*3/4 }
 
 func (l *lease) until() time.Time { return l.ends.Add(-l.duration / 4) }
 
-func (l *lease) head(ctx context.Context, limit int) (batch, error) {
-	return head(ctx, l.outbox.db.DB, limit)
+func (l *lease) head(ctx context.Context, limit int) (b batch, err error) {
+	err = l.outbox.db.WithConn(ctx, func(conn *sql.Conn) (failed error) {
+		b, failed = head(ctx, conn, limit)
+		return failed
+	})
+	return b, err
 }
 
 // settle extends the lease, or gives it back where the batch was the last.

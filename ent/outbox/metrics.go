@@ -83,16 +83,16 @@ func (o *Outbox) measure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, measureTimeout)
 	defer cancel()
 	var oldest, depth int64
-	err := o.db.DB.QueryRowContext(ctx, readOldest).Scan(&oldest)
+	err := o.number(ctx, readOldest, &oldest)
 	if errors.Is(err, sql.ErrNoRows) {
 		o.metrics.none()
 		return nil
 	}
 	if err == nil {
-		err = o.db.DB.QueryRowContext(ctx, countSome).Scan(&depth)
+		err = o.number(ctx, countSome, &depth)
 	}
 	if err == nil && depth > countAtMost {
-		err = o.db.DB.QueryRowContext(ctx, countKeys).Scan(&depth)
+		err = o.number(ctx, countKeys, &depth)
 	}
 	if err != nil {
 		return fmt.Errorf("measure the outbox: %w", err)

@@ -48,7 +48,7 @@ func (l *rowLock) take(ctx context.Context) (turn, error) {
 		return held.orNil(), err
 	}
 	// Another has it, or the row is missing.
-	made, err := affected(l.outbox.db.DB.ExecContext(ctx, makeRow, l.name))
+	made, err := affected(l.outbox.db.ExecContext(ctx, makeRow, l.name))
 	if err != nil {
 		return nil, fmt.Errorf("make the lease %s: %w", l.name, err)
 	}
@@ -69,7 +69,7 @@ func (t *lockedRow) orNil() turn {
 
 func (l *rowLock) lock(ctx context.Context) (*lockedRow, error) {
 	begun := time.Now()
-	conn, err := l.outbox.db.DB.Conn(ctx)
+	conn, err := l.outbox.db.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("take the lease %s: %w", l.name, err)
 	}

@@ -17,10 +17,11 @@ import (
 	"ashlar.dev/gen/go/ashlar/auth/v1/authv1connect"
 	"ashlar.dev/kernel/authn"
 	"ashlar.dev/kernel/rpc"
+	"ashlar.dev/platform/core"
 )
 
 // Service is the name of the service that has the keys.
-const Service = "auth"
+const Service = core.Auth
 
 const (
 	// maxAge is how old keys may be before they are asked for again: a key that was withdrawn is out of use by then.

@@ -16,6 +16,7 @@ import (
 	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/kernel/telemetry"
+	"ashlar.dev/platform/core"
 	"ashlar.dev/platform/service"
 )
 
@@ -57,7 +58,7 @@ func New(ctx context.Context, cfg Config, modules []service.Module, wanted ...st
 		manifests[i] = module.Manifest()
 		byName[manifests[i].Name] = module
 	}
-	positions, err := manifest.Resolve(manifests, Rules(), wanted...)
+	positions, err := manifest.Resolve(manifests, core.Rules(), wanted...)
 	if err != nil {
 		return nil, err
 	}

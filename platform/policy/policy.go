@@ -15,10 +15,11 @@ import (
 	"ashlar.dev/gen/go/ashlar/authz/v1/authzv1connect"
 	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/kernel/rpc"
+	"ashlar.dev/platform/core"
 )
 
 // Service is the name of the service that decides.
-const Service = "authz"
+const Service = core.Authz
 
 // decideTimeout bounds one decision; a call that cannot be decided in that time is refused.
 const decideTimeout = 2 * time.Second

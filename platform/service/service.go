@@ -98,7 +98,7 @@ func (s *Service) build(context.Context) error {
 	s.watch = newDatabaseWatch(s.db.Up, s.status, s.log, s.telemetry.Metrics)
 	box := outbox.New(s.db, s.log, s.telemetry.Metrics)
 	s.relay = outbox.NewRelay(box, trail.NewSink(clients, s.log, s.telemetry.Metrics), outbox.Config{Batch: outboxBatch})
-	record := trail.New(name, box, s.db.DB, s.log, s.telemetry.Metrics)
+	record := trail.New(name, box, s.db, s.log, s.telemetry.Metrics)
 	s.policy = policy.NewClient(clients)
 
 	s.parts, err = s.module.Build(&Host{

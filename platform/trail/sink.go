@@ -13,10 +13,11 @@ import (
 	"ashlar.dev/gen/go/ashlar/audit/v1/auditv1connect"
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/rpcerror"
+	"ashlar.dev/platform/core"
 )
 
 // Service is the name of the service that keeps the record.
-const Service = "audit"
+const Service = core.Audit
 
 // maxCallBytes bounds the events of one call. A hundred events at their bounds can be more than a message may have
 // (rpc.MaxMessageBytes), and a call that is refused for its size would be refused for ever.

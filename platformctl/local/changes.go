@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"ashlar.dev/platform/core"
 )
 
 // errUnknownUnit and errInUse are about what somebody asks of a running platform.
@@ -227,7 +229,8 @@ func (p *running) needs(u *unit, name string) bool {
 	if slices.Contains(u.dependsOn, name) {
 		return true
 	}
-	return slices.Contains(core, name) && !slices.Contains(core, u.name) && u != p.gateway() &&
+	always := core.Running()
+	return slices.Contains(always, name) && !slices.Contains(always, u.name) && u != p.gateway() &&
 		!slices.Contains(closure(p.programs, []string{name}), u.name)
 }
 

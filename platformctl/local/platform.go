@@ -7,19 +7,15 @@ import (
 	"strings"
 
 	"ashlar.dev/kernel/manifest"
+	"ashlar.dev/platform/core"
 	"ashlar.dev/platformctl/workspace"
 )
 
 // GatewayName is the name of the program where callers come in.
 const GatewayName = "gateway"
 
-// Other programs with a place of their own. What else there is the workspace knows.
-const (
-	consulName = "consul"
-	auditName  = "audit"
-	authName   = "auth"
-	authzName  = "authz"
-)
+// consulName is the other program with a place of its own. What else there is the workspace knows.
+const consulName = "consul"
 
 // program is one of the platform's own processes.
 type program struct {
@@ -33,11 +29,11 @@ type program struct {
 
 // programs lists the platform's own processes: the services of the workspace, and the gateway. All are started at once,
 // because each waits for those that it depends on. They are stopped in the reverse of this order: the gateway first,
-// so that no new call comes in; then each before those that it depends on; audit last, so that the others can still
-// deliver their events when they drain. The gateway is the last one.
+// so that no new call comes in; then each before those that it depends on; what outlasts the others last (core.Rules), though
+// they do not wait for it when they start. The gateway is the last one.
 func programs(w *workspace.Workspace) ([]program, error) {
-	// That every service needs authz, its manifest need not say.
-	positions, err := manifest.Resolve(w.Manifests(), manifest.Rules{Needed: []string{authzName}})
+	rules := core.Rules()
+	positions, err := manifest.Resolve(w.Manifests(), manifest.Rules{Needed: rules.Needed})
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +43,10 @@ func programs(w *workspace.Workspace) ([]program, error) {
 		order[i] = p.Manifest.Name
 		after[p.Manifest.Name] = p.After
 	}
-	if i := slices.Index(order, auditName); i > 0 {
-		order = append([]string{auditName}, slices.Delete(order, i, i+1)...)
+	for _, last := range rules.Outlasting {
+		if i := slices.Index(order, last); i > 0 {
+			order = append([]string{last}, slices.Delete(order, i, i+1)...)
+		}
 	}
 	list := make([]program, 0, len(order)+1)
 	for _, name := range order {
@@ -57,7 +55,7 @@ func programs(w *workspace.Workspace) ([]program, error) {
 		}
 		service, _ := w.Find(name)
 		// A service that has no tables of its own has the one for its events.
-		p := program{name: name, database: true, admin: name == authName, dependsOn: after[name]}
+		p := program{name: name, database: true, admin: name == core.Auth, dependsOn: after[name]}
 		if service.Manifest.Gateway.Expose {
 			p.rpcs = service.Manifest.Services
 		}
@@ -84,10 +82,6 @@ func closure(list []program, names []string) []string {
 	return found
 }
 
-// core are services that every other needs while it runs, whether it says so or not: for the record, and for the keys of
-// access tokens.
-var core = []string{auditName, authName}
-
 // needed returns the names of the programs that have to run for these: all that they and the core services depend on,
 // and the gateway. No names mean all programs.
 func needed(list []program, names []string) ([]string, error) {
@@ -105,7 +99,7 @@ func needed(list []program, names []string) ([]string, error) {
 	}
 	there := func(name string) bool { return slices.Contains(all, name) }
 	wanted := append(slices.Clone(names), GatewayName)
-	for _, name := range core {
+	for _, name := range core.Running() {
 		if there(name) && !slices.Contains(wanted, name) {
 			wanted = append(wanted, name)
 		}
