@@ -253,6 +253,22 @@ func (e *echo) obey(ctx context.Context, stream connect.ServerStream, m *structp
 		e.workers <- struct{}{}
 		time.Sleep(workTime)
 		<-e.workers
+	case "drip":
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		if err := stream.Send(message("text", "first")); err != nil {
+			return err
+		}
+		e.waiting <- struct{}{}
+		for {
+			select {
+			case <-ctx.Done():
+				e.ended <- ctx.Err()
+				return ctx.Err()
+			case <-tick.C:
+				_ = stream.Send(message("text", "another")) // the context tells when nobody wants more
+			}
+		}
 	case "send-and-wait":
 		if err := stream.Send(message("text", "first")); err != nil {
 			return err

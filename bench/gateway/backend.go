@@ -84,7 +84,7 @@ func (c backendCommand) Run(ctx context.Context) error {
 			return err
 		}
 		h := rpc.NewHTTPServer(slog.New(slog.DiscardHandler), mux)
-		go func() { _ = h.Serve(listener) }()
+		go func() { _ = h.Serve(rpc.NewListener(listener)) }()
 		serving = append(serving, h)
 		addresses = append(addresses, listener.Addr().String())
 		if err := registry.Register(ctx, discovery.Registration{Instance: discovery.Instance{

@@ -110,7 +110,7 @@ func (s *Server) Use(listener net.Listener) {
 	mux.Handle("/", unknownProcedure())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.listener = listener
+	s.listener = NewListener(listener)
 	s.http = NewHTTPServer(s.log, mux)
 }
 

@@ -81,6 +81,9 @@ type Procedure struct {
 	// HedgeAfterMS is after which silence another instance is asked, too, where the manifest says so.
 	HedgeAfterMS int64   `json:"hedgeAfterMs,omitempty"`
 	Limits       []Limit `json:"limits,omitempty"` // of the manifest
+	// StreamMessages and StreamBytes are what each side of a stream may send, where the manifest says so; 0: no bound.
+	StreamMessages *uint64 `json:"streamMessages,omitempty"`
+	StreamBytes    *uint64 `json:"streamBytes,omitempty"`
 	// Priority is low, normal or high: what is refused first, or last, under overload.
 	Priority string `json:"priority"`
 	// Versions are those of the service that have it; empty where all do.

@@ -42,10 +42,12 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 		return func() {}, err
 	}
 	ctx, end := context.WithCancelCause(context.WithValue(c.traced(), callKey{}, c))
-	c.r, c.giveUp = c.r.WithContext(ctx), end
-	c.undo(context.AfterFunc(ctx, c.w.wake))
+	c.r, c.giveUp = c.r.WithContext(ctx), func(why error) {
+		end(why)
+		c.w.wake() // where the caller ends the call, net/http does that itself
+	}
 	if !c.route.Unary() {
-		c.undo(context.AfterFunc(c.h.stopping, func() { end(errStopping) }))
+		c.undo(context.AfterFunc(c.h.stopping, func() { c.giveUp(errStopping) }))
 		if c.route.Access == access.Public {
 			c.endAfter(c.h.streamAge, errTooOld)
 		}
@@ -62,7 +64,7 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 		return cancel, c.failure(context.DeadlineExceeded)
 	}
 	if limited {
-		c.timer.start(d, func() { end(context.DeadlineExceeded) })
+		c.timer.start(d, c.late)
 	}
 	switch {
 	case !c.route.Unary():
@@ -96,6 +98,7 @@ func (c *call) admit() error {
 		}
 	}
 	c.caller = c.h.Limits.Hash(caller)
+	c.charged = true
 	decision := c.h.Limits.Take(caller, site, c.route.Quotas)
 	tellLimit(c.w.Header(), decision)
 	if decision.Wait > 0 {

@@ -70,7 +70,7 @@ func (c *call) answeredWith(status int, since int64) {
 	case status >= http.StatusInternalServerError || status == http.StatusTooManyRequests || status == statusCanceled:
 		c.slot.Forget()
 	case !c.protocol.Framed():
-		c.slot.Learn()
+		c.learn()
 	}
 }
 
@@ -95,8 +95,17 @@ func (c *call) settle(code string) {
 	case slices.Contains(failures, code):
 		c.slot.Forget()
 	default:
-		c.slot.Learn()
+		c.learn()
 	}
+}
+
+// learn notes how long the service took.
+func (c *call) learn() {
+	if c.attempts > 1 {
+		c.slot.Forget() // most of the time it waited for an instance that did not answer
+		return
+	}
+	c.slot.Learn()
 }
 
 // leave ends what is left of the place: the service has not answered, or its answer broke off.

@@ -22,7 +22,7 @@ const (
 type peer struct {
 	http.ResponseWriter
 
-	deadlines *http.ResponseController
+	deadlines http.ResponseController
 	h1        bool
 	// reads: reading needs a deadline of its own.
 	reads bool
@@ -43,7 +43,7 @@ type peer struct {
 }
 
 func newPeer(w http.ResponseWriter, r *http.Request) *peer {
-	return &peer{ResponseWriter: w, deadlines: http.NewResponseController(w), h1: r.ProtoMajor < 2, reads: r.ProtoMajor != 2}
+	return &peer{ResponseWriter: w, deadlines: *http.NewResponseController(w), h1: r.ProtoMajor < 2, reads: r.ProtoMajor != 2}
 }
 
 // The errors of setting deadlines are not looked at: the connection is gone then, or the writer of a test has none.

@@ -25,7 +25,7 @@ func (c *call) forward() {
 		c.forwardAlone()
 		return
 	}
-	response, err := c.h.RoundTripper.RoundTrip(c.outgoing())
+	response, err := c.send()
 	if err != nil {
 		if e, ok := errors.AsType[*balance.Error](err); ok {
 			c.attempts = e.Tried
@@ -33,7 +33,6 @@ func (c *call) forward() {
 		c.refuse(c.failure(err))
 		return
 	}
-	c.wentTo(balance.Answerer(response))
 	defer func() {
 		if !c.request.whole.Load() {
 			c.w.release() // closing waits until the request is not read any more
@@ -57,25 +56,45 @@ func (c *call) forward() {
 	c.relay(response, true, func(w io.Writer) (int64, error) { return io.Copy(w, response.Body) })
 }
 
-// outgoing makes the request that the service gets. The headers are the caller's: what he has no say in is gone from them.
+// send sends the request, and waits for the head of the answer.
+func (c *call) send() (*http.Response, error) {
+	if c.isInquiry() {
+		return c.inquire()
+	}
+	// The versions are for this service, and not for whoever else is asked.
+	out := c.outgoing().WithContext(balance.WithVersions(c.r.Context(), c.route.Versions))
+	response, err := c.h.RoundTripper.RoundTrip(out)
+	if err == nil {
+		c.wentTo(balance.Answerer(response))
+	}
+	return response, err
+}
+
+// outgoing makes the request that the service gets, without a context. The headers are the caller's: what he has no say in is gone from them.
 func (c *call) outgoing() *http.Request {
 	r := c.r
 	header := r.Header
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		header["X-Forwarded-For"] = []string{host}
+	values := make([]string, 0, 5) // one piece for all that are set here
+	set := func(name, value string) {
+		values = append(values, value)
+		header[name] = values[len(values)-1 : len(values) : len(values)]
 	}
-	header["X-Forwarded-Host"] = []string{r.Host}
-	header["X-Forwarded-Proto"] = []string{"http"}
-	if r.TLS != nil {
-		header["X-Forwarded-Proto"] = []string{"https"}
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		set("X-Forwarded-For", host)
+	}
+	set("X-Forwarded-Host", r.Host)
+	if r.TLS == nil {
+		set("X-Forwarded-Proto", "http")
+	} else {
+		set("X-Forwarded-Proto", "https")
 	}
 	if c.tells() {
 		c.timer.forward(c.protocol, header)
 	}
 	if c.protocol == wire.GRPC {
-		header["Te"] = []string{"trailers"} // the protocol asks for it; the caller's belonged to his connection
+		set("Te", "trailers") // the protocol asks for it; the caller's belonged to his connection
 	}
-	header["Traceparent"] = []string{string(c.appendTraceparent(make([]byte, 0, traceparentBytes)))}
+	set("Traceparent", string(c.appendTraceparent(make([]byte, 0, traceparentBytes))))
 	out := &http.Request{
 		Method: r.Method, Header: header, Body: r.Body, ContentLength: r.ContentLength, Proto: "HTTP/2.0", ProtoMajor: 2,
 		URL: &url.URL{Scheme: "http", Host: c.route.Service, Path: c.route.Procedure, RawQuery: r.URL.RawQuery},
@@ -83,7 +102,7 @@ func (c *call) outgoing() *http.Request {
 	if out.ContentLength == 0 {
 		out.Body = http.NoBody
 	}
-	return out.WithContext(balance.WithVersions(r.Context(), c.route.Versions)) // for this service, and not for whoever else is asked
+	return out
 }
 
 var gathering = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 4<<10)) }}
@@ -113,7 +132,19 @@ func (c *call) gather() error {
 	case len(read) == 0:
 		r.Body, r.ContentLength = http.NoBody, 0
 	default:
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(read)), int64(len(read))
+		r.Body, r.ContentLength, c.whole = newWholeBody(read), int64(len(read)), read
 	}
 	return nil
 }
+
+// wholeBody is a request that has been read as a whole.
+type wholeBody struct{ bytes.Reader }
+
+func newWholeBody(whole []byte) *wholeBody {
+	b := &wholeBody{}
+	b.Reset(whole)
+	return b
+}
+
+// Close implements io.Closer.
+func (*wholeBody) Close() error { return nil }

@@ -132,8 +132,8 @@ func (i *Inspector) instances(service string) []gatewayops.Instance {
 
 func procedure(route *routes.Route, aliases []string) gatewayops.Procedure {
 	p := gatewayops.Procedure{
-		Procedure: route.Procedure, Access: route.Access.String(), Get: route.Get, TimeoutMS: route.Timeout.Milliseconds(), Aliases: aliases,
-		HedgeAfterMS: route.HedgeAfter.Milliseconds(), Priority: route.Priority.String(),
+		Procedure: route.Procedure, Access: route.Access.String(), Get: route.Get(), TimeoutMS: route.Timeout.Milliseconds(), Aliases: aliases,
+		HedgeAfterMS: route.HedgeAfter.Milliseconds(), Priority: route.Priority.String(), StreamMessages: route.StreamLimit.Messages, StreamBytes: route.StreamLimit.Bytes,
 		Stream: map[connect.StreamType]string{
 			connect.StreamTypeUnary: "unary", connect.StreamTypeClient: "client", connect.StreamTypeServer: "server", connect.StreamTypeBidi: "bidi",
 		}[route.Stream],

@@ -76,7 +76,7 @@ func mergeRoutes(served []*Route, at map[*Route]string, versions int) *Route {
 	var names []string
 	for _, r := range served {
 		route.Access = max(route.Access, r.Access)
-		route.Get = route.Get && r.Get
+		route.Safe = route.Safe && r.Safe
 		names = append(names, at[r])
 	}
 	slices.Sort(names)

@@ -222,7 +222,7 @@ func (m *Module) addService(name string, files *protoregistry.Files, policy *ker
 		}
 		m.routes = append(m.routes, &Route{
 			Procedure: "/" + name + "/" + string(method.Name()), Service: m.Service, Access: rule.Kind,
-			Stream: streamOf(method), Get: !method.IsStreamingClient() && !method.IsStreamingServer() && sideEffectFree(method),
+			Stream: streamOf(method), Safe: !method.IsStreamingClient() && sideEffectFree(method),
 			Timeout: positive(policy.GetTimeout()), Quotas: quotas, Load: load.Procedure("/" + name + "/" + string(method.Name())),
 		})
 	}
@@ -247,8 +247,14 @@ func (m *Module) addProcedures(policies map[string]*kernelv1.ProcedurePolicy) er
 			route.Timeout = timeout
 		}
 		route.Quotas = slices.Concat(route.Quotas, quotas)
+		if limit := policy.GetStreamLimit(); limit != nil {
+			if route.Unary() {
+				return fmt.Errorf("%s: streamLimit is for RPCs that stream", procedure)
+			}
+			route.StreamLimit = StreamLimit{Messages: limit.Messages, Bytes: limit.Bytes} //nolint:protogetter // not set is not 0
+		}
 		route.Priority = priorityOf(policy.GetPriority())
-		if route.HedgeAfter = positive(policy.GetHedgeAfter()); route.HedgeAfter > 0 && !route.Get {
+		if route.HedgeAfter = positive(policy.GetHedgeAfter()); route.HedgeAfter > 0 && !route.Get() {
 			return fmt.Errorf("%s: hedgeAfter is for unary RPCs without side effects", procedure)
 		}
 	}
@@ -264,7 +270,7 @@ func (m *Module) addAliases(aliases map[string]string) error {
 		if err != nil {
 			return fmt.Errorf("alias %s: %w", from, err)
 		}
-		if !route.Get || route.Access != access.Public {
+		if !route.Get() || route.Access != access.Public {
 			return fmt.Errorf("alias %s: %s is not both public and free of side effects", from, procedure)
 		}
 		m.aliases[from] = route
