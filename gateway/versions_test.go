@@ -4,13 +4,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
+	"strings"
 	"testing"
 	"time"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
+	"connectrpc.com/grpcreflect/v2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -85,6 +91,47 @@ func TestVersionsSideBySide(t *testing.T) {
 		return first.count() == calls
 	}, within, time.Millisecond)
 	w.routable(added, true)
+}
+
+// Whoever has no schema sees what only an older version has, with its messages, and what only the newer one has.
+func TestReflectionWhileVersionsDiffer(t *testing.T) {
+	w := newWorld(t, nil)
+	begin := func(version string, change func(*descriptorpb.FileDescriptorProto), methods ...method) *backend {
+		set := schema("acme/echo/v1/echo.proto", "acme.echo.v1", "EchoService", methods...)
+		if change != nil {
+			change(set.GetFile()[len(set.GetFile())-1])
+		}
+		return w.add(offer{
+			name: "echo", id: "echo-" + version, version: version, services: []string{echoService}, schema: set, policy: &kernelv1.GatewayPolicy{Expose: true},
+			register: func(server *connect.Server) { registerAll(server, specs(t, set), newEcho()) },
+		})
+	}
+	methods := func() []string {
+		stream := grpcreflect.NewClient(w.client(true)).NewStream(t.Context())
+		files, err := stream.FileContainingSymbol(echoService)
+		require.NoError(t, err)
+		require.NoError(t, stream.Close())
+		all, err := protodesc.NewFiles(&descriptorpb.FileDescriptorSet{File: files})
+		require.NoError(t, err, "a client could not read them")
+		var out []string
+		for _, s := range specsOf(all) {
+			if input := s.Schema.(protoreflect.MethodDescriptor).Input(); strings.HasPrefix(s.Procedure, "/"+echoService) {
+				out = append(out, path.Base(s.Procedure)+" "+string(input.Name()))
+			}
+		}
+		return out
+	}
+	old := begin("1.0.0", func(file *descriptorpb.FileDescriptorProto) {
+		file.MessageType = append(file.MessageType, &descriptorpb.DescriptorProto{Name: new("OldRequest")})
+		file.GetService()[0].GetMethod()[1].InputType = new(".acme.echo.v1.OldRequest")
+	}, method{name: "Look", rule: public}, method{name: "Removed", rule: public})
+	w.routable("/"+echoService+"/Removed", true)
+	begin("2.0.0", nil, method{name: "Look", rule: public}, method{name: "Added", rule: public})
+	w.routable(added, true)
+	require.Equal(t, []string{"Look Struct", "Added Struct", "Removed OldRequest"}, methods())
+	old.leave()
+	w.routable("/"+echoService+"/Removed", false)
+	require.Equal(t, []string{"Look Struct", "Added Struct"}, methods())
 }
 
 // Which version of a service is called is nothing to those who are asked who calls.

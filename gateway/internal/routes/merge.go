@@ -61,6 +61,12 @@ func Merge(versions []*Module) *Module {
 			merged.aliases[path] = merged.routes[i]
 		}
 	}
+	merged.shown = merged.files
+	for _, older := range merged.older {
+		if len(older.callable) > 0 {
+			merged.shown = shownWith(merged.shown, older.files)
+		}
+	}
 	return merged
 }
 

@@ -48,6 +48,8 @@ type Module struct {
 	routes   []*Route
 	aliases  map[string]*Route
 	files    *protoregistry.Files
+	// shown are the files with what only older versions have.
+	shown    *protoregistry.Files
 	types    *protoregistry.Types
 	bindings []Binding
 	// paths are the bindings of older versions, too.
@@ -302,7 +304,7 @@ func (m *Module) describe(set *descriptorpb.FileDescriptorSet) error {
 	if err != nil {
 		return err
 	}
-	m.files = files
+	m.files, m.shown = files, files
 	files.RangeFiles(func(file protoreflect.FileDescriptor) bool {
 		err = registerExtensions(m.types, file)
 		return err == nil

@@ -70,6 +70,7 @@ func (m *Module) rewrite(change func(*descriptorpb.FileDescriptorProto) *descrip
 	if m.files, err = protodesc.NewFiles(set); err != nil {
 		m.files, m.callable = nil, nil
 	}
+	m.shown = m.files
 }
 
 // bindOlder binds what only older versions have. Where a path would fit a newer one's, too, the newer one has it.

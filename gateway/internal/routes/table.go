@@ -58,10 +58,10 @@ func (t *Table) HasService(name string) bool {
 // FindFileByPath implements protodesc.Resolver over the schemas of all that can be called.
 func (t *Table) FindFileByPath(path string) (protoreflect.FileDescriptor, error) {
 	for _, m := range t.modules {
-		if m.files == nil {
+		if m.shown == nil {
 			continue
 		}
-		if file, err := m.files.FindFileByPath(path); err == nil {
+		if file, err := m.shown.FindFileByPath(path); err == nil {
 			return file, nil
 		}
 	}
@@ -71,10 +71,10 @@ func (t *Table) FindFileByPath(path string) (protoreflect.FileDescriptor, error)
 // FindDescriptorByName implements protodesc.Resolver.
 func (t *Table) FindDescriptorByName(name protoreflect.FullName) (protoreflect.Descriptor, error) {
 	for _, m := range t.modules {
-		if m.files == nil {
+		if m.shown == nil {
 			continue
 		}
-		if descriptor, err := m.files.FindDescriptorByName(name); err == nil {
+		if descriptor, err := m.shown.FindDescriptorByName(name); err == nil {
 			return descriptor, nil
 		}
 	}
