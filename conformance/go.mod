@@ -9,6 +9,7 @@ require (
 	ashlar.dev/platform v0.0.0
 	connectrpc.com/connect/v2 v2.0.2
 	github.com/bufbuild/protocompile v0.14.1
+	github.com/stretchr/testify v1.12.1
 	google.golang.org/protobuf v1.36.12
 )
 

@@ -19,7 +19,7 @@ func TestTheCommandsOfTheReadme(t *testing.T) {
 	env := environ("ASHLAR_HOME="+s.home, "ASHLAR_GATEWAY_ADDR="+s.gateway, "CONSUL_HTTP_ADDR="+agent.Addr, "ASHLAR_CONFIG_HOME="+filepath.Join(t.TempDir(), "config"))
 	t.Cleanup(func() { run(t, stopWithin, env, platformctl, "down") })
 
-	blocks := section(t, "The command line")
+	blocks := section(t, readme, "The command line")
 	require.Len(t, blocks, 1)
 	ran, code := run(t, startWithin+stopWithin, env, "bash", "-c", "set -eu; cd '"+root+"'\n"+blocks[0].text)
 	require.Zero(t, code, "%s\n%s", ran.stdout, ran.stderr)

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -39,7 +40,7 @@ func TestAProcessIsPausedUnderReads(t *testing.T) {
 	r.more(20)
 	second.signal(t, syscall.SIGSTOP)
 	healthy(1)
-	r.more(20)
+	r.drained() // while it is paused: nobody is served because it goes on
 	second.signal(t, syscall.SIGCONT)
 	healthy(2)
 	r.more(20)
@@ -58,24 +59,26 @@ type readers struct {
 
 	mu      sync.Mutex
 	slowest map[string]time.Duration
+	ended   map[string]int // how many calls of each kind
 	failed  []string
 }
 
-// startReaders lets two people each make one of the requests again and again.
+// startReaders lets two people each make one of the requests again and again: one in Connect, and one in gRPC, whose calls go
+// another way through the gateway.
 func startReaders(t *testing.T, p *platform, who person, requests ...request) *readers {
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &readers{t: t, slowest: map[string]time.Duration{}}
+	r := &readers{t: t, slowest: map[string]time.Duration{}, ended: map[string]int{}}
 	var all sync.WaitGroup
 	for _, each := range requests {
-		for range 2 {
+		for _, speech := range []speech{speeches[0], speeches[2]} {
 			all.Go(func() {
 				tick := time.NewTicker(2 * pace)
 				defer tick.Stop()
 				for ctx.Err() == nil {
 					<-tick.C
 					begun := time.Now()
-					a, err := speeches[0].try(context.WithoutCancel(ctx), each.from(p, who))
-					r.note(each.procedure, a, err, time.Since(begun))
+					a, err := speech.try(context.WithoutCancel(ctx), each.from(p, who))
+					r.note(each.procedure+", "+speech.name, a, err, time.Since(begun))
 				}
 			})
 		}
@@ -89,6 +92,7 @@ func (r *readers) note(procedure string, a answer, err error, took time.Duration
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.done.Add(1)
+	r.ended[procedure]++
 	r.slowest[procedure] = max(r.slowest[procedure], took)
 	if err != nil || a.code != "" {
 		r.failed = append(r.failed, fmt.Sprintf("%s after %s: %s %v", procedure, took.Round(time.Millisecond), a, err))
@@ -102,6 +106,25 @@ func (r *readers) more(n int64) {
 	require.NoError(r.t, eventually(goOnWithin, func() error {
 		if done := r.done.Load() - at; done < n {
 			return fmt.Errorf("%d of %d calls", done, n)
+		}
+		return nil
+	}))
+}
+
+// drained waits until all calls have ended that are under way, and as many again.
+func (r *readers) drained() {
+	r.t.Helper()
+	ended := func() map[string]int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return maps.Clone(r.ended)
+	}
+	before := ended()
+	require.NoError(r.t, eventually(goOnWithin, func() error {
+		for kind, n := range ended() {
+			if n < before[kind]+2 {
+				return fmt.Errorf("%s: %d calls", kind, n-before[kind])
+			}
 		}
 		return nil
 	}))

@@ -9,13 +9,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+const readme = "README.md"
+
 // What the README says and no test may use: where its reader's platform is.
 const (
 	readmeGateway = "http://127.0.0.1:8080"
 	readmeHome    = ".ashlar/"
 )
 
-// block is a fenced block of the README.
+// block is a fenced block of a page.
 type block struct {
 	language, text string
 }
@@ -24,7 +26,7 @@ type block struct {
 // is, and the folder where the platform keeps its files.
 func walk(t testing.TB, gateway, home string) []block {
 	t.Helper()
-	blocks := section(t, "A walk")
+	blocks := section(t, readme, "A walk")
 	replaced := strings.NewReplacer(readmeGateway, gateway, readmeHome, home+"/")
 	for i := range blocks {
 		blocks[i].text = replaced.Replace(blocks[i].text)
@@ -32,13 +34,13 @@ func walk(t testing.TB, gateway, home string) []block {
 	return blocks
 }
 
-// section returns the fenced blocks of a section of the README.
-func section(t testing.TB, title string) []block {
+// section returns the fenced blocks of a section of a page.
+func section(t testing.TB, page, title string) []block {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(root, "README.md"))
+	content, err := os.ReadFile(filepath.Join(root, page))
 	require.NoError(t, err)
 	_, text, found := strings.Cut(string(content), "\n## "+title+"\n")
-	require.True(t, found, "the README has no section `## %s`", title)
+	require.True(t, found, "%s has no section `## %s`", page, title)
 	text, _, _ = strings.Cut(text, "\n## ")
 	var blocks []block
 	for {
@@ -48,7 +50,7 @@ func section(t testing.TB, title string) []block {
 		}
 		head, inside, _ := strings.Cut(rest, "\n")
 		inside, text, found = strings.Cut(inside, "\n```")
-		require.True(t, found, "a block of the README does not end")
+		require.True(t, found, "a block of %s does not end", page)
 		blocks = append(blocks, block{language: head, text: inside + "\n"})
 	}
 	require.NotEmpty(t, blocks)

@@ -3,6 +3,7 @@ package e2e
 import (
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	notesv1 "ashlar.dev/gen/go/acme/notes/v1"
 )
 
 // read returns what is in a file.
@@ -43,6 +46,22 @@ func fetch(t testing.TB, address string) []byte {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, response.StatusCode, "%s", body)
 	return body
+}
+
+// The call in the docs, word for word.
+func TestTheCallOfTheDocs(t *testing.T) {
+	p := shared(t)
+	needs(t, "curl")
+	owner := p.admin(t)
+	org := newOrganization(t, p.url(), owner)
+	var created notesv1.CreateNoteResponse
+	invoke(t, p.url(), owner.token, createNote, &notesv1.CreateNoteRequest{OrganizationId: org, Title: "Milk"}, &created)
+
+	blocks := inLanguage(section(t, "docs/gateway.md", "REST"), "sh")
+	require.Len(t, blocks, 1)
+	sh := newShell(t)
+	sh.run(fmt.Sprintf("gateway=%s org=%s id=%s token=%s", p.url(), org, created.GetNote().GetId(), owner.token))
+	assert.Equal(t, "Bread", member(t, sh.run(blocks[0]), "title"))
 }
 
 // The document of the whole platform is an OpenAPI 3.1 document, says somebody else.

@@ -11,6 +11,7 @@ import (
 	"ashlar.dev/gateway/internal/address"
 	"ashlar.dev/gateway/internal/edge"
 	"ashlar.dev/gateway/internal/routes"
+	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/platform/service"
 )
 
@@ -31,6 +32,10 @@ type Config struct {
 	RateBurst   int           `name:"gateway-rate-burst" help:"Requests that one caller may make at once." default:"200" reload:""`
 	MaxStreams  int           `name:"gateway-max-streams" help:"Streams that one caller may have open at a time; 0 means no limit." default:"100" reload:""`
 	MaxTimeout  time.Duration `name:"gateway-max-timeout" help:"Longest time that a unary call may take, whatever callers and manifests say." default:"60s" reload:""`
+
+	// For each side of a stream, where the manifest does not say.
+	MaxStreamMessages int64 `name:"gateway-max-stream-messages" help:"Messages that each side of a stream may send; 0 means no limit." default:"1000000" reload:""`
+	MaxStreamBytes    int64 `name:"gateway-max-stream-bytes" help:"Bytes of messages that each side of a stream may send; 0 means no limit." default:"1073741824" reload:""`
 
 	VersionShares map[string]int `name:"gateway-version-shares" help:"Percent of the calls to a service that go to a version of it, such as notes@2.0.0=5; the other versions share the rest." placeholder:"SERVICE@VERSION=PERCENT" reload:""`
 
@@ -53,6 +58,12 @@ type Config struct {
 	MaxInFlight        int    `name:"gateway-max-in-flight" help:"Requests of all callers that may be under way at a time, streams included; 0 means no limit." default:"20000" reload:""`
 	NoShedding         bool   `name:"gateway-no-shedding" help:"Pass calls on to a service however busy it is." reload:""`
 	LimitsRedisURLFile string `name:"gateway-limits-redis-url-file" help:"File with the address of a Redis or Valkey, mode 0600, by which gateways share rate limits; where not set, each counts for itself." placeholder:"FILE"`
+
+	MaxConnections        int           `name:"gateway-max-connections" help:"Connections that may be open at a time; further ones are closed at once. 0 means no limit." default:"20000" reload:""`
+	MaxAddressConnections int           `name:"gateway-max-address-connections" help:"Connections of one address, other than a trusted proxy's, that may be open at a time. 0 means no limit." default:"1000" reload:""`
+	MaxConnectionRequests int           `name:"gateway-max-connection-requests" help:"Requests that may be under way at a time over one connection of HTTP/2 or HTTP/3, streams included." default:"250"`
+	HeaderTimeout         time.Duration `name:"gateway-header-timeout" help:"How long a TLS handshake, and the head of a request over HTTP/1.1, may take." default:"5s"`
+	IdleTimeout           time.Duration `name:"gateway-idle-timeout" help:"How long a connection may be open while no request is under way." default:"2m"`
 }
 
 // defaultMaxTimeout is what MaxTimeout means where it is not set.
@@ -65,7 +76,8 @@ func (c Config) settings() edge.Settings {
 		Addresses:  addresses,
 		MaxTimeout: cmp.Or(c.MaxTimeout, defaultMaxTimeout), CORSOrigins: c.CORSOrigins,
 		RateLimit: routes.Limit{PerSecond: c.RateLimit, Burst: c.RateBurst}, MaxStreams: c.MaxStreams, MaxInFlight: c.MaxInFlight, NoShedding: c.NoShedding,
-		AccessLog: edge.AccessLog{Sample: c.AccessLogSample, Slow: c.AccessLogSlow},
+		StreamBounds: wire.Bounds{Messages: uint64(c.MaxStreamMessages), Bytes: uint64(c.MaxStreamBytes)}, //nolint:gosec // validate has seen that they are not negative
+		AccessLog:    edge.AccessLog{Sample: c.AccessLogSample, Slow: c.AccessLogSlow},
 	}
 }
 
@@ -102,9 +114,16 @@ func (c Config) validate() error {
 	if c.MaxStreams < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-streams %d is negative", c.MaxStreams))
 	}
+	if c.MaxStreamMessages < 0 {
+		errs = append(errs, fmt.Errorf("gateway-max-stream-messages %d is negative", c.MaxStreamMessages))
+	}
+	if c.MaxStreamBytes < 0 {
+		errs = append(errs, fmt.Errorf("gateway-max-stream-bytes %d is negative", c.MaxStreamBytes))
+	}
 	if c.MaxInFlight < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-in-flight %d is negative", c.MaxInFlight))
 	}
+	errs = append(errs, c.validateConnections())
 	if c.MaxTimeout < 0 {
 		errs = append(errs, fmt.Errorf("gateway-max-timeout %s is negative", c.MaxTimeout))
 	}

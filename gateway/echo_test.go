@@ -230,9 +230,14 @@ func (e *echo) converse(ctx context.Context, stream connect.ServerStream) error 
 	}
 }
 
-// obey does what a message asks for: fail, or wait until the caller is gone.
+// obey does what a message asks for: fail, with a code if it names one, or wait until the caller is gone.
 func (e *echo) obey(ctx context.Context, stream connect.ServerStream, m *structpb.Struct) error {
-	switch m.GetFields()["do"].GetStringValue() {
+	do := m.GetFields()["do"].GetStringValue()
+	var code connect.Code
+	if code.UnmarshalText([]byte(do)) == nil {
+		return connect.NewError(code, "as you wish")
+	}
+	switch do {
 	case "fail":
 		return connect.NewError(connect.CodeFailedPrecondition, "as you wish")
 	case "flood":
@@ -248,6 +253,22 @@ func (e *echo) obey(ctx context.Context, stream connect.ServerStream, m *structp
 		e.workers <- struct{}{}
 		time.Sleep(workTime)
 		<-e.workers
+	case "drip":
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		if err := stream.Send(message("text", "first")); err != nil {
+			return err
+		}
+		e.waiting <- struct{}{}
+		for {
+			select {
+			case <-ctx.Done():
+				e.ended <- ctx.Err()
+				return ctx.Err()
+			case <-tick.C:
+				_ = stream.Send(message("text", "another")) // the context tells when nobody wants more
+			}
+		}
 	case "send-and-wait":
 		if err := stream.Send(message("text", "first")); err != nil {
 			return err

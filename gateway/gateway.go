@@ -17,6 +17,7 @@ import (
 	"ashlar.dev/gateway/internal/edge"
 	"ashlar.dev/gateway/internal/h2"
 	"ashlar.dev/gateway/internal/inspect"
+	"ashlar.dev/gateway/internal/keepalive"
 	"ashlar.dev/gateway/internal/learn"
 	"ashlar.dev/gateway/internal/limit"
 	"ashlar.dev/gateway/internal/live"
@@ -57,6 +58,8 @@ const (
 	// streamGrace is how long streams may go on once the gateway stops; then they end with unavailable, early
 	// enough that this is still heard.
 	streamGrace = 3 * time.Second
+	// goneTime is how long a connection may outlive the machine of its caller: no less than a way through a tunnel takes.
+	goneTime = 32 * time.Second
 )
 
 // Gateway is the gateway, put together and not yet started.
@@ -71,6 +74,8 @@ type Gateway struct {
 	// publisher is nil where nothing is published.
 	publisher *openapi.Publisher
 	limits    *limit.Limiter
+	// connections bounds those over TCP.
+	connections *limit.Connections
 	// sharing and redis are nil where limits are not shared.
 	sharing *limit.Sharing
 	redis   *limit.Redis
@@ -135,7 +140,7 @@ func (g *Gateway) build() error {
 		streams.Forget(address)
 	}
 	g.balancer = balance.New(g.env.Directory, streams, balance.WithGone(gone), balance.WithZone(g.cfg.Zone))
-	g.balancer.SetShares(g.cfg.shares())
+	g.share(g.cfg)
 	var kept *cache.Cache
 	if g.cfg.CacheBytes > 0 {
 		if kept, err = cache.New(g.cfg.CacheBytes, g.telemetry.Metrics); err != nil {
@@ -146,13 +151,18 @@ func (g *Gateway) build() error {
 	g.edge, err = edge.New(edge.Parts{
 		Tables: g.learner.Table, Tokens: authn.NewVerifier(keys.NewSource(clients, g.telemetry.Log)), APIKeys: apikeys.New(clients),
 		Limits: g.limits, Streams: limit.NewStreams(),
-		Own: services.Handler(), REST: translator, Documents: documents, RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool}, Live: &g.live, Cache: kept, Status: g.status, Telemetry: g.telemetry,
+		Own: services.Handler(), REST: translator, Documents: documents, RoundTripper: g.balancer, Direct: &edge.Direct{Balancer: g.balancer, Pool: g.pool, Shared: streams}, Live: &g.live, Cache: kept, Status: g.status, Telemetry: g.telemetry,
 		MaxMessageBytes: rpc.MaxMessageBytes, Settings: g.cfg.settings(),
 	})
 	if err != nil {
 		return err
 	}
 	g.http = rpc.NewHTTPServer(g.telemetry.Log, g.edge)
+	g.cfg.boundConnections(g.http)
+	if g.connections, err = limit.NewConnections(g.telemetry.Metrics); err != nil {
+		return err
+	}
+	g.connections.SetBounds(g.cfg.connectionBounds())
 	if g.secure, err = newSecure(g); err != nil {
 		return err
 	}
@@ -243,7 +253,7 @@ func (g *Gateway) stopLooking(ctx context.Context) error {
 }
 
 func (g *Gateway) serve(ctx context.Context) error {
-	var lc net.ListenConfig
+	lc := net.ListenConfig{KeepAliveConfig: keepalive.Config(goneTime), Control: keepalive.Control(goneTime)}
 	listener, err := lc.Listen(ctx, "tcp", g.cfg.Addr)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w (another address: ASHLAR_GATEWAY_ADDR)", g.cfg.Addr, err)
@@ -251,7 +261,7 @@ func (g *Gateway) serve(ctx context.Context) error {
 	g.mu.Lock()
 	g.listener = listener
 	g.mu.Unlock()
-	seen := g.live.Listener(rpc.NewListener(listener))
+	seen := g.live.Listener(rpc.NewListener(g.connections.Listener(listener)))
 	serve := func() error { return g.http.Serve(seen) }
 	switch {
 	case g.secure != nil:

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -286,7 +287,7 @@ func TestRateLimitOfTheGateway(t *testing.T) {
 	w := newWorld(t, func(c *gateway.Config) { c.RateLimit, c.RateBurst = 0.001, 5 })
 	e := newEcho()
 	w.add(echoOffer(t, e))
-	w.routable(look, true) // takes at least one of the address
+	w.routable(look, true)
 	header := bearer(w.token(nil))
 	for i := range 5 {
 		status, a := w.post(whoAmI, "{}", header)
@@ -312,7 +313,7 @@ func TestRateLimitOfTheGateway(t *testing.T) {
 	assert.Equal(t, http.StatusOK, status, "another caller has a limit of his own")
 
 	t.Run("also for those who guess", func(t *testing.T) {
-		for range 5 {
+		for range 6 {
 			status, a = w.post(whoAmI, "{}", bearer("guess"))
 		}
 		assert.Equal(t, rpcerror.ReasonRateLimited, a.reason())
@@ -321,6 +322,60 @@ func TestRateLimitOfTheGateway(t *testing.T) {
 		err := w.client(h2, options...).CallUnary(t.Context(), spec(t, look), message("text", "x"), &structpb.Struct{})
 		requireError(t, err, connect.CodeResourceExhausted, rpcerror.ReasonRateLimited)
 	})
+}
+
+// What is refused before anybody's limit has been asked counts at the address. Nothing is free, but to be asked whether one lives.
+func TestRefusalsAreLimited(t *testing.T) {
+	json := http.Header{"Content-Type": {"application/json"}}
+	for name, c := range map[string]struct {
+		method, path, body string
+		header             http.Header
+		status             int
+	}{
+		"no such path":       {http.MethodGet, "/nothing", "", nil, http.StatusNotFound},
+		"no such procedure":  {http.MethodPost, "/acme.echo.v1.EchoService/No", "{}", json, http.StatusNotImplemented},
+		"internal":           {http.MethodPost, secret, "{}", json, http.StatusNotImplemented},
+		"method":             {http.MethodPut, look, "{}", json, http.StatusMethodNotAllowed},
+		"method of an alias": {http.MethodPost, "/.well-known/jwks.json", "{}", json, http.StatusMethodNotAllowed},
+		"media type":         {http.MethodPost, look, "{}", http.Header{"Content-Type": {"text/html"}}, http.StatusUnsupportedMediaType},
+		"GET with a body":    {http.MethodGet, look + "?encoding=json&message=%7B%7D", "{}", nil, http.StatusUnsupportedMediaType},
+		"version of HTTP":    {http.MethodPost, converse, "{}", http.Header{"Content-Type": {"application/connect+json"}}, http.StatusHTTPVersionNotSupported},
+		"timeout":            {http.MethodPost, look, "{}", http.Header{"Content-Type": {"application/json"}, "Connect-Timeout-Ms": {"x"}}, http.StatusBadRequest},
+		"no time":            {http.MethodPost, look, "{}", http.Header{"Content-Type": {"application/json"}, "Connect-Timeout-Ms": {"0"}}, http.StatusGatewayTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(c *gateway.Config) { c.RateLimit, c.RateBurst = 0.001, 5 })
+			w.add(echoOffer(t, newEcho()))
+			w.routable(look, true)
+			ask := func() (int, answer) {
+				request, err := http.NewRequest(c.method, w.url(c.path), strings.NewReader(c.body))
+				require.NoError(t, err)
+				maps.Copy(request.Header, c.header)
+				return w.do(request)
+			}
+			for range 5 {
+				status, _ := ask()
+				require.Equal(t, c.status, status)
+			}
+			status, a := ask()
+			if c.status == http.StatusHTTPVersionNotSupported {
+				assert.Contains(t, a.raw, rpcerror.ReasonRateLimited, "a stream has its error in its last message")
+			} else {
+				assert.Equal(t, http.StatusTooManyRequests, status)
+			}
+			assert.Equal(t, `"gateway";q=5;w=5000`, a.header.Get("RateLimit-Policy"))
+			assert.NotEmpty(t, a.header.Get("Retry-After"))
+			status, a = w.post(look, "{}", nil)
+			assert.Equal(t, http.StatusTooManyRequests, status, "it is the same bucket")
+			assert.Equal(t, rpcerror.ReasonRateLimited, a.reason())
+			status, _ = w.post(whoAmI, "{}", bearer(w.token(nil)))
+			assert.Equal(t, http.StatusOK, status, "who has signed in has his own")
+			response, err := newHTTPClient(t, false).Get(w.url("/healthz"))
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			assert.Equal(t, http.StatusOK, response.StatusCode)
+		})
+	}
 }
 
 func TestRateLimitOfTheManifest(t *testing.T) {

@@ -50,7 +50,7 @@ func newOverQUIC(beside *http.Server, log *slog.Logger) *overQUIC {
 		TLSConfig:      &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: beside.TLSConfig.GetCertificate},
 		MaxHeaderBytes: beside.MaxHeaderBytes, IdleTimeout: beside.IdleTimeout,
 		// What is sent with the first packet could be sent again by others (RFC 8470).
-		QUICConfig: &quic.Config{Allow0RTT: false, KeepAlivePeriod: quicKeepAlive},
+		QUICConfig: &quic.Config{Allow0RTT: false, KeepAlivePeriod: quicKeepAlive, MaxIncomingStreams: int64(beside.HTTP2.MaxConcurrentStreams)},
 		Logger:     log,
 	}
 	beside.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

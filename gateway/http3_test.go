@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect/v2"
+	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -37,7 +38,8 @@ func newHTTP3World(t testing.TB) *tlsWorld {
 }
 
 func TestHTTP3(t *testing.T) {
-	w := newHTTP3World(t)
+	const requests = 30
+	w := newTLSWorld(t, func(c *gateway.Config) { c.HTTP3, c.MaxConnectionRequests = true, requests })
 	client := w.http3(t)
 	for name, options := range dialects {
 		t.Run(name, func(t *testing.T) {
@@ -68,6 +70,17 @@ func TestHTTP3(t *testing.T) {
 			require.ErrorIs(t, stream.Receive(&m), io.EOF)
 		})
 	}
+	t.Run("requests of a connection are bounded", func(t *testing.T) {
+		conn, err := quic.DialAddr(t.Context(), w.gateway.Address(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{http3.NextProtoH3}}, nil) //nolint:gosec // who answers does not matter
+		require.NoError(t, err)
+		defer func() { _ = conn.CloseWithError(0, "") }()
+		for range requests {
+			_, err := conn.OpenStream()
+			require.NoError(t, err)
+		}
+		_, err = conn.OpenStream()
+		require.ErrorIs(t, err, &quic.StreamLimitReachedError{})
+	})
 	t.Run("others learn of it", func(t *testing.T) {
 		response, err := w.https(t, true).Get("https://" + w.gateway.Address() + "/healthz")
 		require.NoError(t, err)

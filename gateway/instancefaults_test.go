@@ -59,9 +59,15 @@ func silent(t *testing.T) (address string, asked *atomic.Int64) {
 // An instance takes calls and never answers. Calls without effects are asked elsewhere, so that none fails; it is soon out of
 // use, so that few have to wait.
 func TestInstanceThatNeverAnswers(t *testing.T) {
+	for name, once := range map[string]onceFunc{"connect": once, "grpc": onceGRPC} {
+		t.Run(name, func(t *testing.T) { testInstanceThatNeverAnswers(t, once) })
+	}
+}
+
+func testInstanceThatNeverAnswers(t *testing.T, once onceFunc) {
 	w := newWorld(t, nil)
 	w.echoes(t, 0, 2)
-	load := w.call(t, look)
+	load := w.callBy(t, look, once)
 	address, asked := silent(t)
 	w.enlist("echo-9", address)
 	require.Eventually(t, func() bool { return asked.Load() > 0 }, 3*within, time.Millisecond)
@@ -72,7 +78,7 @@ func TestInstanceThatNeverAnswers(t *testing.T) {
 	load.drained()
 	load.stop()
 	assert.Zero(t, load.failed.Load(), "of %d", load.served.Load())
-	assert.Less(t, asked.Load()*20, load.served.Load())
+	assert.Less(t, asked.Load()*20, load.served.Load()) // in gRPC many calls share a connection, and these are counted
 	assert.Less(t, load.slowest(), 10*time.Second, "the manifest allows 30 s")
 	t.Logf("%d calls, %d of them were sent to the silent instance; the slowest took %s", load.served.Load(), asked.Load(), load.slowest().Round(time.Millisecond))
 }
@@ -136,6 +142,22 @@ func TestInstanceThatNeverAnswersCallsWithEffects(t *testing.T) {
 	// All that were under way, and those that find out whether it is back.
 	assert.LessOrEqual(t, load.failed.Load(), int64(2*sideBySide), "of %d", load.served.Load())
 	assert.Less(t, load.slowest(), timeout+5*time.Second)
+	t.Logf("%d calls, %d failed; the slowest took %s", load.served.Load()+load.failed.Load(), load.failed.Load(), load.slowest().Round(time.Millisecond))
+}
+
+// In gRPC they end sooner: the connection is found dead, and with it all that was sent on it, and the instance is passed over.
+func TestInstanceThatNeverAnswersGRPCCallsWithEffects(t *testing.T) {
+	w := newWorld(t, nil)
+	w.echoes(t, 0, 2)
+	load := w.callBy(t, change, onceGRPC)
+	address, asked := silent(t)
+	w.enlist("echo-9", address)
+	require.Eventually(t, func() bool { return asked.Load() > 0 }, 3*within, time.Millisecond)
+	require.Eventually(t, func() bool { return load.failed.Load() > 0 }, 3*within, time.Millisecond)
+	load.drained()
+	load.stop()
+	assert.LessOrEqual(t, load.failed.Load(), int64(2*sideBySide), "of %d", load.served.Load())
+	assert.Less(t, load.slowest(), 15*time.Second, "the manifest allows 30 s")
 	t.Logf("%d calls, %d failed; the slowest took %s", load.served.Load()+load.failed.Load(), load.failed.Load(), load.slowest().Round(time.Millisecond))
 }
 

@@ -29,18 +29,21 @@ type callers struct {
 
 const sideBySide = 8
 
-func (w *world) call(t *testing.T, procedure string) *callers {
+func (w *world) call(t *testing.T, procedure string) *callers { return w.callBy(t, procedure, once) }
+
+// callBy is call where calls are made by other means than Connect over HTTP/1.1.
+func (w *world) callBy(t *testing.T, procedure string, once onceFunc) *callers {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := &callers{t: t}
 	var all sync.WaitGroup
 	for i := range sideBySide {
-		client := newHTTPClient(t, false)
+		h1, h2 := newHTTPClient(t, false), newHTTPClient(t, true)
 		all.Go(func() {
 			for ctx.Err() == nil {
 				began := time.Now()
-				if status, err := once(ctx, client, w.url(procedure)); ctx.Err() == nil && (err != nil || status != http.StatusOK) {
+				if status, err := once(ctx, h1, h2, w.url(procedure)); ctx.Err() == nil && (err != nil || status != http.StatusOK) {
 					c.failed.Add(1)
-					t.Logf("status %d, %v", status, err)
+					t.Logf("status %d, %v, after %s", status, err, time.Since(began))
 				} else {
 					c.served.Add(1)
 				}
@@ -76,7 +79,32 @@ func (c *callers) drained() {
 	}
 }
 
-func once(ctx context.Context, client *http.Client, url string) (int, error) {
+// onceFunc makes one call, over HTTP/1.1 or h2c as it likes.
+type onceFunc func(ctx context.Context, h1, h2 *http.Client, url string) (status int, err error)
+
+// onceGRPC is once in gRPC.
+func onceGRPC(ctx context.Context, _, h2 *http.Client, url string) (int, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("\x00\x00\x00\x00\x0c"+`{"text":"x"}`))
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Content-Type", "application/grpc+json")
+	request.Header.Set("Te", "trailers")
+	response, err := h2.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return 0, err
+	}
+	if status := response.Header.Get("Grpc-Status") + response.Trailer.Get("Grpc-Status"); status != "0" {
+		return response.StatusCode, fmt.Errorf("grpc-status %s: %s%s", status, response.Header.Get("Grpc-Message"), response.Trailer.Get("Grpc-Message"))
+	}
+	return response.StatusCode, nil
+}
+
+func once(ctx context.Context, client, _ *http.Client, url string) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(`{"text":"x"}`))
 	if err != nil {
 		return 0, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	kernelv1 "ashlar.dev/gen/go/ashlar/kernel/v1"
 	"ashlar.dev/kernel/authn"
 	"ashlar.dev/kernel/rpcerror"
+	"ashlar.dev/platform/gatewayops"
 )
 
 // Many times more callers than a service can serve in time. What the limit does in numbers is tested where time is made
@@ -93,6 +95,37 @@ func TestServiceThatIsOverloaded(t *testing.T) {
 		return status == http.StatusOK || assert.Equal(t, rpcerror.ReasonOverloaded, a.reason()) && false
 	}
 	require.Eventually(t, answered, within, time.Millisecond, "it is over")
+}
+
+// What a service refuses or fails at says nothing about how long it takes, in whichever protocol that is said; what it
+// answers does, also where that is no.
+func TestWhatOverloadLearnsFrom(t *testing.T) {
+	everywhere(t, func(t *testing.T, h2 bool, options []connecthttp.Option) {
+		w := newWorld(t, nil)
+		w.add(echoOffer(t, newEcho()))
+		w.routable(look, true)
+		client := w.client(h2, options...)
+		answered := func(do string, code connect.Code) gatewayops.Service {
+			for range 10 {
+				err := client.CallUnary(t.Context(), spec(t, look), message("do", do), &structpb.Struct{})
+				require.Equal(t, code, connect.CodeOf(err))
+			}
+			var s gatewayops.Service
+			require.Eventually(t, func() bool { s = w.shownService("echo"); return s.InFlight == 0 }, within, time.Millisecond)
+			return s
+		}
+		usual := func(s gatewayops.Service) float64 {
+			at := slices.IndexFunc(s.Procedures, func(p gatewayops.Procedure) bool { return p.Procedure == look })
+			return s.Procedures[at].UsualMS
+		}
+		for _, code := range []connect.Code{
+			connect.CodeUnavailable, connect.CodeResourceExhausted, connect.CodeInternal, connect.CodeUnknown, connect.CodeDataLoss,
+			connect.CodeUnimplemented, connect.CodeCanceled, connect.CodeDeadlineExceeded,
+		} {
+			require.Zero(t, usual(answered(code.String(), code)), code)
+		}
+		require.Positive(t, usual(answered("not_found", connect.CodeNotFound)))
+	})
 }
 
 // Who wants none of that has every call passed on: of many more than the service can serve in time, none is refused.

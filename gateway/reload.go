@@ -65,6 +65,7 @@ func (l *reload) apply(g *Gateway) (changed []string, err error) {
 // hold lets what is reloadable in a configuration hold from now on.
 func (g *Gateway) hold(cfg Config) {
 	g.edge.Apply(cfg.settings())
-	g.balancer.SetShares(cfg.shares())
+	g.connections.SetBounds(cfg.connectionBounds())
+	g.share(cfg)
 	g.telemetry.SetLogLevel(cfg.LogLevel)
 }

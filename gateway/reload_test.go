@@ -20,6 +20,7 @@ import (
 
 	"ashlar.dev/gateway"
 	"ashlar.dev/kernel/config"
+	"ashlar.dev/kernel/rpcerror"
 )
 
 // reloading is a world whose gateway has a configuration file.
@@ -80,6 +81,36 @@ func (r *reloading) limited() bool {
 		}
 	}
 	return false
+}
+
+// A version that is taken back, with a share of nothing, is as if it were not there, until it has a share again.
+func TestVersionsArePinned(t *testing.T) {
+	w := newReloading(t, "gateway-version-shares: {echo@2.0.0: 50}\n")
+	canary := newEcho()
+	w.release(t, "echo-2", "2.0.0", canary)
+	pinned := func(want bool) {
+		t.Helper()
+		w.routable(added, !want)
+		calls, asksWho := canary.count(), http.StatusOK
+		if !want {
+			asksWho = http.StatusUnauthorized // as the canary does
+		}
+		for range 20 {
+			status, a := w.post(look, "{}", nil)
+			require.Equal(t, asksWho, status, a.raw)
+			status, a = w.post(change, "{}", nil)
+			require.Equal(t, http.StatusOK, status, a.raw)
+		}
+		require.Equal(t, want, canary.count() == calls)
+	}
+	pinned(false)
+	w.write("gateway-version-shares: {echo@2.0.0: 0}\n")
+	pinned(true)
+	status, a := w.post(added, "{}", nil)
+	require.Equal(t, http.StatusNotImplemented, status)
+	require.Equal(t, rpcerror.ReasonUnknownProcedure, a.reason())
+	w.write("gateway-version-shares: {echo@2.0.0: 50}\n")
+	pinned(false)
 }
 
 func TestReloadBreaksNoConnection(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -433,6 +434,54 @@ func TestRESTWhileVersionsDiffer(t *testing.T) {
 	for range 10 {
 		require.Equal(t, http.StatusOK, get())
 	}
+}
+
+// What only an older version has can be called by REST, too, until that version is gone. Where a path would fit both, it is the
+// newer one's.
+func TestRESTOfOlderVersions(t *testing.T) {
+	const procedure = "/acme.first.v1.EchoService/"
+	w := newWorld(t, published)
+	older := bound(t, "first", "acme.first.v1", map[string]*annotations.HttpRule{
+		"Look": bindGet("/v1/old-things"), "Change": bindPost("/v1/changes", "*"), "Manage": bindGet("/v1/things"), "WhoAmI": bindGet("/v1/me"),
+	})
+	newer := bound(t, "first", "acme.first.v1", map[string]*annotations.HttpRule{"Look": bindGet("/v1/things")})
+	newer.id, newer.version = "first-2", "2.0.0"
+	service := newer.schema.GetFile()[len(newer.schema.GetFile())-1].GetService()[0]
+	service.Method = slices.DeleteFunc(service.GetMethod(), func(m *descriptorpb.MethodDescriptorProto) bool {
+		return slices.Contains([]string{"Change", "Manage", "WhoAmI"}, m.GetName())
+	})
+	status := func(method, path, body string, header http.Header) int {
+		response, _ := w.rest(method, path, body, header)
+		return response.StatusCode
+	}
+	old := w.add(older)
+	w.routable(procedure+"Change", true)
+	require.Equal(t, http.StatusOK, status(http.MethodGet, "/v1/old-things", "", nil))
+	w.add(newer)
+	require.Eventually(t, func() bool { return status(http.MethodGet, "/v1/things", "", nil) == http.StatusOK }, within, time.Millisecond,
+		"the newer version's procedure is public")
+	for range 10 { // an instance of the newer version would not know it
+		require.Equal(t, http.StatusOK, status(http.MethodPost, "/v1/changes", "{}", nil))
+	}
+	require.Equal(t, http.StatusUnauthorized, status(http.MethodGet, "/v1/me", "", nil))
+	require.Equal(t, http.StatusOK, status(http.MethodGet, "/v1/me", "", w.bearer()))
+	require.Equal(t, http.StatusNotFound, status(http.MethodGet, "/v1/old-things", "", nil), "the newest version says where its procedures are")
+	require.Equal(t, http.StatusOK, status(http.MethodPost, procedure+"Manage", "{}", w.bearer()), "who has lost his path is still an RPC")
+	var explained gatewayops.Explanation
+	w.ops("/routes/explain?method=POST&path=/v1/changes", &explained)
+	require.Equal(t, procedure+"Change", explained.Procedure)
+	require.Eventually(t, func() bool {
+		_, described := w.rest(http.MethodGet, "/openapi.json", "", nil)
+		return strings.Contains(described, "EchoService_Change_Rest") && !strings.Contains(described, "EchoService_Manage_Rest")
+	}, within, time.Millisecond)
+
+	w.add(bound(t, "second", "acme.second.v1", map[string]*annotations.HttpRule{"Change": bindPost("/v1/changes", "*")}))
+	require.Eventually(t, func() bool { return strings.Contains(w.out.String(), "it claims what another one has") }, within, time.Millisecond)
+	old.leave()
+	w.routable(procedure+"Change", false)
+	require.Equal(t, http.StatusNotFound, status(http.MethodGet, "/v1/me", "", nil))
+	w.routable("/acme.second.v1.EchoService/Change", true)
+	require.Equal(t, http.StatusOK, status(http.MethodPost, "/v1/changes", "{}", nil))
 }
 
 func echoSpecs(t testing.TB, set *descriptorpb.FileDescriptorSet, pkg string) []connect.Spec {

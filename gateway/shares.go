@@ -10,6 +10,21 @@ import (
 	"ashlar.dev/kernel/balance"
 )
 
+// share gives versions their shares. One with a share of nothing is taken for not there.
+func (g *Gateway) share(cfg Config) {
+	shares := cfg.shares()
+	without := map[string][]string{}
+	for name, versions := range shares {
+		for version, percent := range versions {
+			if percent == 0 {
+				without[name] = append(without[name], version)
+			}
+		}
+	}
+	g.balancer.SetShares(shares)
+	g.learner.LeaveOut(without)
+}
+
 // shares is what of each service goes to which version. The configuration has been validated.
 func (c Config) shares() map[string]balance.Shares {
 	out := map[string]balance.Shares{}

@@ -182,6 +182,28 @@ func TestSharesOfVersions(t *testing.T) {
 	assert.InDelta(t, 0.1, float64(two)/float64(one+two), 0.03, "%d and %d", one, two)
 }
 
+// Where no other version is there, one with a share of nothing gets nothing.
+func TestAVersionWithoutAShare(t *testing.T) {
+	w := newEmptyWorld(t)
+	w.addAuth()
+	canary := newEcho()
+	old := w.release(t, "echo-1", "1.0.0", newEcho())
+	w.release(t, "echo-2", "2.0.0", canary)
+	w.start(func(c *gateway.Config) { c.VersionShares = map[string]int{"echo@2.0.0": 0} })
+	status, a := w.post(look, "{}", nil)
+	require.Equal(t, http.StatusOK, status, a.raw)
+	status, _ = w.post(added, "{}", nil)
+	require.Equal(t, http.StatusNotImplemented, status)
+	old.leave()
+	require.Eventually(t, func() bool {
+		status, _ := w.post(look, "{}", nil)
+		return status == http.StatusServiceUnavailable
+	}, within, time.Millisecond)
+	status, _ = w.post(added, "{}", nil)
+	require.Equal(t, http.StatusNotImplemented, status)
+	require.Zero(t, canary.count())
+}
+
 // An instance without weight gets only what nobody else can serve.
 func TestWeightOfInstances(t *testing.T) {
 	w := newWorld(t, nil)

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
@@ -10,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -42,6 +44,7 @@ import (
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/kernel/workload"
+	"ashlar.dev/platform/gatewayops"
 	"ashlar.dev/platform/service"
 )
 
@@ -164,6 +167,8 @@ type offer struct {
 	// wrap is put around what serves it; nil for nothing.
 	wrap         func(http.Handler) http.Handler
 	interceptors []connect.ServerInterceptor
+	// listen is where it is served; empty: on loopback.
+	listen string
 }
 
 // GetManifest implements ashlar.kernel.v1.ManifestService.
@@ -221,7 +226,7 @@ func (w *world) addTo(registrar discovery.Registrar, o offer) *backend {
 	mux := http.NewServeMux()
 	connecthttp.Mount(mux, server)
 	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
-	inner, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	inner, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", cmp.Or(o.listen, "127.0.0.1:0"))
 	require.NoError(w.t, err)
 	b := &backend{w: w, id: o.id, listener: &listener{Listener: inner, connections: map[net.Conn]bool{}}}
 	var handler http.Handler = mux
@@ -337,12 +342,14 @@ func (k apiKeys) ExchangeApiKey(_ context.Context, req *authv1.ExchangeApiKeyReq
 	}, nil
 }
 
-// routable waits until the gateway knows a procedure, or, if not, does not know it any more.
+// routable waits until the gateway knows a procedure, or, if not, does not know it any more. Asking its operations listener
+// takes nothing from a limit.
 func (w *world) routable(procedure string, want bool) {
 	w.t.Helper()
 	require.Eventually(w.t, func() bool {
-		code, _ := w.post(procedure, "{}", nil)
-		return (code != http.StatusNotImplemented) == want
+		var e gatewayops.Explanation
+		w.ops(gatewayops.ExplainPath+"?"+url.Values{"method": {http.MethodPost}, "path": {procedure}}.Encode(), &e)
+		return e.Taken == want
 	}, within, 5*time.Millisecond, "%s routable: %v", procedure, want)
 }
 

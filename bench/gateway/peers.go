@@ -110,15 +110,18 @@ func (w *world) startPeers(ctx context.Context) error {
 	return nil
 }
 
-// refusesForged says whether a peer that checks tokens does: the figure of one that lets all pass would be worth nothing.
-func (w *world) refusesForged(ctx context.Context, t target) error {
-	one, err := newLean(ctx, t.address, w.peerKey.forged)
-	if err != nil {
-		return err
-	}
-	defer one.close()
-	if err := one.call(ctx); err == nil || !strings.Contains(err.Error(), " 401 ") {
-		return fmt.Errorf("%s was sent a token that another key has signed, and did not refuse it: %w", t.name, err)
+// refuses says whether a peer that checks tokens does: the figure of one that lets all pass would be worth nothing.
+func (w *world) refuses(ctx context.Context, t target) error {
+	for wrong, token := range w.peerKey.bad {
+		one, err := newLean(ctx, t.address, token)
+		if err != nil {
+			return err
+		}
+		err = one.call(ctx)
+		one.close()
+		if answer := fmt.Sprint(err); !strings.Contains(answer, " 401 ") && !strings.Contains(answer, " 403 ") {
+			return fmt.Errorf("%s was sent a token %s, and did not refuse it: %s", t.name, wrong, answer)
+		}
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func (w *world) start(ctx context.Context) error {
 			return err
 		}
 		if t.checks {
-			if err := w.refusesForged(ctx, t); err != nil {
+			if err := w.refuses(ctx, t); err != nil {
 				return err
 			}
 		}

@@ -1,6 +1,7 @@
 package database_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -67,4 +68,20 @@ func TestInTxLosesItsConnection(t *testing.T) {
 			}))
 		})
 	}
+}
+
+// A caller leaves, and the server does not answer when the transaction is rolled back: its connection goes, within a bound.
+func TestARollbackThatIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	p, address := throughProxy(t, dbtest.PostgresURL(t))
+	db := dbtest.Open(t, address+"&pool_max_conns=1")
+	p.cutAt(cut{at: "rollback", times: 1, stalls: true})
+	ctx, leave := context.WithCancel(t.Context())
+	tx, err := db.DB.BeginTx(ctx, nil)
+	require.NoError(t, err)
+	leave()
+	var n int
+	require.NoError(t, db.DB.QueryRowContext(t.Context(), "SELECT 1").Scan(&n), "there is one connection, which is another one now")
+	require.Error(t, tx.Rollback())
+	require.Equal(t, 1, db.DB.Stats().OpenConnections)
 }

@@ -117,7 +117,9 @@ func (s postgresServer) open(observer *observer) *sql.DB {
 		config.Tracer = pgxTracer{observer}
 	}
 	config.BuildContextWatcherHandler = cancelOnServer
-	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(prepareConnection), stdlib.OptionResetSession(endOfLife))
+	db := sql.OpenDB(postgresConnector{
+		stdlib.GetConnector(*config, stdlib.OptionAfterConnect(prepareConnection), stdlib.OptionResetSession(endOfLife)),
+	})
 	db.SetMaxOpenConns(s.connections)
 	db.SetMaxIdleConns(s.connections)
 	db.SetConnMaxLifetime(postgresLifetime)

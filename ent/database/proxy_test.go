@@ -20,6 +20,8 @@ type cut struct {
 	at string
 	// after lets the server have it, and answer, but the client not have the answer.
 	after bool
+	// stalls keeps the bytes back instead, and the connection open.
+	stalls bool
 	// times bounds how often.
 	times int
 }
@@ -70,15 +72,15 @@ func (p *proxy) cutAt(c cut) {
 	p.cut, p.cuts = c, 0
 }
 
-// now says whether these bytes of a client are where to cut.
-func (p *proxy) now(sent []byte) (yes, after bool) {
+// now says whether these bytes of a client are where to cut, and how.
+func (p *proxy) now(sent []byte) (yes bool, how cut) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cut.at == "" || p.cuts == p.cut.times || !bytes.Contains(sent, []byte(p.cut.at)) {
-		return false, false
+		return false, cut{}
 	}
 	p.cuts++
-	return true, p.cut.after
+	return true, p.cut
 }
 
 // serve copies both ways until one side ends, or the connection is cut.
@@ -123,8 +125,11 @@ func (p *proxy) serve(ctx context.Context, client net.Conn) {
 			if !ok {
 				return
 			}
-			yes, after := p.now(sent)
-			if yes && !after {
+			yes, how := p.now(sent)
+			switch {
+			case yes && how.stalls:
+				continue
+			case yes && !how.after:
 				return
 			}
 			if _, err := server.Write(sent); err != nil {

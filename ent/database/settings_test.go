@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"ashlar.dev/ent/database"
@@ -75,7 +75,7 @@ func TestEveryConnectionToPostgres(t *testing.T) {
 func endOfLife(t *testing.T, conn *sql.Conn, to time.Time) (ends time.Time) {
 	t.Helper()
 	require.NoError(t, conn.Raw(func(driver any) error {
-		raw, ok := driver.(*stdlib.Conn)
+		raw, ok := driver.(interface{ Conn() *pgx.Conn })
 		require.True(t, ok)
 		data := raw.Conn().PgConn().CustomData()
 		ends, _ = data["ashlar.dev/ent/database: end of life"].(time.Time)
@@ -111,45 +111,64 @@ func TestAConnectionIsReplacedAtTheEndOfItsLife(t *testing.T) {
 	require.Equal(t, second, process())
 }
 
-// A caller who leaves has the statement ended on the server, and the connection stays. Within a transaction database/sql
-// gives it up, because pgx does not implement driver.Validator.
+// A caller who leaves has the statement ended on the server, and the transaction rolled back; the connection stays, and
+// nothing of the transaction is left on it.
 func TestACallerWhoLeaves(t *testing.T) {
 	t.Parallel()
 	url := dbtest.PostgresURL(t)
 	watcher := dbtest.Open(t, url)
+	_, err := watcher.DB.ExecContext(t.Context(), "CREATE TABLE left_by (name text)")
+	require.NoError(t, err)
 	db, process := one(t, url, "")
 	first := process()
-	running := func() bool {
-		var n int
-		require.NoError(t, watcher.DB.QueryRowContext(t.Context(),
-			"SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND query LIKE '%pg_sleep%'", first).Scan(&n))
-		return n == 1
+	is := func(state string) func() bool {
+		return func() bool {
+			var n int
+			require.NoError(t, watcher.DB.QueryRowContext(t.Context(),
+				"SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND state = $2", first, state).Scan(&n))
+			return n == 1
+		}
 	}
-	for _, leaves := range []string{"a statement", "a transaction"} {
+	const sleep = "SELECT pg_sleep(600)"
+	inTx := func(run func(context.Context, *sql.Tx) error) func(context.Context) error {
+		return func(ctx context.Context) error {
+			begin := func(ctx context.Context) (*sql.Tx, error) { return db.DB.BeginTx(ctx, nil) }
+			return database.InTx(ctx, db, begin, func(tx *sql.Tx) error {
+				_, err := tx.ExecContext(ctx, "INSERT INTO left_by VALUES ('somebody')")
+				return errors.Join(err, run(ctx, tx))
+			})
+		}
+	}
+	for name, test := range map[string]struct {
+		state string
+		call  func(context.Context) error
+	}{
+		"a statement": {"active", func(ctx context.Context) error { _, err := db.DB.ExecContext(ctx, sleep); return err }},
+		"a statement of a transaction": {"active", inTx(func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, sleep)
+			return err
+		})},
+		"a transaction, between statements": {"idle in transaction", inTx(func(ctx context.Context, _ *sql.Tx) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})},
+		"a transaction that has failed": {"idle in transaction (aborted)", inTx(func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, "SELECT 1 / 0")
+			<-ctx.Done()
+			return err
+		})},
+	} {
 		ctx, leave := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() {
-			const sleep = "SELECT pg_sleep(600)"
-			if leaves == "a statement" {
-				_, err := db.DB.ExecContext(ctx, sleep)
-				done <- err
-				return
-			}
-			begin := func(ctx context.Context) (*sql.Tx, error) { return db.DB.BeginTx(ctx, nil) }
-			done <- database.InTx(ctx, db, begin, func(tx *sql.Tx) error {
-				_, err := tx.ExecContext(ctx, sleep)
-				return err
-			})
-		}()
-		require.Eventually(t, running, time.Minute, 5*time.Millisecond, leaves)
+		go func() { done <- test.call(ctx) }()
+		require.Eventually(t, is(test.state), time.Minute, 5*time.Millisecond, name)
 		leave()
-		require.Error(t, <-done, leaves)
-		require.Eventually(t, func() bool { return !running() }, time.Minute, 5*time.Millisecond, leaves)
-		if leaves == "a statement" {
-			require.Equal(t, first, process(), "the connection was kept")
-		} else {
-			require.NotZero(t, process(), "the pool is good")
-		}
+		require.Error(t, <-done, name)
+		require.Eventually(t, is("idle"), time.Minute, 5*time.Millisecond, name)
+		require.Equal(t, first, process(), "%s: the connection was kept", name)
+		var left int
+		require.NoError(t, db.DB.QueryRowContext(t.Context(), "SELECT count(*) FROM left_by").Scan(&left))
+		require.Zero(t, left, name)
 	}
 }
 

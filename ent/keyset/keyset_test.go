@@ -27,27 +27,27 @@ func TestNarrow(t *testing.T) {
 		},
 		"after a key": {
 			keyset.Page{Within: one, Key: "id", After: "k"},
-			`("t"."o" >= $1 AND ("t"."o", "t"."id") > ($2, $3)) AND "t"."o" <= $4 ORDER BY "t"."o" ASC, "t"."id" ASC`,
+			`("t"."o" >= $1 AND "t"."o" <= $2) AND ("t"."o", "t"."id") > ($3, $4) ORDER BY "t"."o" ASC, "t"."id" ASC`,
 			"`t`.`o` = ? AND `t`.`id` > ? ORDER BY `t`.`id` ASC",
-			[]any{"org", "org", "k", "org"},
+			[]any{"org", "org", "org", "k"},
 		},
 		"from a key": {
 			keyset.Page{Within: one, Key: "id", After: "k", Inclusive: true},
-			`("t"."o" >= $1 AND ("t"."o", "t"."id") >= ($2, $3)) AND "t"."o" <= $4 ORDER BY "t"."o" ASC, "t"."id" ASC`,
+			`("t"."o" >= $1 AND "t"."o" <= $2) AND ("t"."o", "t"."id") >= ($3, $4) ORDER BY "t"."o" ASC, "t"."id" ASC`,
 			"`t`.`o` = ? AND `t`.`id` >= ? ORDER BY `t`.`id` ASC",
-			[]any{"org", "org", "k", "org"},
+			[]any{"org", "org", "org", "k"},
 		},
 		"backwards": {
 			keyset.Page{Within: one, Key: "id", After: "k", Descending: true},
-			`("t"."o" <= $1 AND ("t"."o", "t"."id") < ($2, $3)) AND "t"."o" >= $4 ORDER BY "t"."o" DESC, "t"."id" DESC`,
+			`("t"."o" >= $1 AND "t"."o" <= $2) AND ("t"."o", "t"."id") < ($3, $4) ORDER BY "t"."o" DESC, "t"."id" DESC`,
 			"`t`.`o` = ? AND `t`.`id` < ? ORDER BY `t`.`id` DESC",
-			[]any{"org", "org", "k", "org"},
+			[]any{"org", "org", "org", "k"},
 		},
 		"backwards from a key": {
 			keyset.Page{Within: one, Key: "id", After: "k", Inclusive: true, Descending: true},
-			`("t"."o" <= $1 AND ("t"."o", "t"."id") <= ($2, $3)) AND "t"."o" >= $4 ORDER BY "t"."o" DESC, "t"."id" DESC`,
+			`("t"."o" >= $1 AND "t"."o" <= $2) AND ("t"."o", "t"."id") <= ($3, $4) ORDER BY "t"."o" DESC, "t"."id" DESC`,
 			"`t`.`o` = ? AND `t`.`id` <= ? ORDER BY `t`.`id` DESC",
-			[]any{"org", "org", "k", "org"},
+			[]any{"org", "org", "org", "k"},
 		},
 		"the whole table, after a key": {
 			keyset.Page{Key: "id", After: "k"},
@@ -59,9 +59,33 @@ func TestNarrow(t *testing.T) {
 		},
 		"two columns": {
 			keyset.Page{Within: two, Key: "id", After: "k"},
-			`(("t"."u" = $1 AND "t"."o" >= $2) AND ("t"."o", "t"."id") > ($3, $4)) AND "t"."o" <= $5 ORDER BY "t"."o" ASC, "t"."id" ASC`,
+			`(("t"."u" = $1 AND "t"."o" >= $2) AND "t"."o" <= $3) AND ("t"."o", "t"."id") > ($4, $5) ORDER BY "t"."o" ASC, "t"."id" ASC`,
 			"(`t`.`u` = ? AND `t`.`o` = ?) AND `t`.`id` > ? ORDER BY `t`.`id` ASC",
-			[]any{"usr", "org", "org", "k", "org"},
+			[]any{"usr", "org", "org", "org", "k"},
+		},
+		"a span, after a row": {
+			keyset.Page{Within: two, Span: &keyset.Span{Column: "at", After: 1, Last: 2, LastKey: "l"}, Key: "id", After: "k"},
+			`(("t"."u" = $1 AND "t"."o" >= $2) AND "t"."o" <= $3) AND ("t"."o", "t"."at", "t"."id") > ($4, $5, $6) ` +
+				`ORDER BY "t"."o" ASC, "t"."at" ASC, "t"."id" ASC`,
+			"(`t`.`u` = ? AND (`t`.`o`, `t`.`at`, `t`.`id`) > (?, ?, ?)) AND (`t`.`o`, `t`.`at`, `t`.`id`) <= (?, ?, ?) " +
+				"ORDER BY `t`.`o` ASC, `t`.`at` ASC, `t`.`id` ASC",
+			[]any{"usr", "org", "org", "org", 1, "k"},
+		},
+		"a span of which most is left out": {
+			keyset.Page{Within: one, Span: &keyset.Span{Column: "at", After: 1, Last: 2, LastKey: "l", Sparse: true}, Key: "id", After: "k"},
+			`(("t"."o" >= $1 AND "t"."o" <= $2) AND ("t"."o", "t"."at", "t"."id") > ($3, $4, $5)) AND "t"."at" <= $6 ` +
+				`ORDER BY "t"."o" ASC, "t"."at" ASC, "t"."id" ASC`,
+			"(`t`.`o`, `t`.`at`, `t`.`id`) > (?, ?, ?) AND (`t`.`o`, `t`.`at`, `t`.`id`) <= (?, ?, ?) " +
+				"ORDER BY `t`.`o` ASC, `t`.`at` ASC, `t`.`id` ASC",
+			[]any{"org", "org", "org", 1, "k", 2},
+		},
+		"a span of the whole table, backwards from a row": {
+			keyset.Page{
+				Span: &keyset.Span{Column: "at", After: 2, Last: 1, LastKey: ""}, Key: "id", After: "", Inclusive: true, Descending: true,
+			},
+			`("t"."at", "t"."id") <= ($1, $2) AND ("t"."at", "t"."id") >= ($3, $4) ORDER BY "t"."at" DESC, "t"."id" DESC`,
+			"(`t`.`at`, `t`.`id`) <= (?, ?) AND (`t`.`at`, `t`.`id`) >= (?, ?) ORDER BY `t`.`at` DESC, `t`.`id` DESC",
+			[]any{2, "", 1, ""},
 		},
 	} {
 		for in, want := range map[string]string{dialect.Postgres: test.postgres, dialect.SQLite: test.sqlite} {

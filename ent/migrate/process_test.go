@@ -45,28 +45,32 @@ func TestMain(m *testing.M) {
 }
 
 // steps are migrations that can be made to stay at any place between two of their
-// statements. Each changes a table and what is in it, so that one that is applied
-// twice fails or shows in the count.
+// statements, and in their commits. Each changes a table and what is in it, so that
+// one that is applied twice fails or shows in the count.
 func steps(name string) map[string]string {
 	place := 0
 	// In SQLite a function of this binary blocks, in PostgreSQL a lock that the test
-	// holds.
-	pause := func() string {
+	// holds. In a commit that is a hook, or a trigger that is put off until then.
+	pause, commit := "SELECT pg_advisory_xact_lock(%d);\n", "SET LOCAL ashlar.commit_place = '%d';\n"
+	trigger := `CREATE OR REPLACE FUNCTION pause_commit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(current_setting(''ashlar.commit_place'')::bigint); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER pause_commit AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION pause_commit();
+`
+	if name == dialect.SQLite {
+		pause, commit, trigger = "SELECT ashlar_pause(%d);\n", "SELECT ashlar_pause_commit(%d);\n", ""
+	}
+	at := func(kind string) string {
 		place++
-		if name == dialect.SQLite {
-			return fmt.Sprintf("SELECT ashlar_pause(%d);\n", place)
-		}
-		return fmt.Sprintf("SELECT pg_advisory_xact_lock(%d);\n", place)
+		return fmt.Sprintf(kind, place)
 	}
 	return map[string]string{
-		"1_make.sql": pause() + "CREATE TABLE t (n bigint);\n" + pause() + "INSERT INTO t VALUES (1);\n" + pause(),
-		"2_fill.sql": pause() + "INSERT INTO t SELECT n + 1 FROM t;\n" + pause() + "ALTER TABLE t ADD COLUMN m bigint;\n" + pause(),
-		"3_more.sql": pause() + "INSERT INTO t (n, m) SELECT n + 10, 1 FROM t;\n" + pause() + "CREATE INDEX t_n ON t (n);\n" + pause(),
+		"1_make.sql": at(commit) + at(pause) + "CREATE TABLE t (n bigint);\n" + trigger + at(pause) + "INSERT INTO t VALUES (1);\n" + at(pause),
+		"2_fill.sql": at(commit) + at(pause) + "ALTER TABLE t ADD COLUMN m bigint;\n" + at(pause) + "INSERT INTO t (n) SELECT n + 1 FROM t;\n" + at(pause),
+		"3_more.sql": at(commit) + at(pause) + "CREATE INDEX t_n ON t (n);\n" + at(pause) + "INSERT INTO t (n, m) SELECT n + 10, 1 FROM t;\n" + at(pause),
 	}
 }
 
 // places is how many there are in steps.
-const places = 9
+const places = 12
 
 // whole fails where the database is not what all of steps make, each once.
 func whole(t *testing.T, db *database.Database) {
@@ -85,6 +89,36 @@ func whole(t *testing.T, db *database.Database) {
 	}
 }
 
+// pauseSQLite makes the functions of steps.
+func pauseSQLite() {
+	pause := func(place string) {
+		if place == os.Getenv(pauseAt) {
+			fmt.Println("paused")
+			select {}
+		}
+	}
+	sqlite.MustRegisterScalarFunction("ashlar_pause", 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+		pause(fmt.Sprint(args[0]))
+		return nil, nil //nolint:nilnil // NULL
+	})
+	inCommit := "none" // of the only connection that writes
+	sqlite.MustRegisterScalarFunction("ashlar_pause_commit", 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+		inCommit = fmt.Sprint(args[0])
+		return nil, nil //nolint:nilnil // NULL
+	})
+	sqlite.RegisterConnectionHook(func(conn sqlite.ExecQuerierContext, _ string) error {
+		hooks, ok := conn.(sqlite.HookRegisterer)
+		if !ok {
+			return fmt.Errorf("a %T has no hooks", conn)
+		}
+		hooks.RegisterCommitHook(func() int32 {
+			pause(inCommit)
+			return 0 // commit
+		})
+		return nil
+	})
+}
+
 // instance migrates and ends, or stays where it is told to.
 func instance(url config.Secret) int {
 	ctx := context.Background()
@@ -92,13 +126,7 @@ func instance(url config.Secret) int {
 		fmt.Println("failed:", err)
 		return 1
 	}
-	sqlite.MustRegisterScalarFunction("ashlar_pause", 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
-		if fmt.Sprint(args[0]) == os.Getenv(pauseAt) {
-			fmt.Println("paused")
-			select {}
-		}
-		return nil, nil //nolint:nilnil // NULL
-	})
+	pauseSQLite()
 	db, err := database.Open(ctx, url)
 	if err != nil {
 		return fail(err)
@@ -203,7 +231,9 @@ func TestTwentyProcessesApplyOnce(t *testing.T) {
 
 // kill -9 at every place between two statements: before the first of a migration
 // is after the commit of the one before, and after the last is before the commit.
-func TestKilledBetweenStatements(t *testing.T) {
+// And in every commit: SQLite's is lost with the process, and PostgreSQL's goes on
+// without anybody who hears of it.
+func TestKilledAtEveryPlace(t *testing.T) {
 	dbtest.EachURL(t, func(t *testing.T, url config.Secret) {
 		db := dbtest.Open(t, url)
 		for place := 1; place <= places; place++ {
@@ -266,20 +296,4 @@ func again(t *testing.T, url config.Secret) {
 	require.NoError(t, p.begin.Close())
 	p.await(t, "done")
 	whole(t, dbtest.Open(t, url))
-}
-
-// kill -9 at moments that nobody chose, commits among them.
-func TestKilledAtAnyMoment(t *testing.T) {
-	dbtest.EachURL(t, func(t *testing.T, url config.Secret) {
-		db := dbtest.Open(t, url)
-		for i := range 12 {
-			clean(t, db)
-			p := run(t, url)
-			require.NoError(t, p.begin.Close())
-			// It decides about which moments are tried, and about nothing else.
-			time.Sleep(time.Duration(i) * 4 * time.Millisecond)
-			require.NoError(t, p.command.Process.Kill())
-			again(t, url)
-		}
-	})
 }

@@ -14,9 +14,9 @@ const dialTimeout = time.Second
 const streamBuffer = 256 << 10
 
 // DefaultBase returns the transport for requests between the parts of the platform: HTTP/2 without TLS (h2c, RFC 9113
-// section 3.3), no proxy, nothing compressed or decompressed on the way. A connection that has been silent for 5 s is
-// probed with a PING, and closed if no answer comes within 3 s, so that a peer that is gone without a word does
-// not hold its streams. Of an answer that nobody reads at most streamBuffer is kept. The caller closes it with CloseIdleConnections.
+// section 3.3), no proxy, nothing compressed or decompressed on the way. A connection that has been silent for a second is
+// probed with a PING, and closed if no answer comes within 2 s, so that a peer that is gone without a word does not hold
+// its streams. Of an answer that nobody reads at most streamBuffer is kept. The caller closes it with CloseIdleConnections.
 func DefaultBase() *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
@@ -27,8 +27,8 @@ func DefaultBase() *http.Transport {
 		IdleConnTimeout:    90 * time.Second,
 		HTTP2: &http.HTTP2Config{
 			MaxReceiveBufferPerStream: streamBuffer,
-			SendPingTimeout:           5 * time.Second,
-			PingTimeout:               3 * time.Second,
+			SendPingTimeout:           time.Second,
+			PingTimeout:               2 * time.Second,
 			WriteByteTimeout:          10 * time.Second,
 		},
 	}

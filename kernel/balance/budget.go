@@ -1,6 +1,9 @@
 package balance
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 const (
 	// retryCost is how many requests pay for one retry: a tenth of the load may be repetitions.
@@ -19,6 +22,20 @@ func (b *budget) deposit() {
 	if spent := b.spent.Load(); spent > firstSaved-maxSaved {
 		b.spent.CompareAndSwap(spent, spent-1) // one that is lost among many does not matter
 	}
+}
+
+// retry tells whether a request that failed may be sent once more, and pays for it. Where there is no other instance, that
+// costs nothing.
+func (c *cluster) retry(tried *tried) bool {
+	if tried.count == maxTries || !slices.ContainsFunc(c.current().endpoints, tried.wants) {
+		return false
+	}
+	if c.budget.withdraw() {
+		c.counts.retried.Add(1)
+		return true
+	}
+	c.counts.denied.Add(1)
+	return false
 }
 
 // withdraw pays for a retry, if it can be paid.

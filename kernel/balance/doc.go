@@ -8,7 +8,8 @@
 // instance that cannot be dialed is passed over for a while, and the request goes to another one: nothing of it
 // had been sent, so that is safe for every request. So is, without another try for the request, one at which requests
 // break again and again; never more than half of the instances for that. One that is new or back begins with less
-// than its share. Anything else that goes wrong is the caller's to judge.
+// than its share. A request that is said to have no side effects goes to another instance also when it breaks. Anything
+// else that goes wrong is the caller's to judge.
 //
 // Whoever sends requests by other means than a RoundTripper takes a Lease for each.
 //

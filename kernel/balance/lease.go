@@ -2,7 +2,6 @@ package balance
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
@@ -90,13 +89,5 @@ func (l Lease) Done(outcome Outcome, tries *Tries, cause error) {
 // so many are, for each that comes, so that a service in trouble is not drowned in repetitions. Where there is no other
 // instance, that costs nothing.
 func (l Lease) Retry(tries *Tries) bool {
-	if !tries.Left() || !slices.ContainsFunc(l.cluster.current().endpoints, tries.tried.wants) {
-		return false
-	}
-	if l.cluster.budget.withdraw() {
-		l.cluster.counts.retried.Add(1)
-		return true
-	}
-	l.cluster.counts.denied.Add(1)
-	return false
+	return l.cluster.retry(&tries.tried)
 }

@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -61,6 +62,18 @@ func New(directory discovery.Directory, base http.RoundTripper, options ...Optio
 	return t
 }
 
+type safeKey struct{}
+
+// WithSafe returns a context whose requests have no side effects ("safe", RFC 9110, section 9.2.1), so that one of them that
+// breaks is sent to another instance, as far as the budget for retries goes, if its body can be had again.
+func WithSafe(ctx context.Context) context.Context { return context.WithValue(ctx, safeKey{}, true) }
+
+// repeatable tells whether a request that was sent may be sent again.
+func repeatable(req *http.Request) bool {
+	safe, _ := req.Context().Value(safeKey{}).(bool)
+	return safe && req.Context().Err() == nil && (req.Body == nil || req.Body == http.NoBody || req.GetBody != nil)
+}
+
 // RoundTrip implements http.RoundTripper. The host of req.URL is the name of a service, and each name is remembered: it
 // must not come from a stranger. The request goes to an instance's address with the Host header that req asks for,
 // or else the service's name. Beside the errors of the base transport it returns *Error.
@@ -79,18 +92,21 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			closeBody(body)
 			return nil, tried.failure(c.service)
 		}
+		if tried.count == 0 {
+			c.budget.deposit()
+		}
 		tried.add(e)
 		c.counts.attempts.Add(1)
 		a := newAttempt(req, body, e)
 		a.received.tries = tried.count
 		response, err := t.send(c, req, a)
-		if err == nil || !isDial(err) {
+		if err == nil || !IsDial(err) && !(repeatable(req) && c.retry(&tried)) {
 			a.sent.settle()
 			return response, err
 		}
 		tried.cause = err
 		if !a.sent.takeBack() {
-			// The base had tried a connection that turned out to be closing, before it dialed a new one.
+			// It was sent, or the base had tried a connection that turned out to be closing, before it dialed a new one.
 			a.sent.settle()
 			if body, err = fresh(req); err != nil {
 				return nil, tried.failure(c.service)
@@ -108,7 +124,7 @@ func (t *Transport) send(c *cluster, req *http.Request, a *attempt) (*http.Respo
 	response, err := t.base.RoundTrip(&a.request)
 	if err != nil {
 		e.outstanding.Add(-1)
-		if !isDial(err) {
+		if !IsDial(err) {
 			if req.Context().Err() == nil && !a.sent.failed.Load() {
 				c.broke(e, began)
 			}
@@ -145,14 +161,17 @@ func (t *Transport) cluster(service string) *cluster {
 // now is the time since t was made.
 func (t *Transport) now() time.Duration { return t.clock() }
 
-// isDial reports whether err means that no connection could be made.
-func isDial(err error) bool {
+// IsDial reports whether err means that no connection could be made, so that nothing was sent.
+func IsDial(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"
 }
 
 // fresh returns the body of req once more.
 func fresh(req *http.Request) (io.ReadCloser, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req.Body, nil
+	}
 	if req.GetBody == nil {
 		return nil, errors.New("the body cannot be had again")
 	}

@@ -341,6 +341,55 @@ func TestSentRequestIsNotRepeated(t *testing.T) {
 	w.requireIdle()
 }
 
+// A request without side effects that breaks is sent to another instance.
+func TestSafeRequestIsRepeated(t *testing.T) {
+	w := newWorld(t)
+	var calls atomic.Int64
+	for i := range 3 {
+		w.instance(i, "", func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if calls.Add(1) == 1 {
+				panic(http.ErrAbortHandler)
+			}
+			_, _ = w.Write(body)
+		})
+	}
+	for _, body := range []string{"body", ""} {
+		calls.Store(0)
+		response, err := w.client.Do(w.request(WithSafe(t.Context()), strings.NewReader(body)))
+		require.NoError(t, err)
+		got, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, body, string(got))
+		require.EqualValues(t, 2, calls.Load())
+	}
+	w.requireIdle()
+}
+
+// Where all break, that is not done without end, and one whose body cannot be had again is not sent again.
+func TestSafeRequestIsNotRepeatedForEver(t *testing.T) {
+	w := newWorld(t)
+	var calls atomic.Int64
+	for i := range 5 {
+		w.instance(i, "", func(_ http.ResponseWriter, r *http.Request) {
+			calls.Add(1)
+			_, _ = io.Copy(io.Discard, r.Body)
+			panic(http.ErrAbortHandler)
+		})
+	}
+	_, err := w.transport.RoundTrip(w.request(WithSafe(t.Context()), &onlyOnce{Reader: strings.NewReader("body")}))
+	require.Error(t, err)
+	require.EqualValues(t, 1, calls.Load())
+	const requests = 50
+	for range requests {
+		_, err := w.transport.RoundTrip(w.request(WithSafe(t.Context()), strings.NewReader("body")))
+		require.Error(t, err)
+	}
+	require.LessOrEqual(t, calls.Load(), int64(1+requests+requests/retryCost+firstSaved/retryCost))
+	w.requireIdle()
+}
+
 func TestDialGivenUpByTheCallerIsNotTheInstancesFault(t *testing.T) {
 	w := newWorld(t)
 	w.register(0, "127.0.0.1:9")

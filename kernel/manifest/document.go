@@ -219,15 +219,18 @@ func (d *document) flag(v value) bool {
 }
 
 // count reads a whole number above zero, of 32 bits.
-func (d *document) count(v value) uint32 {
+func (d *document) count(v value) uint32 { return uint32(d.number(v, 1, 1<<32-1)) }
+
+// number reads a whole number.
+func (d *document) number(v value, least, most uint64) uint64 {
 	switch n := v.node.(type) {
 	case nil:
 		return 0
 	case *ast.IntegerNode:
-		if number, ok := n.Value.(uint64); ok && number > 0 && number <= 1<<32-1 {
-			return uint32(number)
+		if number, ok := n.Value.(uint64); ok && number >= least && number <= most {
+			return number
 		}
-		d.failf(v, "%s is not as it should be: want a whole number from 1 to 4294967295", shortened(n.GetToken().Value))
+		d.failf(v, "%s is not as it should be: want a whole number from %d to %d", shortened(n.GetToken().Value), least, most)
 	default:
 		d.failf(v, "want a whole number, not %s", kind(n))
 	}

@@ -77,6 +77,15 @@ type Procedure struct {
 	Priority  Priority
 	// HedgeAfter is after how long a silence a second instance is asked, too; 0: when the first looks as if it were gone.
 	HedgeAfter time.Duration
+	// StreamLimit bounds what each side of a stream may send; nil: the gateway's own bounds.
+	StreamLimit *StreamLimit
+}
+
+// StreamLimit bounds what each side of a stream may send in all. nil is the gateway's own bound, 0 is none.
+type StreamLimit struct {
+	Messages *uint64
+	// Bytes are those of the messages as they are sent, with the five before each.
+	Bytes *uint64
 }
 
 // Priority says in which order calls are refused when a service is overloaded. The zero value is Normal.
@@ -148,6 +157,9 @@ func (p Procedure) proto() *kernelv1.ProcedurePolicy {
 	}
 	if p.HedgeAfter > 0 {
 		out.HedgeAfter = durationpb.New(p.HedgeAfter)
+	}
+	if p.StreamLimit != nil {
+		out.StreamLimit = &kernelv1.StreamLimit{Messages: p.StreamLimit.Messages, Bytes: p.StreamLimit.Bytes}
 	}
 	switch p.Priority {
 	case Low:

@@ -31,6 +31,7 @@ gateway:
   aliases: {/.well-known/notes.json: /acme.notes.v1.NoteService/GetNote}
   procedures:
     /acme.notes.v1.NoteService/SearchNotes: {timeout: 2s, rateLimit: {requests: 5, per: 1m, burst: 6}, priority: low, hedgeAfter: 100ms}
+    /acme.notes.v1.NoteService/WatchNotes: {streamLimit: {messages: 0, bytes: 5000000000}}
 `
 
 // parse reads a file of the name dir/module.yaml.
@@ -59,6 +60,8 @@ func TestParse(t *testing.T) {
 		Procedures: map[string]manifest.Procedure{"/acme.notes.v1.NoteService/SearchNotes": {
 			Timeout: 2 * time.Second, RateLimit: &manifest.RateLimit{Requests: 5, Per: time.Minute, Burst: 6}, Priority: manifest.Low,
 			HedgeAfter: 100 * time.Millisecond,
+		}, "/acme.notes.v1.NoteService/WatchNotes": {
+			StreamLimit: &manifest.StreamLimit{Messages: new(uint64(0)), Bytes: new(uint64(5e9))},
 		}},
 	}, m.Gateway)
 

@@ -276,6 +276,22 @@ func (d *document) rateLimit(v value) *RateLimit {
 	return &RateLimit{Requests: d.count(fields["requests"]), Per: d.duration(fields["per"]), Burst: d.count(fields["burst"])}
 }
 
+func (d *document) streamLimit(v value) *StreamLimit {
+	if !v.there() {
+		return nil
+	}
+	fields := d.object(v, "messages", "bytes")
+	return &StreamLimit{Messages: d.amount(fields["messages"]), Bytes: d.amount(fields["bytes"])}
+}
+
+// amount reads a number that may be left out: any that JSON can say exactly.
+func (d *document) amount(v value) *uint64 {
+	if !v.there() {
+		return nil
+	}
+	return new(d.number(v, 0, 1<<53-1))
+}
+
 func (d *document) aliases(v value) map[string]string {
 	aliases := map[string]string{}
 	for path, target := range d.entries(v, aliasForm, maxAliases) {
@@ -295,12 +311,13 @@ func (d *document) procedures(v value, services []string) map[string]Procedure {
 			}
 			d.suggestf(policy, suggestion, "this module does not list the RPC service %s", service)
 		}
-		fields := d.object(policy, "timeout", "rateLimit", "priority", "hedgeAfter")
+		fields := d.object(policy, "timeout", "rateLimit", "priority", "hedgeAfter", "streamLimit")
 		procedures[name] = Procedure{
-			Timeout:    d.duration(fields["timeout"]),
-			RateLimit:  d.rateLimit(fields["rateLimit"]),
-			HedgeAfter: d.duration(fields["hedgeAfter"]),
-			Priority:   Priority(d.word(fields["priority"], string(Low), string(Normal), string(High))),
+			Timeout:     d.duration(fields["timeout"]),
+			RateLimit:   d.rateLimit(fields["rateLimit"]),
+			HedgeAfter:  d.duration(fields["hedgeAfter"]),
+			StreamLimit: d.streamLimit(fields["streamLimit"]),
+			Priority:    Priority(d.word(fields["priority"], string(Low), string(Normal), string(High))),
 		}
 	}
 	return procedures

@@ -124,6 +124,8 @@ func Declarations(manifests []*manifest.Manifest, schemas *Schemas) finding.List
 				found.Addf(m.Place(at), "%s cannot be called through the gateway: %s", name, problem)
 			case policy.Timeout > 0 && streams(method):
 				found.Addf(m.Place(at+".timeout"), "%s streams, and time-outs are for unary RPCs", name)
+			case policy.StreamLimit != nil && !streams(method):
+				found.Addf(m.Place(at+".streamLimit"), "%s does not stream: a message of it is bounded by its size", name)
 			case policy.HedgeAfter > 0 && (streams(method) || !sideEffectFree(method)):
 				found.Addf(m.Place(at+".hedgeAfter"), "%s is asked of one instance only: hedgeAfter is for unary RPCs with idempotency_level NO_SIDE_EFFECTS", name)
 			}

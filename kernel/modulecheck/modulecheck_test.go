@@ -222,6 +222,13 @@ func TestFindings(t *testing.T) {
 			"gateway:\n", "gateway:\n  procedures: {/acme.notes.v1.NoteService/ListPeople: {timeout: 1s}}\n",
 			[]string{"notes.yaml:11:65: /acme.notes.v1.NoteService/ListPeople streams, and time-outs are for unary RPCs"},
 		},
+		"a bound of a stream that is none": {
+			"gateway:\n", "gateway:\n  procedures: {/acme.notes.v1.NoteService/Login: {streamLimit: {messages: 5}}}\n",
+			[]string{"notes.yaml:11:64: /acme.notes.v1.NoteService/Login does not stream"},
+		},
+		"a bound of a stream": {
+			"gateway:\n", "gateway:\n  procedures: {/acme.notes.v1.NoteService/ListPeople: {streamLimit: {messages: 0}}}\n", nil,
+		},
 		"hedging of what has side effects": {
 			"gateway:\n", "gateway:\n  procedures: {/acme.notes.v1.NoteService/Login: {hedgeAfter: 1s}}\n",
 			[]string{"/acme.notes.v1.NoteService/Login is asked of one instance only: hedgeAfter is for unary RPCs"},

@@ -10,6 +10,7 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 
+	"ashlar.dev/kernel/balance"
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/kernel/workload"
 )
@@ -50,7 +51,7 @@ func newClients(t *telemetry.Telemetry, prover workload.Prover, transport func(s
 // be reached, or not in time, gives an error that a handler may return as it is; what a peer refused stays a remote
 // error, which callers of this service do not see unless the handler forwards it (rpcerror.Forward).
 func (c *Clients) Client(service string) *connect.Client {
-	return connect.NewClient(c.transport(service), explain(service), withDeadline, c.traced, c.prove(service))
+	return connect.NewClient(c.transport(service), explain(service), withDeadline, safe, c.traced, c.prove(service))
 }
 
 // prove adds the proof of who calls.
@@ -84,6 +85,16 @@ func withDeadline(next connect.ClientFunc) connect.ClientFunc {
 			return nil, err
 		}
 		return &deadlineStream{ClientStream: stream, cancel: cancel}, nil
+	}
+}
+
+// safe lets calls without side effects be made again at another instance.
+func safe(next connect.ClientFunc) connect.ClientFunc {
+	return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
+		if spec.IdempotencyLevel == connect.IdempotencyNoSideEffects {
+			ctx = balance.WithSafe(ctx)
+		}
+		return next(ctx, spec)
 	}
 }
 

@@ -25,7 +25,7 @@ const (
 	spare = 10 * time.Second
 	// refusedFor is how long a key that auth refused is refused without asking.
 	refusedFor = 10 * time.Second
-	// remembered bounds the keys that are remembered: about 10 MB.
+	// remembered bounds the keys that are remembered, and what was refused: about 10 MB, and 2 MB.
 	remembered = 10_000
 	// atOnce is how many questions to auth are under way at a time.
 	atOnce = 64
@@ -36,10 +36,11 @@ const (
 // Exchange gets access tokens for API keys. It is safe for concurrent use.
 type Exchange struct {
 	client authv1connect.ApiKeyServiceClient
-	known  *lru.Cache[digest, answer]
-	flight singleflight.Group
-	asking chan struct{}
-	now    func() time.Time
+	// good and bad are apart, so that whoever tries many keys makes nobody's good one forgotten.
+	good, bad *lru.Cache[digest, answer]
+	flight    singleflight.Group
+	asking    chan struct{}
+	now       func() time.Time
 }
 
 // digest stands for a secret, so that none is kept.
@@ -57,11 +58,15 @@ func New(clients *rpc.Clients) *Exchange {
 }
 
 func newExchange(client authv1connect.ApiKeyServiceClient) *Exchange {
-	known, err := lru.New[digest, answer](remembered)
+	return &Exchange{client: client, good: newMemory(), bad: newMemory(), asking: make(chan struct{}, atOnce), now: time.Now}
+}
+
+func newMemory() *lru.Cache[digest, answer] {
+	memory, err := lru.New[digest, answer](remembered)
 	if err != nil {
 		panic(err) // only a size below one is refused
 	}
-	return &Exchange{client: client, known: known, asking: make(chan struct{}, atOnce), now: time.Now}
+	return memory
 }
 
 // Known tells whether the answer for a key is there already: then Token asks nobody.
@@ -71,8 +76,12 @@ func (e *Exchange) Known(secret string) bool {
 }
 
 func (e *Exchange) lookup(d digest) (answer, bool) {
-	known, ok := e.known.Get(d)
-	return known, ok && e.now().Before(known.until)
+	now := e.now()
+	if known, ok := e.good.Get(d); ok && now.Before(known.until) {
+		return known, true
+	}
+	known, ok := e.bad.Get(d)
+	return known, ok && now.Before(known.until)
 }
 
 // Token returns an access token for a key. It fails with unauthenticated (API_KEY_INVALID, ACCOUNT_DEACTIVATED), or with
@@ -117,12 +126,14 @@ func (e *Exchange) ask(ctx context.Context, d digest, secret string) (answer, er
 		if last := res.GetExpiresAt().AsTime().Add(-spare); last.Before(a.until) {
 			a.until = last
 		}
+		e.good.Add(d, a)
 	case connect.CodeOf(err) == connect.CodeUnauthenticated || connect.CodeOf(err) == connect.CodeInvalidArgument:
 		a = answer{err: refused(err), until: now.Add(refusedFor)}
+		e.good.Remove(d)
+		e.bad.Add(d, a)
 	default:
 		return answer{}, unavailable(err)
 	}
-	e.known.Add(d, a)
 	return a, nil
 }
 

@@ -84,6 +84,22 @@ func TestAKeyThatWasRefused(t *testing.T) {
 	})
 }
 
+// Whoever tries more keys than are remembered puts nobody to the cost of asking again.
+func TestManyWrongKeysMakeNoGoodOneForgotten(t *testing.T) {
+	a := &auth{}
+	e := newExchange(a)
+	_, err := e.Token(t.Context(), "ak_good")
+	require.NoError(t, err)
+	no := error(rpcerror.New(connect.CodeUnauthenticated, "API_KEY_INVALID", "the API key is not valid"))
+	a.fail.Store(&no)
+	for i := range remembered + 1 {
+		_, err := e.Token(t.Context(), "ak_"+strconv.Itoa(i))
+		require.Error(t, err)
+	}
+	assert.True(t, e.Known("ak_good"))
+	assert.False(t, e.Known("ak_0"), "what is remembered of wrong ones is bounded")
+}
+
 // Nothing is remembered of auth being away, and what is known goes on working.
 func TestAuthIsAway(t *testing.T) {
 	a := &auth{}

@@ -33,8 +33,12 @@ type Service struct {
 	Version string `json:"version,omitempty"` // of the manifest that holds
 	State   string `json:"state"`
 	// Why is what is wrong: with a newer manifest, where the state is StateRouted.
-	Why        string      `json:"why,omitempty"`
-	Instances  []Instance  `json:"instances"`
+	Why       string     `json:"why,omitempty"`
+	Instances []Instance `json:"instances"`
+	// InFlight is how many unary calls it works on, and Limit how many it may work on at a time; 0 while there is no limit, as
+	// there is none but under overload.
+	InFlight   int64       `json:"inFlight"`
+	Limit      int64       `json:"limit,omitempty"`
 	Procedures []Procedure `json:"procedures"`
 	// Internal are procedures that only services may call, so that there is no route.
 	Internal []string `json:"internal,omitempty"`
@@ -72,9 +76,14 @@ type Procedure struct {
 	// Get: it has no side effects, so that it can be called by GET.
 	Get       bool  `json:"get"`
 	TimeoutMS int64 `json:"timeoutMs,omitempty"` // of the manifest
+	// UsualMS is how long a call takes while there are few others, as far as is known.
+	UsualMS float64 `json:"usualMs,omitempty"`
 	// HedgeAfterMS is after which silence another instance is asked, too, where the manifest says so.
 	HedgeAfterMS int64   `json:"hedgeAfterMs,omitempty"`
 	Limits       []Limit `json:"limits,omitempty"` // of the manifest
+	// StreamMessages and StreamBytes are what each side of a stream may send, where the manifest says so; 0: no bound.
+	StreamMessages *uint64 `json:"streamMessages,omitempty"`
+	StreamBytes    *uint64 `json:"streamBytes,omitempty"`
 	// Priority is low, normal or high: what is refused first, or last, under overload.
 	Priority string `json:"priority"`
 	// Versions are those of the service that have it; empty where all do.

@@ -17,9 +17,9 @@ type Query struct {
 	output.Flag
 	filter
 
-	Since       string `help:"From this time on (RFC 3339), or so long ago." placeholder:"TIME"`
-	Until       string `help:"Before this time." placeholder:"TIME"`
-	OldestFirst bool   `help:"In the order in which they were recorded; the newest first otherwise."`
+	Since       string `help:"What occurred from this time on (RFC 3339), or so long ago." placeholder:"TIME"`
+	Until       string `help:"What occurred before this time." placeholder:"TIME"`
+	OldestFirst bool   `help:"In the order in which they were recorded, or occurred where a time is given; the newest first otherwise."`
 }
 
 // Help implements kong.HelpProvider.

@@ -91,6 +91,12 @@ ashlar_gateway_request_duration_seconds_sum{procedure="/a.v1.S/M",protocol="grpc
 ashlar_gateway_request_duration_seconds_count{procedure="/a.v1.S/M",protocol="grpc"} %d
 # TYPE ashlar_gateway_requests_in_flight gauge
 ashlar_gateway_requests_in_flight 3
+# TYPE ashlar_gateway_upstream_in_flight gauge
+ashlar_gateway_upstream_in_flight{service="a"} 9
+ashlar_gateway_upstream_in_flight{service="b"} 7
+# TYPE ashlar_gateway_upstream_limit gauge
+ashlar_gateway_upstream_limit{service="a"} 12
+ashlar_gateway_upstream_limit{service="b"} +Inf
 # TYPE ashlar_discovery_view_age_seconds gauge
 ashlar_discovery_view_age_seconds{view="services"} 4
 ashlar_discovery_view_age_seconds{view="instances of a"} 9
@@ -117,6 +123,8 @@ func TestTop(t *testing.T) {
 	require.Equal(t, 2, got.Gateways)
 	require.InDelta(t, 6, got.InFlight, 0)
 	require.InDelta(t, 9, got.ViewAgeSeconds, 0)
+	require.Equal(t, []busy{{Service: "a", InFlight: 18, Limit: 24}}, got.Overloaded, "of both, and not what has no limit")
+	require.Contains(t, got.summary(), "overloaded: a works on 18 calls of 24 that it may")
 	require.Len(t, got.Procedures, 1, "what nobody calls is not shown")
 	u := got.Procedures[0]
 	require.Equal(t, "a.v1.S/M", u.Procedure)

@@ -21,6 +21,8 @@ type sample struct {
 	requests, errors map[string]float64
 	// buckets are cumulative counts, by upper bound in seconds.
 	buckets map[string]map[float64]float64
+	// inService and limits are by service; a limit is +Inf where there is none.
+	inService, limits map[string]float64
 	// gauges have the sum over their labels; ages the highest.
 	inFlight, connections, streams, viewAge float64
 }
@@ -41,6 +43,7 @@ func (t target) take(ctx context.Context) (sample, error) {
 
 func read(id string, families map[string]*dto.MetricFamily, now time.Time) sample {
 	s := sample{id: id, taken: now, requests: map[string]float64{}, errors: map[string]float64{}, buckets: map[string]map[float64]float64{}}
+	s.inService, s.limits = byService(families["ashlar_gateway_upstream_in_flight"]), byService(families["ashlar_gateway_upstream_limit"])
 	for _, m := range families["ashlar_gateway_requests_total"].GetMetric() {
 		procedure := label(m, "procedure")
 		s.requests[procedure] += m.GetCounter().GetValue()
@@ -69,6 +72,14 @@ func read(id string, families map[string]*dto.MetricFamily, now time.Time) sampl
 	s.streams, _ = sum("ashlar_gateway_streams")
 	_, s.viewAge = sum("ashlar_discovery_view_age_seconds")
 	return s
+}
+
+func byService(gauge *dto.MetricFamily) map[string]float64 {
+	out := map[string]float64{}
+	for _, m := range gauge.GetMetric() {
+		out[label(m, "service")] = m.GetGauge().GetValue()
+	}
+	return out
 }
 
 func label(m *dto.Metric, name string) string {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os/signal"
 	"slices"
@@ -115,9 +116,18 @@ type traffic struct {
 	// ViewAgeSeconds is the age of the oldest view of Consul.
 	ViewAgeSeconds float64 `json:"viewAgeSeconds"`
 	Gateways       int     `json:"gateways"`
-	Procedures     []usage `json:"procedures"`
+	// Overloaded are the services that may only work on so many calls at a time, by name.
+	Overloaded []busy  `json:"overloaded"`
+	Procedures []usage `json:"procedures"`
 
 	each bool
+}
+
+// busy is how many unary calls a service works on, and how many it may: the sums of the gateways that limit it.
+type busy struct {
+	Service  string  `json:"service"`
+	InFlight float64 `json:"inFlight"`
+	Limit    float64 `json:"limit"`
 }
 
 // usage is how one procedure was used.
@@ -136,7 +146,7 @@ type usage struct {
 
 // compare tells what happened between two looks, at the gateways that answered both.
 func (t *Top) compare(before, after []sample) traffic {
-	out := traffic{Time: time.Now().UTC(), Procedures: []usage{}, each: t.Each}
+	out := traffic{Time: time.Now().UTC(), Procedures: []usage{}, Overloaded: []busy{}, each: t.Each}
 	type key struct{ gateway, procedure string }
 	by := map[key]*usage{}
 	for _, now := range after {
@@ -155,6 +165,7 @@ func (t *Top) compare(before, after []sample) traffic {
 		out.Connections += now.connections
 		out.Streams += now.streams
 		out.ViewAgeSeconds = max(out.ViewAgeSeconds, now.viewAge)
+		out.Overloaded = addOverloaded(out.Overloaded, now)
 		for procedure := range now.requests {
 			k := key{procedure: procedure}
 			if t.Each {
@@ -190,6 +201,22 @@ func (t *Top) compare(before, after []sample) traffic {
 	return out
 }
 
+// addOverloaded adds the services that a gateway limits to those that others do.
+func addOverloaded(all []busy, now sample) []busy {
+	for _, service := range slices.Sorted(maps.Keys(now.limits)) {
+		if math.IsInf(now.limits[service], 1) {
+			continue
+		}
+		at, known := slices.BinarySearchFunc(all, service, func(b busy, name string) int { return cmp.Compare(b.Service, name) })
+		if !known {
+			all = slices.Insert(all, at, busy{Service: service})
+		}
+		all[at].InFlight += now.inService[service]
+		all[at].Limit += now.limits[service]
+	}
+	return all
+}
+
 func some(x float64) *float64 {
 	if math.IsNaN(x) {
 		return nil
@@ -197,10 +224,14 @@ func some(x float64) *float64 {
 	return &x
 }
 
-// summary is the line above the table.
+// summary is what stands above the table: a line, and one for each service that is overloaded.
 func (t traffic) summary() string {
-	return fmt.Sprintf("%d gateways  %.1f requests/s  %.1f errors/s  %.0f in flight  %.0f connections  %.0f streams  view %.0f s old",
-		t.Gateways, t.RequestsPerSecond, t.ErrorsPerSecond, t.InFlight, t.Connections, t.Streams, t.ViewAgeSeconds)
+	lines := []string{fmt.Sprintf("%d gateways  %.1f requests/s  %.1f errors/s  %.0f in flight  %.0f connections  %.0f streams  view %.0f s old",
+		t.Gateways, t.RequestsPerSecond, t.ErrorsPerSecond, t.InFlight, t.Connections, t.Streams, t.ViewAgeSeconds)}
+	for _, b := range t.Overloaded {
+		lines = append(lines, fmt.Sprintf("overloaded: %s works on %.0f calls of %.0f that it may", output.Clean(b.Service), b.InFlight, b.Limit))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // MarshalJSON implements json.Marshaler.

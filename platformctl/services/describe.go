@@ -99,6 +99,8 @@ type ProcedureGateway struct {
 	Priority string `json:"priority,omitempty"`
 	// HedgeAfter is after how long a silence a second instance is asked, too.
 	HedgeAfter string `json:"hedgeAfter,omitempty"`
+	// StreamLimit is what each side of a stream may send; "" where the manifest says nothing.
+	StreamLimit string `json:"streamLimit,omitempty"`
 }
 
 // Run implements the command.
@@ -211,7 +213,7 @@ func gatewayOf(policy *kernelv1.GatewayPolicy) Gateway {
 		if g.Procedures == nil {
 			g.Procedures = map[string]ProcedureGateway{}
 		}
-		of := ProcedureGateway{Timeout: timeoutOf(p.GetTimeout()), Limit: limitOf(p.GetRateLimit()), HedgeAfter: timeoutOf(p.GetHedgeAfter())}
+		of := ProcedureGateway{Timeout: timeoutOf(p.GetTimeout()), Limit: limitOf(p.GetRateLimit()), HedgeAfter: timeoutOf(p.GetHedgeAfter()), StreamLimit: streamLimitOf(p.GetStreamLimit())}
 		if p.GetPriority() != kernelv1.Priority_PRIORITY_UNSPECIFIED {
 			of.Priority = strings.ToLower(strings.TrimPrefix(p.GetPriority().String(), "PRIORITY_"))
 		}
@@ -232,6 +234,26 @@ func limitOf(l *kernelv1.RateLimit) string {
 		return ""
 	}
 	return fmt.Sprintf("%d requests per %s and caller, %d at once", l.GetRequests(), l.GetPer().AsDuration(), l.GetBurst())
+}
+
+func streamLimitOf(l *kernelv1.StreamLimit) string {
+	if l == nil {
+		return ""
+	}
+	var parts []string
+	for _, of := range []struct {
+		most *uint64
+		what string
+	}{{l.Messages, "messages"}, {l.Bytes, "bytes"}} {
+		switch {
+		case of.most == nil:
+		case *of.most == 0:
+			parts = append(parts, "any number of "+of.what)
+		default:
+			parts = append(parts, fmt.Sprintf("%d %s", *of.most, of.what))
+		}
+	}
+	return strings.Join(parts, ", ") + " from each side"
 }
 
 func describe(method protoreflect.MethodDescriptor) (RPC, error) {
@@ -314,13 +336,15 @@ func (d *Description) exposure() string {
 }
 
 // bounds says how long a call may take and how many a caller may make.
-func bounds(timeout, limit string) []string {
+func bounds(timeout string, limits ...string) []string {
 	var said []string
 	if timeout != "" {
 		said = append(said, "at most "+timeout)
 	}
-	if limit != "" {
-		said = append(said, limit)
+	for _, limit := range limits {
+		if limit != "" {
+			said = append(said, limit)
+		}
 	}
 	return said
 }
@@ -330,7 +354,7 @@ func (d *Description) policies() output.Table {
 	t := output.Table{Header: []string{"RPC", "PRIORITY", "BOUNDS"}}
 	for _, name := range slices.Sorted(maps.Keys(d.Gateway.Procedures)) {
 		p := d.Gateway.Procedures[name]
-		t.Rows = append(t.Rows, []string{strings.TrimPrefix(name, "/"), cmp.Or(p.Priority, "normal"), strings.Join(bounds(p.Timeout, p.Limit), "; ")})
+		t.Rows = append(t.Rows, []string{strings.TrimPrefix(name, "/"), cmp.Or(p.Priority, "normal"), strings.Join(bounds(p.Timeout, p.Limit, p.StreamLimit), "; ")})
 	}
 	return t
 }

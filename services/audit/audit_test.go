@@ -22,6 +22,7 @@ import (
 	"ashlar.dev/gen/go/ashlar/audit/v1/auditv1connect"
 	"ashlar.dev/gen/go/permissions/auditperms"
 	"ashlar.dev/kernel/config"
+	"ashlar.dev/kernel/page"
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/platform/servicetest"
@@ -172,6 +173,69 @@ func pages(t *testing.T, database config.Secret) {
 	}
 	_, err = root.QueryEvents(t.Context(), &auditv1.QueryEventsRequest{PageToken: token, PageSize: 7})
 	require.NoError(t, err, "the size of the page may change")
+}
+
+// Of a span of time the order is that of occurrence: an event that was held up on its way is where it belongs.
+func TestPagesOfASpan(t *testing.T) { dbtest.EachURL(t, spanPages) }
+
+func spanPages(t *testing.T, database config.Secret) {
+	w := start(t, database)
+	var want []string
+	for i := range 20 {
+		want = append(want, event(i).GetId())
+		appendEvents(t, w, event(i*7%20)) // each once
+	}
+	root := as(w, "usr_root")
+	span := func(size int32, oldestFirst bool) *auditv1.QueryEventsRequest {
+		return &auditv1.QueryEventsRequest{
+			ActorId: "usr_ann", Since: event(2).GetOccurredAt(), Until: event(18).GetOccurredAt(), OldestFirst: oldestFirst, PageSize: size,
+		}
+	}
+	got, n := query(t, root, span(5, true))
+	require.Equal(t, want[2:18], ids(got))
+	require.Equal(t, 4, n)
+	got, _ = query(t, root, span(5, false))
+	slices.Reverse(got)
+	require.Equal(t, want[2:18], ids(got))
+
+	res, err := root.QueryEvents(t.Context(), span(5, false))
+	require.NoError(t, err)
+	appendEvents(t, w, event(30, func(e *auditv1.Event) { e.OccurredAt = event(4).GetOccurredAt() }))
+	rest := span(200, false)
+	rest.PageToken = res.GetNextPageToken()
+	late, err := root.QueryEvents(t.Context(), rest)
+	require.NoError(t, err)
+	require.Contains(t, ids(late.GetEvents()), "evt_0030", "what arrives late is on the page of its time")
+
+	made := func(keys ...string) string {
+		req := span(5, false)
+		return page.Token(keys, "events", "", req.GetActorId(), "", "", req.GetOutcome().String(),
+			req.GetSince().AsTime().Format(time.RFC3339Nano), req.GetUntil().AsTime().Format(time.RFC3339Nano))
+	}
+	for name, token := range map[string]string{
+		"from before spans had an order": made("7"),
+		"of the other order":             nextPage(t, root, span(5, true)),
+		"of no span":                     nextPage(t, root, &auditv1.QueryEventsRequest{ActorId: "usr_ann", PageSize: 5}),
+		"no time":                        made("yesterday", "7"),
+		"no sequence":                    made(noon.Format(time.RFC3339Nano), "-7"),
+	} {
+		req := span(5, false)
+		req.PageToken = token
+		_, err := root.QueryEvents(t.Context(), req)
+		require.Equal(t, rpcerror.ReasonInvalidPageToken, rpcerror.Reason(err), name)
+	}
+	req := span(5, false)
+	req.PageToken = made(noon.Format(time.RFC3339Nano), "7")
+	_, err = root.QueryEvents(t.Context(), req)
+	require.NoError(t, err, "what is made up here is made as the service makes it")
+}
+
+func nextPage(t *testing.T, client auditv1connect.AuditServiceClient, req *auditv1.QueryEventsRequest) string {
+	t.Helper()
+	res, err := client.QueryEvents(t.Context(), req)
+	require.NoError(t, err)
+	require.NotEmpty(t, res.GetNextPageToken())
+	return res.GetNextPageToken()
 }
 
 // The largest events there can be: a page of them is cut so that it fits into a message, also as JSON.

@@ -147,11 +147,11 @@ func buildReleases(t *testing.T) map[string]string {
 		out, err := exec.CommandContext(t.Context(), "git", args...).Output()
 		return strings.TrimSpace(string(out)), err
 	}
-	shallow, err := git("rev-parse", "--is-shallow-repository")
-	if shallow == "true" || err != nil && os.Getenv("CI") != "true" {
-		t.Skip("the commits in testdata/releases.txt are not here: this is no clone, or a shallow one (git fetch --unshallow)")
+	if shallow, err := git("rev-parse", "--is-shallow-repository"); err != nil || shallow == "true" {
+		const missing = "the commits in testdata/releases.txt are not here: this is no clone, or a shallow one (git fetch --unshallow)"
+		require.NotEqual(t, "true", os.Getenv("CI"), missing+", and in CI no test may be skipped")
+		t.Skip(missing)
 	}
-	require.NoError(t, err)
 	content, err := os.ReadFile("testdata/releases.txt")
 	require.NoError(t, err)
 	programs := map[string]string{"contract": build(t, ".", "contract")}

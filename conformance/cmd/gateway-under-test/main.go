@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"ashlar.dev/conformance/internal/suite"
 	"ashlar.dev/conformance/internal/upstream"
@@ -25,17 +26,50 @@ import (
 	"ashlar.dev/platform/service"
 )
 
+// keep is the command with which this program starts itself: it runs another one, as long as the first one lives.
+const keep = "keep"
+
+// orphanCheck is the time between two looks at whether the runner is still there.
+const orphanCheck = 250 * time.Millisecond
+
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == keep {
+		end(upstream.Keep(os.Args[2]))
+		return
+	}
 	reference := flag.String("reference", "", "the suite's reference server: a `program`")
 	schemas := flag.String("proto", "", "the `folder` of the suite's .proto files")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := context.WithCancel(ctx)
+	go endWithParent(ctx, cancel)
 	err := run(ctx, *reference, *schemas, os.Stdin, os.Stdout)
+	cancel()
 	stop()
+	end(err)
+}
+
+// end ends the program where something went wrong.
+func end(err error) {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "gateway-under-test: %v\n", err)
 		os.Exit(1)
 	}
+}
+
+// endWithParent calls end when the runner is gone without having said so. It closes standard input long before.
+func endWithParent(ctx context.Context, end func()) {
+	parent := os.Getppid()
+	tick := time.NewTicker(orphanCheck)
+	defer tick.Stop()
+	for os.Getppid() == parent {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	end()
 }
 
 // run serves what the runner asks for until ctx ends.
@@ -55,12 +89,14 @@ func run(ctx context.Context, reference, schemas string, in io.Reader, out io.Wr
 	cfg := gateway.Config{Addr: "127.0.0.1:0"}
 	certificate, key, secure := request.TLS()
 	cfg.HTTP3 = request.Version() == suite.HTTP3
+	forget := func() {}
 	if secure {
 		folder, err := os.MkdirTemp("", "gateway-under-test-")
 		if err != nil {
 			return err
 		}
-		defer func() { _ = os.RemoveAll(folder) }()
+		forget = func() { _ = os.RemoveAll(folder) }
+		defer forget()
 		if cfg.TLSCertFile, cfg.TLSKeyFile, err = write(folder, certificate, key); err != nil {
 			return err
 		}
@@ -72,6 +108,7 @@ func run(ctx context.Context, reference, schemas string, in io.Reader, out io.Wr
 	if err := group.Start(ctx); err != nil {
 		return errors.Join(err, group.Stop(context.WithoutCancel(ctx)))
 	}
+	forget() // what was read is not needed again, and who is killed cannot remove it
 	response, err := where(front.Address(), certificate)
 	if err == nil {
 		err = schema.WriteResponse(out, response)
@@ -92,8 +129,12 @@ func build(ctx context.Context, cfg gateway.Config, reference string, schema *su
 	if err != nil {
 		return nil, nil, err
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
 	env := service.NewLocalEnvironment(workload.NewClusterKey())
-	behind := upstream.New(reference, schema, request, env)
+	behind := upstream.New([]string{self, keep, reference}, schema, request, env)
 	// The gateway's first look must find it.
 	env.Components = append(env.Components, behind.Component())
 	var group *lifecycle.Group

@@ -1,51 +1,50 @@
 package upstream
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"strconv"
-	"syscall"
-	"time"
 
 	"ashlar.dev/conformance/internal/suite"
 )
 
-// killAfter is how long a reference server may take to end.
-const killAfter = 6 * time.Second
-
-// process is one reference server.
+// process is one reference server, which Keep keeps.
 type process struct {
-	program string
+	keeper  []string // a command that calls Keep
 	schema  *suite.Schema
 	request suite.Request
 	command *exec.Cmd
+	in      io.Closer
 }
 
 // start starts the process and returns where it serves.
 func (p *process) start() (string, error) {
 	address, err := p.run()
 	if err != nil {
-		return "", fmt.Errorf("the reference server %s: %w", p.program, err)
+		return "", fmt.Errorf("the reference server, %q: %w", p.keeper, err)
 	}
 	return address, nil
 }
 
 func (p *process) run() (string, error) {
-	p.command = exec.Command(p.program)
-	p.command.Stderr = os.Stderr
-	in, err := p.command.StdinPipe()
+	command := exec.Command(p.keeper[0], p.keeper[1:]...)
+	command.Stderr = os.Stderr
+	in, err := command.StdinPipe()
 	if err != nil {
 		return "", err
 	}
-	out, err := p.command.StdoutPipe()
+	out, err := command.StdoutPipe()
 	if err != nil {
+		return "", errors.Join(err, in.Close())
+	}
+	if err := command.Start(); err != nil {
 		return "", err
 	}
-	if err := p.command.Start(); err != nil {
-		return "", err
-	}
+	p.command, p.in = command, in
 	if err := p.request.Write(in); err != nil {
 		return "", err
 	}
@@ -56,13 +55,16 @@ func (p *process) run() (string, error) {
 	return net.JoinHostPort(response.Host, strconv.FormatUint(uint64(response.Port), 10)), nil
 }
 
-// stop ends the process, if it was started.
-func (p *process) stop() {
-	if p.command == nil || p.command.Process == nil {
-		return
+// stop ends processes, those that were started, at once.
+func stop(processes ...*process) {
+	for _, p := range processes {
+		if p.in != nil {
+			_ = p.in.Close()
+		}
 	}
-	_ = p.command.Process.Signal(syscall.SIGTERM)
-	timer := time.AfterFunc(killAfter, func() { _ = p.command.Process.Kill() })
-	defer timer.Stop()
-	_ = p.command.Wait() // it ends by the signal, which is no success
+	for _, p := range processes {
+		if p.command != nil {
+			_ = p.command.Wait()
+		}
+	}
 }

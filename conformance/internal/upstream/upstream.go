@@ -33,17 +33,17 @@ type Server struct {
 	fork   *fork
 }
 
-// New returns the reference server that is the named program. It will be as request says.
-func New(program string, schema *suite.Schema, request suite.Request, env *service.Environment) *Server {
+// New returns the reference server that keeper, a command, calls Keep with. It will be as request says.
+func New(keeper []string, schema *suite.Schema, request suite.Request, env *service.Environment) *Server {
 	start := func(version suite.HTTPVersion) *process {
-		return &process{program: program, schema: schema, request: request.Behind(version)}
+		return &process{keeper: keeper, schema: schema, request: request.Behind(version)}
 	}
 	return &Server{env: env, schema: schema, http1: start(suite.HTTP1), http2: start(suite.HTTP2)}
 }
 
 // Component starts it and makes it known, and ends it.
 func (s *Server) Component() lifecycle.Component {
-	return lifecycle.Component{Name: name, Start: s.start, Stop: s.stop, StopTimeout: 2*killAfter + time.Second}
+	return lifecycle.Component{Name: name, Start: s.start, Stop: s.stop, StopTimeout: killAfter + time.Second}
 }
 
 func (s *Server) start(ctx context.Context) error {
@@ -73,8 +73,7 @@ func (s *Server) stop(ctx context.Context) error {
 	if s.fork != nil {
 		err = errors.Join(err, s.fork.close())
 	}
-	s.http1.stop()
-	s.http2.stop()
+	stop(s.http1, s.http2)
 	return err
 }
 

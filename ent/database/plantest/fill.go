@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"testing"
+	"time"
 
 	"entgo.io/ent/dialect"
 
@@ -36,6 +37,11 @@ func (s SQL) At(seconds string) string {
 		return "(timestamptz '2026-01-01 00:00:00+00' + (" + seconds + ") * interval '1 second')"
 	}
 	return "(datetime('2026-01-01', (" + seconds + ") || ' seconds') || '+00:00')"
+}
+
+// Moment is what At writes for a number.
+func Moment(seconds int) time.Time {
+	return time.Date(2026, 1, 1, 0, 0, seconds, 0, time.UTC)
 }
 
 // Bytes is text as bytes.

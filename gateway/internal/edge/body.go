@@ -20,12 +20,23 @@ type requestBody struct {
 	wholeAt atomic.Int64
 	// got is how many bytes he has sent.
 	got atomic.Int64
+	// frames counts the messages of a stream; nil where the request is one message. over is told that they are too many.
+	frames   *wire.Frames
+	over     func()
+	exceeded atomic.Bool
 }
 
 // Read implements io.Reader.
 func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.got.Add(int64(n))
+	if b.frames != nil && n > 0 {
+		if within := b.frames.Feed(p[:n]); within < n {
+			b.exceeded.Store(true)
+			b.over()
+			return within, errOverBound
+		}
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, io.EOF):
@@ -39,6 +50,15 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// Close implements io.Closer. What is left of a stream over its bound net/http reads by itself once the answer is written, so
+// that a caller who still sends over HTTP/1.1 sees it; two that read at a time would cut him off.
+func (b *requestBody) Close() error {
+	if b.exceeded.Load() {
+		return nil
+	}
+	return b.ReadCloser.Close()
 }
 
 // hasBody tells whether a GET brings a body, which no service takes. Over HTTP/2 the end of a request may come in a frame
@@ -55,7 +75,7 @@ func (c *call) hasBody() bool {
 	return false
 }
 
-// limitBody bounds a request that consists of one message. The messages of a stream are bounded by the service, one by one.
+// limitBody bounds what the caller may send.
 func (c *call) limitBody() error {
 	if c.r.Method == http.MethodGet {
 		c.r.Body = http.NoBody
@@ -68,6 +88,11 @@ func (c *call) limitBody() error {
 			return tooLarge(c.h.MaxMessageBytes)
 		}
 		body = http.MaxBytesReader(c.w.ResponseWriter, body, longest)
+	} else if c.protocol.Framed() {
+		bounds := c.bounds()
+		bounds.MessageBytes = uint32(c.h.MaxMessageBytes) //nolint:gosec // it is a few MiB
+		c.request.frames = wire.NewRequestFrames(bounds)
+		c.request.over = func() { c.exceed(fromCaller, c.request.frames) }
 	}
 	c.request.ReadCloser = body
 	c.r.Body = &c.request

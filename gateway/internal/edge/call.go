@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -45,6 +46,8 @@ type call struct {
 	refused bool
 	reason  string
 	cause   error
+	// charged: the call has been taken from a rate limit, or is not to be.
+	charged bool
 	// principal is who calls, as far as that had to be proved.
 	principal authn.Principal
 	// instance is where the call went last; attempts is how many it was offered to.
@@ -65,6 +68,10 @@ type call struct {
 	atEnd   []func()
 	request requestBody
 	reply   reply
+	// whole is the request, where it has been read as a whole and goes over a connection that calls share; inquiry is nil
+	// where one instance only may be asked.
+	whole   []byte
+	inquiry atomic.Pointer[inquiry]
 }
 
 type callKey struct{}
@@ -130,6 +137,9 @@ func (c *call) note(err error, reason string) {
 
 // refuse answers an error in the caller's protocol.
 func (c *call) refuse(err error) {
+	if limited := c.charge(); limited != nil {
+		err = limited
+	}
 	reason, wait := explained(err)
 	c.note(err, reason)
 	if connect.CodeOf(err) == connect.CodeUnauthenticated {
@@ -145,11 +155,19 @@ func (c *call) refuse(err error) {
 
 // refuseHTTP answers what is no RPC. It comes before anything that would give the caller time.
 func (c *call) refuseHTTP(status int, header, value string) {
-	c.code, c.refused = "http_"+strconv.Itoa(status), true
-	c.w.hurry()
 	if header != "" {
 		c.w.Header().Set(header, value)
 	}
+	if limited := c.charge(); limited != nil {
+		if c.protocol == wire.None {
+			c.refuseREST(http.StatusTooManyRequests, limited)
+		} else {
+			c.refuse(limited)
+		}
+		return
+	}
+	c.code, c.refused = "http_"+strconv.Itoa(status), true
+	c.w.hurry()
 	c.w.WriteHeader(status)
 }
 
@@ -164,7 +182,10 @@ func (c *call) ended() error {
 // failure is the error for a call that could not be passed on, or whose answer broke off.
 func (c *call) failure(cause error) error {
 	ended := c.ended()
+	refusal, refused := errors.AsType[*connect.Error](ended)
 	switch {
+	case refused: // it was given up for what the caller is to be told
+		return refusal
 	case c.request.tooLarge.Load():
 		return tooLarge(c.h.MaxMessageBytes)
 	case errors.Is(ended, errStopping):

@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"cmp"
+	"context"
 	"net/http"
 	"time"
 
@@ -25,6 +27,23 @@ type timer struct {
 func (t *timer) start(d time.Duration, end func()) {
 	t.deadline = time.Now().Add(d)
 	t.timer = time.AfterFunc(d, end)
+}
+
+// early lets the timer come once before the deadline, after d; 0: at the deadline.
+func (t *timer) early(d time.Duration) {
+	if t.timer != nil {
+		t.timer.Reset(cmp.Or(d, time.Until(t.deadline)))
+	}
+}
+
+// late is what the timer does: the deadline has passed, or it is time to ask another instance.
+func (c *call) late() {
+	if q := c.inquiry.Load(); q != nil && time.Now().Before(c.timer.deadline) {
+		c.timer.early(0)
+		q.late()
+		return
+	}
+	c.giveUp(context.DeadlineExceeded)
 }
 
 func (t *timer) stop() {

@@ -30,6 +30,9 @@ const (
 type Direct struct {
 	Balancer *balance.Transport
 	Pool     *upstream.Pool
+	// Shared sends a request to the address in its URL over a connection that calls share, for what needs HTTP/2 and may be
+	// asked of another instance; nil: nothing is.
+	Shared http.RoundTripper
 
 	alone atomic.Int32 // streams that have a connection
 }
@@ -138,7 +141,7 @@ func (c *call) try(x *exchange) {
 // attempt offers the call to an instance, or to two where the first takes long, and reports whether it may be offered to
 // another: nothing has been answered then.
 func (c *call) attempt(x *exchange) (again bool) {
-	if err := c.lease(c.r.Context(), x, &x.first); err != nil {
+	if err := x.first.pick(c.r.Context(), c, x); err != nil {
 		c.refuse(c.failure(err))
 		return false
 	}
@@ -154,7 +157,7 @@ func (c *call) attempt(x *exchange) (again bool) {
 	switch {
 	case o.outcome == balance.Unreachable:
 		return true
-	case o.outcome == balance.Broken && c.ended() == nil && c.route.Get && o.lease.Retry(&x.tries):
+	case o.outcome == balance.Broken && c.ended() == nil && c.route.Safe && o.lease.Retry(&x.tries):
 		return true
 	default:
 		c.refuse(c.failure(o.err))
@@ -193,7 +196,7 @@ func (c *call) answer(x *exchange, o *offer) {
 		conn.Release(o.stop())
 		o.lease.Done(outcome, &x.tries, failure)
 	}()
-	c.answeredWith(o.head.Status, "", 0)
+	c.answeredWith(o.head.Status, 0)
 	body, whole, err := conn.Whole(wholeBytes)
 	if err != nil {
 		if failure = err; c.ended() != nil {

@@ -71,7 +71,7 @@ func (n never) RoundTrip(r *http.Request) (*http.Response, error) {
 func FuzzPath(f *testing.F) {
 	t, err := telemetry.New(context.Background(), telemetry.Config{}, telemetry.Process{}, discard{})
 	require.NoError(f, err)
-	table := routes.NewTable([]*routes.Route{{Procedure: "/a.v1.S/M", Service: "a", Access: access.Public, Get: true}})
+	table := routes.NewTable([]*routes.Route{{Procedure: "/a.v1.S/M", Service: "a", Access: access.Public, Safe: true}})
 	h, err := New(Parts{
 		Tables: func() *routes.Table { return table }, Tokens: nobody{}, Limits: limit.New(), Own: http.NotFoundHandler(),
 		RoundTripper: never{f}, Status: health.NewStatus(), Telemetry: t, MaxMessageBytes: 1 << 20, Settings: Settings{MaxTimeout: time.Second},

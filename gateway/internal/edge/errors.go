@@ -13,10 +13,11 @@ import (
 	"ashlar.dev/kernel/rpcerror"
 )
 
-// Reasons that are the gateway's own: services count no streams, see no cookies, do not know where callers are, and
+// Reasons that are the gateway's own: services count neither streams nor what is in them, see no cookies, do not know where callers are, and
 // have no paths but the names of procedures.
 const (
 	reasonTooManyStreams   = "TOO_MANY_STREAMS"
+	reasonStreamTooLarge   = "STREAM_TOO_LARGE"
 	reasonCrossSiteRequest = "CROSS_SITE_REQUEST"
 	reasonAddressDenied    = "ADDRESS_DENIED"
 	reasonUnknownPath      = "UNKNOWN_PATH"

@@ -64,7 +64,7 @@ func (c *call) bound() (cancel context.CancelFunc, err error) {
 		return cancel, c.failure(context.DeadlineExceeded)
 	}
 	if limited {
-		c.timer.start(d, func() { c.giveUp(context.DeadlineExceeded) })
+		c.timer.start(d, c.late)
 	}
 	switch {
 	case !c.route.Unary():
@@ -98,6 +98,7 @@ func (c *call) admit() error {
 		}
 	}
 	c.caller = c.h.Limits.Hash(caller)
+	c.charged = true
 	decision := c.h.Limits.Take(caller, site, c.route.Quotas)
 	tellLimit(c.w.Header(), decision)
 	if decision.Wait > 0 {

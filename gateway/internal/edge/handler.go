@@ -135,6 +135,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := h.current.Load()
 	if !now.addresses.none() && !now.addresses.place(r) {
 		c := h.begin(w, r, nil) //nolint:contextcheck // the request has it
+		c.charged = true        // it is not worth a bucket
 		c.refuse(addressDenied())
 		c.end() //nolint:contextcheck // the context is the call's own
 		return
@@ -214,9 +215,9 @@ func (c *call) unknown() {
 func (c *call) acceptable() bool {
 	r := c.r
 	switch {
-	case r.Method == http.MethodGet && !c.route.Get, r.Method != http.MethodGet && r.Method != http.MethodPost:
+	case r.Method == http.MethodGet && !c.route.Get(), r.Method != http.MethodGet && r.Method != http.MethodPost:
 		allow := http.MethodPost
-		if c.route.Get {
+		if c.route.Get() {
 			allow = "GET, POST"
 		}
 		c.refuseHTTP(http.StatusMethodNotAllowed, "Allow", allow)
@@ -237,6 +238,7 @@ func (c *call) acceptable() bool {
 // serve passes the guards and then the call.
 func (c *call) serve() {
 	if c.crowded() {
+		c.charged = true // which is no fault of the caller's
 		c.refuse(c.overloaded("gateway"))
 		return
 	}

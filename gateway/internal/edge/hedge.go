@@ -15,7 +15,7 @@ const hedgeShare = 3
 // says, or else so long that the instance looks paused, or gone without a word. 0: only one instance may be asked, or there
 // is no time for another one.
 func (c *call) patience() time.Duration {
-	if !c.route.Get {
+	if !c.route.Get() {
 		return 0
 	}
 	left := time.Until(c.timer.deadline)
@@ -31,7 +31,7 @@ func (c *call) patience() time.Duration {
 func (c *call) hedge(x *exchange) *offer {
 	first, second := &x.first, &x.second
 	ctx, end := context.WithCancel(c.r.Context())
-	if !first.lease.Retry(&x.tries) || c.lease(ctx, x, second) != nil {
+	if !first.lease.Retry(&x.tries) || second.pick(ctx, c, x) != nil {
 		end()
 		first.resume(c)
 		return first

@@ -27,16 +27,21 @@ type offer struct {
 	outcome balance.Outcome
 }
 
-// lease picks an instance for an offer.
-func (c *call) lease(ctx context.Context, x *exchange, o *offer) error {
-	lease, err := c.h.Direct.Balancer.Lease(ctx, c.route.Service, &x.tries)
-	if err != nil {
-		return err
+// lease picks an instance for a call.
+func (c *call) lease(ctx context.Context, tries *balance.Tries) (balance.Lease, error) {
+	lease, err := c.h.Direct.Balancer.Lease(ctx, c.route.Service, tries)
+	if err == nil {
+		c.attempts++
+		c.instance = lease.Instance()
 	}
-	o.lease, o.ctx = lease, ctx
-	c.attempts++
-	c.instance = lease.Instance()
-	return nil
+	return lease, err
+}
+
+// pick picks an instance for an offer.
+func (o *offer) pick(ctx context.Context, c *call, x *exchange) (err error) {
+	o.ctx = ctx
+	o.lease, err = c.lease(ctx, &x.tries)
+	return err
 }
 
 // make sends a request and waits for the head of the answer. It changes nothing of the call, so that two offers can be
@@ -67,7 +72,7 @@ func (o *offer) make(c *call, request []byte, patience time.Duration) {
 			o.silent = conn
 			return
 		}
-		if !ended && conn.Reused() && !conn.Answered() && (sent == 0 || c.route.Get) {
+		if !ended && conn.Reused() && !conn.Answered() && (sent == 0 || c.route.Safe) {
 			// The instance had closed it. What has been sent may have had effects, so only what has none is sent again.
 			o.release(conn)
 			conn, err = pool.Dial(o.ctx, o.lease.Address(), deadline)

@@ -2,11 +2,13 @@ package edge
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect/v2"
 
 	"ashlar.dev/gateway/internal/overload"
+	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/rpcerror"
 )
 
@@ -51,27 +53,64 @@ func (c *call) enter() error {
 	return nil
 }
 
-// answeredWith gives up the place: the service has begun to answer. What it refuses, or fails at, says nothing about how
-// long it takes, but for a deadline that has passed. grpcStatus is that of an answer of gRPC without a message; since is
-// when the service had the whole request, as sinceStart says it; 0: not known.
-func (c *call) answeredWith(status int, grpcStatus string, since int64) {
+// answeredWith gives up the place: the service has begun to answer. since is when it had the whole request, as sinceStart
+// says it; 0: not known. What gRPC and gRPC-Web answer is in the end of it, and settle is told.
+func (c *call) answeredWith(status int, since int64) {
 	switch {
-	case status == http.StatusGatewayTimeout || grpcStatus == "4": // deadline_exceeded
-		c.abandon()
-	case status >= http.StatusInternalServerError || status == http.StatusTooManyRequests || grpcStatus == "8" || grpcStatus == "14":
-		c.slot.Forget() // resource_exhausted, unavailable
 	case since > 0:
-		c.slot.AnsweredIn(sinceStart() - time.Duration(since))
+		c.slot.Release(sinceStart() - time.Duration(since))
 	case c.direct:
-		c.slot.Answered()
+		c.slot.Release(c.slot.Age())
 	default:
 		c.slot.Forget() // the caller still sends
 	}
+	switch {
+	case status == http.StatusGatewayTimeout:
+		c.settle(deadlineExceeded)
+	case status >= http.StatusInternalServerError || status == http.StatusTooManyRequests || status == statusCanceled:
+		c.slot.Forget()
+	case !c.protocol.Framed():
+		c.learn()
+	}
 }
 
-// leave gives up the place if the service has not answered.
+// Codes of errors as calls end with them, and what Connect's status is for canceled.
+var (
+	canceled         = connect.CodeCanceled.String()
+	deadlineExceeded = connect.CodeDeadlineExceeded.String()
+	failures         = []string{
+		connect.CodeUnknown.String(), connect.CodeInternal.String(), connect.CodeDataLoss.String(), connect.CodeUnimplemented.String(),
+		connect.CodeUnavailable.String(), connect.CodeResourceExhausted.String(), canceled, wire.Unread,
+	}
+)
+
+const statusCanceled = 499
+
+// settle learns from a whole answer that has this code. What a service refuses, or fails at, says nothing about how long it
+// takes, but for a deadline that has passed.
+func (c *call) settle(code string) {
+	switch {
+	case code == deadlineExceeded:
+		c.abandon()
+	case slices.Contains(failures, code):
+		c.slot.Forget()
+	default:
+		c.learn()
+	}
+}
+
+// learn notes how long the service took.
+func (c *call) learn() {
+	if c.attempts > 1 {
+		c.slot.Forget() // most of the time it waited for an instance that did not answer
+		return
+	}
+	c.slot.Learn()
+}
+
+// leave ends what is left of the place: the service has not answered, or its answer broke off.
 func (c *call) leave() {
-	if c.code == connect.CodeDeadlineExceeded.String() || c.code == connect.CodeCanceled.String() {
+	if c.slot.Waiting() && (c.code == deadlineExceeded || c.code == canceled) {
 		c.abandon()
 	}
 	c.slot.Forget()

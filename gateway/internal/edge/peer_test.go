@@ -200,7 +200,7 @@ func TestBodyThatDoesNotCome(t *testing.T) {
 					var dripping sync.WaitGroup
 					dripping.Go(func() {
 						tick := time.Tick(20 * time.Millisecond)
-						for _, err := io.WriteString(conn, " "); err == nil; _, err = io.WriteString(conn, " ") {
+						for _, err := io.WriteString(conn, "\x00"); err == nil; _, err = io.WriteString(conn, "\x00") {
 							<-tick
 						}
 					})

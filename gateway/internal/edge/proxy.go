@@ -25,7 +25,7 @@ func (c *call) forward() {
 		c.forwardAlone()
 		return
 	}
-	response, err := c.h.RoundTripper.RoundTrip(c.outgoing())
+	response, err := c.send()
 	if err != nil {
 		if e, ok := errors.AsType[*balance.Error](err); ok {
 			c.attempts = e.Tried
@@ -33,7 +33,6 @@ func (c *call) forward() {
 		c.refuse(c.failure(err))
 		return
 	}
-	c.wentTo(balance.Answerer(response))
 	defer func() {
 		if !c.request.whole.Load() {
 			c.w.release() // closing waits until the request is not read any more
@@ -41,7 +40,7 @@ func (c *call) forward() {
 		_ = response.Body.Close()
 	}()
 	c.timer.answered()
-	c.answeredWith(response.StatusCode, response.Header.Get("Grpc-Status"), c.request.wholeAt.Load())
+	c.answeredWith(response.StatusCode, c.request.wholeAt.Load())
 	header := c.w.Header()
 	for name, values := range response.Header {
 		if before, ok := header[name]; ok {
@@ -57,7 +56,21 @@ func (c *call) forward() {
 	c.relay(response, true, func(w io.Writer) (int64, error) { return io.Copy(w, response.Body) })
 }
 
-// outgoing makes the request that the service gets. The headers are the caller's: what he has no say in is gone from them.
+// send sends the request, and waits for the head of the answer.
+func (c *call) send() (*http.Response, error) {
+	if c.isInquiry() {
+		return c.inquire()
+	}
+	// The versions are for this service, and not for whoever else is asked.
+	out := c.outgoing().WithContext(balance.WithVersions(c.r.Context(), c.route.Versions))
+	response, err := c.h.RoundTripper.RoundTrip(out)
+	if err == nil {
+		c.wentTo(balance.Answerer(response))
+	}
+	return response, err
+}
+
+// outgoing makes the request that the service gets, without a context. The headers are the caller's: what he has no say in is gone from them.
 func (c *call) outgoing() *http.Request {
 	r := c.r
 	header := r.Header
@@ -89,7 +102,7 @@ func (c *call) outgoing() *http.Request {
 	if out.ContentLength == 0 {
 		out.Body = http.NoBody
 	}
-	return out.WithContext(balance.WithVersions(r.Context(), c.route.Versions)) // for this service, and not for whoever else is asked
+	return out
 }
 
 var gathering = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 4<<10)) }}
@@ -119,7 +132,19 @@ func (c *call) gather() error {
 	case len(read) == 0:
 		r.Body, r.ContentLength = http.NoBody, 0
 	default:
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(read)), int64(len(read))
+		r.Body, r.ContentLength, c.whole = newWholeBody(read), int64(len(read)), read
 	}
 	return nil
 }
+
+// wholeBody is a request that has been read as a whole.
+type wholeBody struct{ bytes.Reader }
+
+func newWholeBody(whole []byte) *wholeBody {
+	b := &wholeBody{}
+	b.Reset(whole)
+	return b
+}
+
+// Close implements io.Closer.
+func (*wholeBody) Close() error { return nil }

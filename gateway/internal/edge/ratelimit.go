@@ -48,6 +48,22 @@ func quotaName(d limit.Decision) string {
 	return `"` + of + `"`
 }
 
+// charge takes a request that is answered before it is known who calls, or how often he may, from what is left at its
+// address: no answer is free of any limit. It returns an error where nothing is left.
+func (c *call) charge() *connect.Error {
+	if c.charged {
+		return nil
+	}
+	c.charged = true
+	site := limit.Address(addressOf(c.r))
+	decision := c.h.Limits.Take(site, site, nil)
+	tellLimit(c.w.Header(), decision)
+	if decision.Wait == 0 {
+		return nil
+	}
+	return rateLimited(decision)
+}
+
 func rateLimited(d limit.Decision) *connect.Error {
 	subject := "caller"
 	if d.ByAddress {

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 
@@ -27,10 +28,14 @@ type reply struct {
 
 // Write implements io.Writer: it passes a piece on.
 func (r *reply) Write(p []byte) (int, error) {
-	r.see(p)
+	within := r.see(p)
 	r.follows = true
-	if r.refused = r.call.w.pass(p, r.flush); r.refused != nil {
+	if r.refused = r.call.w.pass(p[:within], r.flush); r.refused != nil {
 		return 0, r.refused
+	}
+	if within < len(p) {
+		r.call.exceed(fromService, r.frames)
+		return within, errOverBound
 	}
 	return len(p), nil
 }
@@ -41,7 +46,7 @@ func (c *call) relay(response *http.Response, flush bool, send func(io.Writer) (
 	r := &c.reply
 	r.call, r.response, r.flush = c, response, flush && !c.route.Unary()
 	if c.protocol.Framed() {
-		r.frames = wire.NewFrames(c.protocol)
+		r.frames = wire.NewFrames(c.protocol, c.bounds())
 	}
 	c.w.WriteHeader(response.StatusCode)
 	if r.flush && response.Header.Get("Grpc-Status") == "" {
@@ -52,6 +57,7 @@ func (c *call) relay(response *http.Response, flush bool, send func(io.Writer) (
 	case err == nil:
 		c.answered()
 		c.code = r.outcome()
+		c.settle(c.code)
 		r.trail(response.Trailer)
 	case r.refused != nil:
 		c.cause = err
@@ -63,6 +69,10 @@ func (c *call) relay(response *http.Response, flush bool, send func(io.Writer) (
 		failure := c.failure(err)
 		c.answered()
 		c.code, c.cause = codeOf(failure), err
+		if _, ours := errors.AsType[*connect.Error](c.ended()); ours {
+			reason, _ := explained(failure)
+			c.note(failure, reason)
+		}
 		if !r.rescue(failure) {
 			panic(http.ErrAbortHandler) // so that nobody takes this for the whole answer
 		}
@@ -80,13 +90,15 @@ func (c *call) answered() {
 	}
 }
 
-func (r *reply) see(p []byte) {
+// see looks at a piece, and returns how much of it may be passed on.
+func (r *reply) see(p []byte) (within int) {
 	switch {
 	case r.frames != nil:
-		r.frames.Feed(p)
+		return r.frames.Feed(p)
 	case r.response.StatusCode != http.StatusOK:
 		r.failed = append(r.failed, p[:min(len(p), max(maxErrorBytes-len(r.failed), 0))]...)
 	}
+	return len(p)
 }
 
 // outcome is how a call went whose answer is complete.

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"ashlar.dev/gateway/internal/limit"
 	"ashlar.dev/gateway/internal/rest"
 	"ashlar.dev/gateway/internal/wire"
 	"ashlar.dev/kernel/rpcerror"
@@ -49,11 +48,8 @@ func (c *call) translate() {
 
 // serveDocument answers with a document: for whoever asks, as often as he may ask for anything.
 func (c *call) serveDocument() {
-	site := limit.Address(addressOf(c.r))
-	if decision := c.h.Limits.Take(site, site, nil); decision.Wait > 0 {
-		tellLimit(c.w.Header(), decision)
-		c.w.Header().Set("Retry-After", seconds(decision.Wait))
-		c.refuseREST(http.StatusTooManyRequests, rateLimited(decision))
+	if limited := c.charge(); limited != nil {
+		c.refuseREST(http.StatusTooManyRequests, limited)
 		return
 	}
 	c.w.hurry()
@@ -64,7 +60,7 @@ func (c *call) serveDocument() {
 // translated makes the call that a request of REST stands for.
 func (c *call) translated(w http.ResponseWriter, r *http.Request) {
 	c.route = c.h.Tables().Route(r.URL.Path)
-	if r.Method == http.MethodGet && c.route != nil && !c.route.Get {
+	if r.Method == http.MethodGet && c.route != nil && !c.route.Get() {
 		asPost(r)
 	}
 	c.w, c.r, c.protocol, c.rest = newPeer(w, r), r, wire.ProtocolOf(r), true
@@ -138,8 +134,14 @@ func (c *call) refuseTranslation(refusal *rest.Refusal) {
 
 // refuseREST answers an error as a google.rpc.Status in JSON (AIP-193).
 func (c *call) refuseREST(httpStatus int, err *connect.Error) {
-	reason, _ := explained(err)
+	if limited := c.charge(); limited != nil {
+		httpStatus, err = http.StatusTooManyRequests, limited
+	}
+	reason, wait := explained(err)
 	c.note(err, reason)
+	if wait > 0 {
+		c.w.Header().Set("Retry-After", seconds(wait))
+	}
 	s := &status.Status{Code: int32(err.Code()), Message: err.Message()}
 	for _, detail := range err.Details() {
 		message, err := connectproto.UnmarshalErrorDetail(detail)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ashlar.dev/gateway/internal/routes"
+	"ashlar.dev/gateway/internal/wire"
 )
 
 // Settings is what can change while the gateway runs.
@@ -18,6 +19,8 @@ type Settings struct {
 	RateLimit routes.Limit
 	// MaxStreams is how many streams one caller may have open; 0: no bound.
 	MaxStreams int
+	// StreamBounds is what each side of a stream may send, where the manifest does not say.
+	StreamBounds wire.Bounds
 	// Addresses says where callers are, and which may call.
 	Addresses Addresses
 	// AccessLog says which calls are logged.
@@ -37,6 +40,8 @@ type current struct {
 	access      sampling
 	maxInFlight int64
 	noShedding  bool
+	// streamBounds is StreamBounds.
+	streamBounds wire.Bounds
 }
 
 // Apply lets settings hold for requests that begin from now on; those that are under way keep what they began with. It
@@ -44,7 +49,7 @@ type current struct {
 func (h *Handler) Apply(s Settings) {
 	h.Limits.SetStandard(s.RateLimit)
 	h.Streams.SetEach(s.MaxStreams)
-	next := &current{root: http.HandlerFunc(h.dispatch), maxTimeout: s.MaxTimeout, addresses: s.Addresses, access: s.AccessLog.sampling(), maxInFlight: int64(s.MaxInFlight), noShedding: s.NoShedding}
+	next := &current{root: http.HandlerFunc(h.dispatch), maxTimeout: s.MaxTimeout, addresses: s.Addresses, access: s.AccessLog.sampling(), maxInFlight: int64(s.MaxInFlight), noShedding: s.NoShedding, streamBounds: s.StreamBounds}
 	origins := newCORS(s.CORSOrigins)
 	if origins != nil {
 		next.root = origins.Handler(next.root)

@@ -103,7 +103,7 @@ func TestWaitingForAnAnswerAndNotForACaller(t *testing.T) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		answered(w)
 	}
-	h = newHedged(t, 1, routes.Route{Get: true}, func(n int64, w http.ResponseWriter, _ *http.Request) {
+	h = newHedged(t, 1, routes.Route{Safe: true}, func(n int64, w http.ResponseWriter, _ *http.Request) {
 		if n == 2 {
 			assert.Eventually(t, func() bool { return h.inFlight.Load() >= 2 }, within, time.Millisecond)
 		}

@@ -31,13 +31,17 @@ const (
 	// maxFlooded is from when on a connection is cut whose other end asks for answers and does not take them.
 	maxFlooded = 4 << 20
 
-	// A connection that is silent for silentTicks although somebody waits is asked for a sign of life, and cut after
-	// pingTicks more; one that takes nothing of what is written, after writeTicks; one that nobody uses, after idleTicks.
-	tick        = time.Second
-	silentTicks = 5
-	pingTicks   = 3
-	writeTicks  = 10
-	idleTicks   = 90
+	// A connection that is silent for unheardTicks after a request, or for silentTicks while streams are open, is asked for a
+	// sign of life, and cut after pingTicks more; one that takes nothing of what is written, after writeTicks; one that
+	// nobody uses, after idleTicks. A pause for garbage is a thousandth of pingTicks, and a process on a machine with ten
+	// times the work it can do gets its turn within a fifth. Each PING that is answered ends the haste: streams that are
+	// open for long cost one for silentTicks.
+	tick         = 500 * time.Millisecond
+	unheardTicks = 2
+	silentTicks  = 10
+	pingTicks    = 4
+	writeTicks   = 20
+	idleTicks    = 180
 )
 
 var (
@@ -56,13 +60,13 @@ type conn struct {
 	active  atomic.Int32
 	limit   atomic.Int32
 	closing atomic.Bool
-	// batches counts what has been read.
-	batches atomic.Uint64
 
 	mu      sync.Mutex
 	streams map[uint32]*stream
 	nextID  uint32
-	err     error // why it is over
+	heard   uint32 // what nextID was when something was read last
+	batches uint64 // counts what has been read
+	err     error  // why it is over
 
 	// What the instance has allowed.
 	window       int64 // bytes that may be sent on all streams
@@ -89,7 +93,7 @@ type watch struct {
 	timer                 *time.Timer
 	batches, written      uint64
 	silent, stalled, idle int
-	pinged                bool
+	pinged                int // what silent was when a sign of life was asked for; 0: none was
 }
 
 func newConn(inner net.Conn, h *host) *conn {
@@ -223,9 +227,8 @@ func (c *conn) look() {
 		return
 	}
 	w := &c.watch
-	read := c.batches.Load()
-	if read != w.batches || len(c.streams) == 0 {
-		w.silent, w.pinged = 0, false
+	if c.batches != w.batches || len(c.streams) == 0 {
+		w.silent, w.pinged = 0, 0
 	} else {
 		w.silent++
 	}
@@ -239,12 +242,12 @@ func (c *conn) look() {
 	} else {
 		w.idle = 0
 	}
-	w.batches, w.written = read, c.written
+	w.batches, w.written = c.batches, c.written
 	switch {
 	case w.stalled >= writeTicks:
 		c.failLocked(errStalled)
 		return
-	case w.pinged && w.silent >= silentTicks+pingTicks:
+	case w.pinged > 0 && w.silent >= w.pinged+pingTicks:
 		c.failLocked(errSilent)
 		return
 	case w.idle >= idleTicks:
@@ -253,8 +256,8 @@ func (c *conn) look() {
 			c.failLocked(errClosing)
 			return
 		}
-	case w.silent >= silentTicks && !w.pinged:
-		w.pinged = true
+	case w.pinged == 0 && (w.silent >= silentTicks || w.silent >= unheardTicks && c.heard != c.nextID):
+		w.pinged = w.silent
 		c.out = appendPing(c.out, false, [8]byte{})
 		c.flushLater()
 	}

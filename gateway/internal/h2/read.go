@@ -85,7 +85,8 @@ func (r *reader) more() bool {
 
 // tell wakes those for whom something has arrived.
 func (r *reader) tell() {
-	r.c.batches.Add(1)
+	r.c.batches++
+	r.c.heard = r.c.nextID
 	for i, s := range r.told {
 		s.told = false
 		s.ready.Signal()

@@ -84,7 +84,7 @@ func (i *Inspector) bound(ctx context.Context, e *gatewayops.Explanation, u *url
 func (i *Inspector) routed(e *gatewayops.Explanation, route *routes.Route) {
 	e.Service, e.Procedure = route.Service, route.Procedure
 	switch {
-	case e.Method == http.MethodGet && !route.Get:
+	case e.Method == http.MethodGet && !route.Get():
 		e.Why = "it may have side effects, so it takes POST only (405)"
 		return
 	case e.Method != http.MethodGet && e.Method != http.MethodPost:

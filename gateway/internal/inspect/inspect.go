@@ -88,6 +88,10 @@ func (i *Inspector) service(known learn.Known) gatewayops.Service {
 		if !m.Exposed {
 			s.State = gatewayops.StateNotExposed
 		}
+		s.InFlight = m.Load().InFlight()
+		if limit, limited := m.Load().Limit(); limited {
+			s.Limit = limit
+		}
 		for _, route := range m.Routes() {
 			s.Procedures = append(s.Procedures, procedure(route, m.Aliases(route)))
 		}
@@ -128,11 +132,14 @@ func (i *Inspector) instances(service string) []gatewayops.Instance {
 
 func procedure(route *routes.Route, aliases []string) gatewayops.Procedure {
 	p := gatewayops.Procedure{
-		Procedure: route.Procedure, Access: route.Access.String(), Get: route.Get, TimeoutMS: route.Timeout.Milliseconds(), Aliases: aliases,
-		HedgeAfterMS: route.HedgeAfter.Milliseconds(), Priority: route.Priority.String(),
+		Procedure: route.Procedure, Access: route.Access.String(), Get: route.Get(), TimeoutMS: route.Timeout.Milliseconds(), Aliases: aliases,
+		HedgeAfterMS: route.HedgeAfter.Milliseconds(), Priority: route.Priority.String(), StreamMessages: route.StreamLimit.Messages, StreamBytes: route.StreamLimit.Bytes,
 		Stream: map[connect.StreamType]string{
 			connect.StreamTypeUnary: "unary", connect.StreamTypeClient: "client", connect.StreamTypeServer: "server", connect.StreamTypeBidi: "bidi",
 		}[route.Stream],
+	}
+	if route.Load != nil {
+		p.UsualMS = float64(route.Load.Usual().Microseconds()) / 1000
 	}
 	if route.Versions != nil && route.Versions.Only {
 		p.Versions = route.Versions.Names

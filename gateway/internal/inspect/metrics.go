@@ -1,6 +1,8 @@
 package inspect
 
 import (
+	"math"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ashlar.dev/kernel/balance"
@@ -16,6 +18,8 @@ var (
 	ejections   = describe("upstream_ejections_total", "How often an instance was put into probation.", "service")
 	retries     = describe("upstream_retries_total", "Retries of what had been sent: made, or denied because the budget was spent.", "service", "outcome")
 	instances   = describe("upstream_instances", "Instances that discovery shows, by state.", "service", "state")
+	inFlight    = describe("upstream_in_flight", "Unary calls that a service works on, as the limit of overload counts them.", "service")
+	limit       = describe("upstream_limit", "How many unary calls a service may work on at a time; +Inf while there is no limit.", "service")
 	modules     = describe("services", "Services that discovery shows or has shown, by what the gateway does with them.", "state")
 	connections = describe("connections", "Connections that are open.")
 	streams     = describe("streams", "Streams that are open.")
@@ -27,7 +31,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (*Inspector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{attempts, failures, ejections, retries, instances, modules, connections, streams} {
+	for _, d := range []*prometheus.Desc{attempts, failures, ejections, retries, instances, inFlight, limit, modules, connections, streams} {
 		out <- d
 	}
 }
@@ -37,8 +41,8 @@ func (i *Inspector) Collect(out chan<- prometheus.Metric) {
 	count := func(d *prometheus.Desc, n uint64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
-	gauge := func(d *prometheus.Desc, n int, labels ...string) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+	gauge := func(d *prometheus.Desc, n float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
 	}
 	i.Balancer.Counts(func(service string, n balance.Counts) {
 		count(attempts, n.Attempts, service)
@@ -62,13 +66,23 @@ func (i *Inspector) Collect(out chan<- prometheus.Metric) {
 			of[instance.State]++
 		}
 		for state, n := range of {
-			gauge(instances, n, s.Name, state)
+			gauge(instances, float64(n), s.Name, state)
+		}
+		if known.Module != nil {
+			load := known.Module.Load()
+			gauge(inFlight, float64(load.InFlight()), s.Name)
+			most, limited := load.Limit()
+			if limited {
+				gauge(limit, float64(most), s.Name)
+			} else {
+				gauge(limit, math.Inf(1), s.Name)
+			}
 		}
 	}
 	for state, n := range states {
-		gauge(modules, n, state)
+		gauge(modules, float64(n), state)
 	}
 	open, flowing := i.Live.Count()
-	gauge(connections, open)
-	gauge(streams, flowing)
+	gauge(connections, float64(open))
+	gauge(streams, float64(flowing))
 }

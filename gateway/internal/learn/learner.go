@@ -54,6 +54,7 @@ type Learner struct {
 	check     func([]protoreflect.ServiceDescriptor, *protoregistry.Files) error
 	listeners []func(*routes.Table)
 	table     atomic.Pointer[routes.Table]
+	leftOut   leftOut
 
 	running sync.WaitGroup
 	cancel  context.CancelFunc
@@ -73,7 +74,7 @@ func New(self string, directory discovery.Directory, ask Ask, own []*routes.Rout
 		self: self, directory: directory, ask: ask, own: own, log: log,
 		check: func([]protoreflect.ServiceDescriptor, *protoregistry.Files) error { return nil },
 		book:  newBook(), looked: make(chan struct{}), told: map[*routes.Module]string{},
-		wrong: map[string]fault{},
+		wrong: map[string]fault{}, leftOut: leftOut{changed: make(chan struct{})},
 	}
 	l.table.Store(routes.NewTable(own))
 	for _, option := range options {
@@ -161,7 +162,9 @@ func (l *Learner) follow(ctx context.Context, service string) {
 	known := versions{}
 	load := overload.NewService() // another version is no reason to forget it
 	var content fault             // of what was answered
+	var without []string          // versions that were left out
 	for {
+		leftOut, leftOutChanged := l.leftOut.of(service)
 		instances, seen, changed := watch.Get()
 		var retry <-chan time.Time
 		if seen {
@@ -179,8 +182,9 @@ func (l *Learner) follow(ctx context.Context, service string) {
 			} else {
 				delays.Reset()
 			}
-			if news {
-				content = l.learn(ctx, service, load, known)
+			if news || !slices.Equal(leftOut, without) {
+				without = leftOut
+				content = l.learn(ctx, service, load, known.without(leftOut))
 			}
 			if err == nil {
 				l.note(service, content)
@@ -189,6 +193,7 @@ func (l *Learner) follow(ctx context.Context, service string) {
 		}
 		select {
 		case <-changed:
+		case <-leftOutChanged:
 		case <-retry:
 		case <-ctx.Done():
 			return
@@ -213,7 +218,7 @@ func (l *Learner) learn(ctx context.Context, service string, load *overload.Serv
 		modules = append(modules, module.At(version))
 	}
 	if len(modules) == 0 {
-		return wrong
+		return wrong // what it was before stays, as when no instance is there
 	}
 	merged := routes.Merge(modules)
 	if err := merged.Bind(l.check); err != nil {

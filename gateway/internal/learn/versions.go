@@ -62,6 +62,15 @@ func (v versions) update(instances []discovery.Instance, ask func(version string
 	return news, errors.Join(failed...)
 }
 
+// without returns all but some versions.
+func (v versions) without(names []string) versions {
+	out := maps.Clone(v)
+	for _, name := range names {
+		delete(out, name)
+	}
+	return out
+}
+
 // fingerprints names the instances of each version.
 func fingerprints(instances []discovery.Instance) map[string]string {
 	out := map[string]string{}

@@ -39,12 +39,13 @@ for i, key in ipairs(KEYS) do
 end
 return answer`)
 
-// keyPrefix has a hash tag, so that all keys of a call are on one node of a cluster.
+// keyPrefix has a hash tag, so that all keys of a call are on one node of a cluster, and all times of one clock.
 const keyPrefix = "{ashlar:limits}:"
 
-// Redis is a Store in Redis or Valkey. It is safe for concurrent use.
+// Redis is a Store in Redis or Valkey: one server, the master that Sentinels name, or a cluster. It is safe for concurrent
+// use.
 type Redis struct {
-	client *redis.Client
+	client redis.UniversalClient
 	begun  time.Time
 	// ahead is by how much Redis's clock, in microseconds, was ahead of the time since begun; 0: not known.
 	ahead atomic.Int64
@@ -59,19 +60,24 @@ type silent struct{}
 func (silent) Printf(context.Context, string, ...any) {}
 
 // NewRedis returns the store at an address: redis:// or, with TLS, rediss://. It does not connect yet. The error does not
-// show the address, in which there is a password.
+// show the address, in which there are passwords.
 func NewRedis(address string) (*Redis, error) {
 	silence()
-	options, err := redis.ParseURL(address)
+	options, err := parseAddress(address)
 	if err != nil {
-		return nil, errors.New("no address of Redis: want redis://[user:password@]host:port/[database], or rediss:// with TLS")
+		return nil, err
 	}
-	options.ContextTimeoutEnabled = true
-	options.MaxRetries = -1 // whoever asks tries again with newer numbers
-	options.DialTimeout, options.ReadTimeout, options.WriteTimeout = tellTime, tellTime, tellTime
-	options.PoolSize, options.MinIdleConns, options.DialerRetries = 2, 0, 1
-	options.DisableIdentity = true
-	return &Redis{client: redis.NewClient(options), begun: time.Now()}, nil
+	return &Redis{client: newClient(options), begun: time.Now()}, nil
+}
+
+func newClient(options *redis.UniversalOptions) redis.UniversalClient {
+	if !options.IsClusterMode {
+		return redis.NewUniversalClient(options)
+	}
+	cluster := options.Cluster()
+	// Otherwise each call asks random nodes, such as one that hangs, what commands there are, until one tells.
+	cluster.DisableRoutingPolicies = true
+	return redis.NewClusterClient(cluster)
 }
 
 var errLate = errors.New("it came too late, or the clock of Redis was set")
@@ -86,6 +92,7 @@ func (r *Redis) Spend(ctx context.Context, spent []Spent) error {
 	}
 	answer, err := spend.Run(ctx, r.client, keys, args...).Int64Slice()
 	if err != nil {
+		r.lookAgain(ctx)
 		return fmt.Errorf("redis: %w", err)
 	}
 	if len(answer) != 1+len(spent) {
@@ -107,6 +114,14 @@ func (r *Redis) late(ctx context.Context) int64 {
 		return 0
 	}
 	return ahead + deadline.Sub(r.begun).Microseconds()
+}
+
+// lookAgain has a cluster asked which of its nodes has the buckets. The library does so by itself only when a node says
+// that it has them no longer, which one that is paused or gone never says.
+func (r *Redis) lookAgain(ctx context.Context) {
+	if cluster, ok := r.client.(*redis.ClusterClient); ok {
+		cluster.ReloadState(ctx)
+	}
 }
 
 // Close closes the connections.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -24,9 +26,9 @@ const within = 20 * time.Second
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // sharingLimiter is one gateway's.
-func sharingLimiter(t *testing.T, s *redistest.Server, limit routes.Limit) *Limiter {
+func sharingLimiter(t *testing.T, url string, limit routes.Limit) *Limiter {
 	t.Helper()
-	store, err := NewRedis(s.URL())
+	store, err := NewRedis(url)
 	require.NoError(t, err)
 	l := limiter(limit)
 	sharing, err := l.Share(store, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
@@ -80,24 +82,56 @@ func (h *hammer) after(limit routes.Limit, d time.Duration) (admitted, one float
 var perSecond = routes.Limit{PerSecond: 200, Burst: 100}
 
 func TestTwoGatewaysAllowWhatOneDoes(t *testing.T) {
-	s := redistest.Start(t)
-	admitted, one := startHammer(sharingLimiter(t, s, perSecond), sharingLimiter(t, s, perSecond)).after(perSecond, 3*time.Second)
+	url := redistest.Start(t).URL()
+	admitted, one := startHammer(sharingLimiter(t, url, perSecond), sharingLimiter(t, url, perSecond)).after(perSecond, 3*time.Second)
 	t.Logf("admitted %.0f, one gateway alone %.0f", admitted, one)
 	assert.Less(t, admitted, one+float64(perSecond.Burst), "without sharing it would be twice as much")
 	assert.Greater(t, admitted, 0.7*one, "and not less than is allowed")
 }
 
-// While Redis is away, hangs or comes back empty, each gateway goes on for itself, and nobody waits.
+// trouble is a Redis that is away from begin until end.
+type trouble struct {
+	url        string
+	begin, end func()
+}
+
+// While Redis is away, hangs, comes back empty, or has a replica take its place, each gateway goes on for itself, and nobody
+// waits.
 func TestRedisInTrouble(t *testing.T) {
-	for name, trouble := range map[string]struct{ begin, end func(*redistest.Server) }{
-		"killed": {(*redistest.Server).Kill, (*redistest.Server).Restart},
-		"paused": {(*redistest.Server).Pause, (*redistest.Server).Continue},
+	alone := func(begin, end func(*redistest.Server)) func(*testing.T) trouble {
+		return func(t *testing.T) trouble {
+			s := redistest.Start(t)
+			return trouble{s.URL(), func() { begin(s) }, func() { end(s) }}
+		}
+	}
+	replaced := func(start func(testing.TB) *redistest.Replicated, begin, afterwards func(*redistest.Server)) func(*testing.T) trouble {
+		return func(t *testing.T) trouble {
+			r := start(t)
+			return trouble{r.URL(), func() { begin(r.Master) }, func() {
+				r.Promote()
+				afterwards(r.Master)
+			}}
+		}
+	}
+	cluster := func(t testing.TB) *redistest.Replicated { return redistest.StartCluster(t, keyPrefix) }
+	gone := func(*redistest.Server) {}
+	for name, start := range map[string]func(*testing.T) trouble{
+		"killed":                      alone((*redistest.Server).Kill, (*redistest.Server).Restart),
+		"paused":                      alone((*redistest.Server).Pause, (*redistest.Server).Continue),
+		"sentinels, master is killed": replaced(redistest.StartSentinels, (*redistest.Server).Kill, gone),
+		"sentinels, master is paused": replaced(redistest.StartSentinels, (*redistest.Server).Pause, (*redistest.Server).Continue),
+		"sentinels, master hangs":     replaced(redistest.StartSentinels, (*redistest.Server).Pause, gone),
+		"cluster, master is killed":   replaced(cluster, (*redistest.Server).Kill, gone),
+		"cluster, master is paused":   replaced(cluster, (*redistest.Server).Pause, (*redistest.Server).Continue),
+		"cluster, master hangs":       replaced(cluster, (*redistest.Server).Pause, gone),
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := redistest.Start(t)
-			a, b := sharingLimiter(t, s, perSecond), sharingLimiter(t, s, perSecond)
+			t.Parallel()
+			server := start(t)
+			a, b := sharingLimiter(t, server.url, perSecond), sharingLimiter(t, server.url, perSecond)
 			all := startHammer(a, b)
-			trouble.begin(s)
+			require.Eventually(t, func() bool { return shared(t, a) && shared(t, b) }, within, time.Millisecond, "it was never reached")
+			server.begin()
 			require.Eventually(t, func() bool { return !a.sharing.Reached() && !b.sharing.Reached() }, within, time.Millisecond)
 			before, asked := all.admitted.Load(), all.asked.Load()
 			began := time.Now()
@@ -106,7 +140,7 @@ func TestRedisInTrouble(t *testing.T) {
 				return float64(all.admitted.Load()-before) > perSecond.PerSecond*time.Since(began).Seconds()
 			},
 				within, time.Millisecond, "each gateway allows what it may")
-			trouble.end(s)
+			server.end()
 			require.Eventually(t, func() bool { return a.sharing.Reached() && b.sharing.Reached() }, within, time.Millisecond)
 			all.after(perSecond, 0)
 			// What was said to Redis again and again while it slept counts once.
@@ -118,6 +152,12 @@ func TestRedisInTrouble(t *testing.T) {
 			assert.Less(t, admitted, one+float64(perSecond.Burst), "they are one again")
 		})
 	}
+}
+
+// shared tells whether a gateway has told the store anything.
+func shared(t *testing.T, l *Limiter) bool {
+	t.Helper()
+	return testutil.ToFloat64(l.sharing.told.WithLabelValues("ok")) > 0
 }
 
 // Who is far from his limits causes no traffic.
@@ -147,9 +187,40 @@ func (c *counting) Spend(_ context.Context, spent []Spent) error {
 }
 
 func TestAddressesOfRedis(t *testing.T) {
-	for _, bad := range []string{"", "127.0.0.1:6379", "http://127.0.0.1", "redis://user:hunter2@:x:y/1"} {
+	for _, bad := range []string{
+		"", "127.0.0.1:6379", "http://127.0.0.1", "redis://user:hunter2@:x:y/1",
+		"http://user:hunter2@a?master_name=limits", "redis://user:hunter2@a?master_name=", "redis://a?master_name=limits&password=hunter2&addr=hunter2",
+		"http://user:hunter2@a?addr=b:1", "redis://user:hunter2@a/1?addr=b:1", "redis://a?addr=b:1&password=hunter2", "redis://a?addr=b",
+	} {
 		_, err := NewRedis(bad)
 		require.ErrorContains(t, err, "want redis://", bad)
 		require.NotContains(t, err.Error(), "hunter2")
+	}
+	for address, want := range map[string]struct {
+		client  redis.UniversalClient
+		servers []string
+		tls     string
+	}{
+		"redis://:hunter2@a/2":                        {&redis.Client{}, []string{"a:6379"}, "none"},
+		"unix:///run/redis.sock":                      {&redis.Client{}, []string{"/run/redis.sock"}, "none"},
+		"rediss://a":                                  {&redis.Client{}, []string{"a:6379"}, "a"},
+		"redis://a:1?master_name=limits":              {&redis.Client{}, []string{"a:1"}, "none"},
+		"rediss://a:1?master_name=limits&addr=b:2":    {&redis.Client{}, []string{"a:1", "b:2"}, ""},
+		"rediss://a?addr=b:2&addr=c:3":                {&redis.ClusterClient{}, []string{"a:6379", "b:2", "c:3"}, ""},
+		"redis://a?addr=a:6379&route_randomly=true":   {&redis.ClusterClient{}, []string{"a:6379", "a:6379"}, "none"},
+		"redis://a?master_name=m&route_randomly=true": {&redis.Client{}, []string{"a:6379"}, "none"},
+	} {
+		options, err := parseAddress(address)
+		require.NoError(t, err, address)
+		assert.Equal(t, want.servers, options.Addrs, address)
+		name := "none"
+		if options.TLSConfig != nil {
+			name = options.TLSConfig.ServerName
+		}
+		assert.Equal(t, want.tls, name, "%s: whose certificate has to be shown, where it is not that of each server", address)
+		store, err := NewRedis(address)
+		require.NoError(t, err, address)
+		assert.IsType(t, want.client, store.client, address)
+		require.NoError(t, store.Close())
 	}
 }

@@ -80,6 +80,14 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
+// CloseWrite is what an http.Server looks for, which ends its half before it closes a connection that may still be written to.
+func (c *connection) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 // ConnState notes what an http.Server says of its connections.
 func (*Registry) ConnState(conn net.Conn, state http.ConnState) {
 	encrypted, ok := conn.(*tls.Conn)

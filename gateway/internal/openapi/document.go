@@ -42,7 +42,7 @@ func describe(table *routes.Table) (object, error) {
 	d := &document{paths: object{}, schemas: object{}, shapes: map[string]string{}, operations: map[string]int{}}
 	var tags []any
 	tagged := map[protoreflect.FullName]bool{}
-	for _, module := range table.Modules() { // of a service with several versions the newest one comes first
+	for _, module := range table.Modules() { // a newer version comes before the older ones, of which there is what it has not
 		bindings := map[string][]routes.Binding{}
 		for _, b := range module.Bindings() {
 			bindings[b.Procedure] = append(bindings[b.Procedure], b)
@@ -85,16 +85,13 @@ func describe(table *routes.Table) (object, error) {
 	}, nil
 }
 
-// add describes a method by each way in which it can be called, unless a newer version of its service has it, too.
+// add describes a method by each way in which it can be called.
 func (d *document) add(method protoreflect.MethodDescriptor, bindings map[string][]routes.Binding) error {
 	rule, err := access.RuleOf(method)
 	if err != nil {
 		return err
 	}
 	procedure := "/" + string(method.Parent().FullName()) + "/" + string(method.Name())
-	if _, newer := d.paths[procedure]; newer {
-		return nil
-	}
 	streams := method.IsStreamingClient() || method.IsStreamingServer()
 	if !streams {
 		for _, b := range bindings[procedure] {

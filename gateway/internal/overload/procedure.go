@@ -47,6 +47,9 @@ func (s *Service) Procedure(name string) *Procedure {
 // Service is what the procedure is of.
 func (p *Procedure) Service() *Service { return p.service }
 
+// Usual is how long a call takes while there are few others; 0: not known.
+func (p *Procedure) Usual() time.Duration { return time.Duration(p.usual.Load()) }
+
 // Slot is a call that is under way. The zero value is none. It belongs to one goroutine.
 type Slot struct {
 	procedure *Procedure
@@ -54,6 +57,9 @@ type Slot struct {
 	caller    uint8
 	priority  Priority
 	alone     bool
+	// released: it has no place any more, and took is for how long the service had all that it needed.
+	released bool
+	took     time.Duration
 }
 
 // Enter lets a call of a caller, known by a hash, go to the service; false: it is refused, because there are too many.
@@ -68,19 +74,35 @@ func (p *Procedure) Enter(caller uint64, priority Priority) (Slot, bool) {
 }
 
 // Answered ends the call: the service has begun to answer.
-func (s *Slot) Answered() { s.AnsweredIn(s.age()) }
+func (s *Slot) Answered() { s.AnsweredIn(s.Age()) }
 
 // AnsweredIn is Answered where it is known for how long the service had all that it needed.
 func (s *Slot) AnsweredIn(took time.Duration) {
+	s.Release(took)
+	s.Learn()
+}
+
+// Release gives up the call's place: the service has begun to answer, after it had all that it needed for so long. What that
+// says is told afterwards, by Learn, Abandon or Forget.
+func (s *Slot) Release(took time.Duration) {
+	if s.procedure == nil || s.released {
+		return
+	}
+	s.released, s.took = true, took
+	s.procedure.service.exit(s.caller, s.priority)
+}
+
+// Learn ends a call that was released: that is how long the service takes.
+func (s *Slot) Learn() {
 	if p := s.leave(); p != nil {
-		p.learn(took, s.alone)
-		p.note(took, true)
+		p.learn(s.took, s.alone)
+		p.note(s.took, true)
 	}
 }
 
 // Abandon ends the call: it is not known how long the service would have taken, but not less than this.
 func (s *Slot) Abandon() {
-	took := s.age()
+	took := s.Age()
 	if p := s.leave(); p != nil {
 		p.note(took, false)
 	}
@@ -89,7 +111,11 @@ func (s *Slot) Abandon() {
 // Forget ends the call, and nothing is learned from it.
 func (s *Slot) Forget() { s.leave() }
 
-func (s *Slot) age() time.Duration {
+// Waiting tells whether the service has not begun to answer.
+func (s *Slot) Waiting() bool { return s.procedure != nil && !s.released }
+
+// Age is how long ago the call went to the service.
+func (s *Slot) Age() time.Duration {
 	if s.procedure == nil {
 		return 0
 	}
@@ -102,8 +128,10 @@ func (s *Slot) leave() *Procedure {
 	if p == nil {
 		return nil
 	}
+	if !s.released {
+		p.service.exit(s.caller, s.priority)
+	}
 	s.procedure = nil
-	p.service.exit(s.caller, s.priority)
 	return p
 }
 

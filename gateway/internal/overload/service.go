@@ -116,6 +116,9 @@ func (s *Service) Limit() (limit int64, limited bool) {
 	return limit, limit < unlimited
 }
 
+// InFlight is how many calls have a place.
+func (s *Service) InFlight() int64 { return s.inFlight.Load() }
+
 // Busy tells whether a call of this priority would be refused because of the number of others.
 func (s *Service) Busy(priority Priority) bool {
 	return s.inFlight.Load() >= priority.of(s.limit.Load())

@@ -35,11 +35,14 @@ func Merge(versions []*Module) *Module {
 	}
 	merged := &Module{
 		Service: newest.Service, Version: newest.Version, Exposed: newest.Exposed, instances: newest.instances, aliases: map[string]*Route{},
-		files: newest.files, types: newest.types, older: versions[1:],
+		files: newest.files, types: newest.types, load: newest.load,
 	}
 	served := map[string][]*Route{} // by procedure, newest first
 	at := map[*Route]string{}
-	for _, v := range versions {
+	for i, v := range versions {
+		if i > 0 {
+			merged.older = append(merged.older, v.without(served))
+		}
 		merged.claims = union(merged.claims, v.claims)
 		merged.callable = union(merged.callable, v.callable)
 		merged.internal = union(merged.internal, v.internal)
@@ -67,7 +70,7 @@ func mergeRoutes(served []*Route, at map[*Route]string, versions int) *Route {
 	var names []string
 	for _, r := range served {
 		route.Access = max(route.Access, r.Access)
-		route.Get = route.Get && r.Get
+		route.Safe = route.Safe && r.Safe
 		names = append(names, at[r])
 	}
 	slices.Sort(names)

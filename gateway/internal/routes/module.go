@@ -37,8 +37,10 @@ type Module struct {
 
 	// instances is what discovery calls the version.
 	instances string
-	// older are the other versions of the service that are there, newest first.
+	// older are the other versions of the service that are there, newest first, each with what newer ones have not.
 	older []*Module
+	// load is what is known of how busy the service is; all its versions have the same.
+	load *overload.Service
 
 	internal []string
 	claims   []string
@@ -48,6 +50,8 @@ type Module struct {
 	files    *protoregistry.Files
 	types    *protoregistry.Types
 	bindings []Binding
+	// paths are the bindings of older versions, too.
+	paths []Binding
 }
 
 // NewModule reads what the named service answered about itself; load is what is known of how busy it is. It fails, and
@@ -68,7 +72,7 @@ func NewModule(service string, load *overload.Service, response *kernelv1.GetMan
 	}
 	m := &Module{
 		Service: service, Version: manifest.GetVersion(), Exposed: manifest.GetGateway().GetExpose(), claims: slices.Sorted(slices.Values(manifest.GetServices())),
-		aliases: map[string]*Route{}, types: new(protoregistry.Types),
+		aliases: map[string]*Route{}, types: new(protoregistry.Types), load: load,
 	}
 	var errs []error
 	for _, name := range m.claims {
@@ -104,8 +108,8 @@ func (m *Module) Conflict(other *Module) string {
 			return path
 		}
 	}
-	for _, binding := range m.bindings {
-		if slices.ContainsFunc(other.bindings, binding.collides) {
+	for _, binding := range m.paths {
+		if slices.ContainsFunc(other.paths, binding.collides) {
 			return binding.String()
 		}
 	}
@@ -130,10 +134,13 @@ func (m *Module) Aliases(route *Route) []string {
 	return out
 }
 
+// Load is what is known of how busy the service is.
+func (m *Module) Load() *overload.Service { return m.load }
+
 // Internal returns the procedures that only services may call.
 func (m *Module) Internal() []string { return m.internal }
 
-// Bindings returns how procedures of the service can be called by REST.
+// Bindings returns how procedures of the service can be called by REST, without what only older versions have.
 func (m *Module) Bindings() []Binding { return m.bindings }
 
 // RPCServices returns the schemas of the RPC services that can be called, without what cannot be.
@@ -152,8 +159,13 @@ func (m *Module) RPCServices() []protoreflect.ServiceDescriptor {
 func (m *Module) Files() *protoregistry.Files { return m.files }
 
 // Bind reads how procedures of the service can be called by REST, and keeps that if check, too, finds nothing wrong with
-// it. It is called at most once, before the module is in a table. What is wrong keeps nobody from calling them as RPCs.
+// it. It is called at most once, before the module is in a table. What is wrong keeps nobody from calling them as RPCs, and,
+// where it is wrong with one version, not those of others from being called by REST.
 func (m *Module) Bind(check func([]protoreflect.ServiceDescriptor, *protoregistry.Files) error) error {
+	return errors.Join(m.bind(check), m.bindOlder(check))
+}
+
+func (m *Module) bind(check func([]protoreflect.ServiceDescriptor, *protoregistry.Files) error) error {
 	var all []Binding
 	services := m.RPCServices()
 	for _, service := range services {
@@ -208,7 +220,7 @@ func (m *Module) addService(name string, files *protoregistry.Files, policy *ker
 		}
 		m.routes = append(m.routes, &Route{
 			Procedure: "/" + name + "/" + string(method.Name()), Service: m.Service, Access: rule.Kind,
-			Stream: streamOf(method), Get: !method.IsStreamingClient() && !method.IsStreamingServer() && sideEffectFree(method),
+			Stream: streamOf(method), Safe: !method.IsStreamingClient() && sideEffectFree(method),
 			Timeout: positive(policy.GetTimeout()), Quotas: quotas, Load: load.Procedure("/" + name + "/" + string(method.Name())),
 		})
 	}
@@ -233,8 +245,14 @@ func (m *Module) addProcedures(policies map[string]*kernelv1.ProcedurePolicy) er
 			route.Timeout = timeout
 		}
 		route.Quotas = slices.Concat(route.Quotas, quotas)
+		if limit := policy.GetStreamLimit(); limit != nil {
+			if route.Unary() {
+				return fmt.Errorf("%s: streamLimit is for RPCs that stream", procedure)
+			}
+			route.StreamLimit = StreamLimit{Messages: limit.Messages, Bytes: limit.Bytes} //nolint:protogetter // not set is not 0
+		}
 		route.Priority = priorityOf(policy.GetPriority())
-		if route.HedgeAfter = positive(policy.GetHedgeAfter()); route.HedgeAfter > 0 && !route.Get {
+		if route.HedgeAfter = positive(policy.GetHedgeAfter()); route.HedgeAfter > 0 && !route.Get() {
 			return fmt.Errorf("%s: hedgeAfter is for unary RPCs without side effects", procedure)
 		}
 	}
@@ -250,7 +268,7 @@ func (m *Module) addAliases(aliases map[string]string) error {
 		if err != nil {
 			return fmt.Errorf("alias %s: %w", from, err)
 		}
-		if !route.Get || route.Access != access.Public {
+		if !route.Get() || route.Access != access.Public {
 			return fmt.Errorf("alias %s: %s is not both public and free of side effects", from, procedure)
 		}
 		m.aliases[from] = route

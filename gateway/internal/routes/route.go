@@ -25,13 +25,15 @@ type Route struct {
 	Access access.Kind
 	// Stream says which sides send more than one message.
 	Stream connect.StreamType
-	// Get says that the procedure has no side effects, so that it can be called with a Connect GET.
-	Get bool
+	// Safe says that the procedure has no side effects, and its caller sends one message: several instances may be asked.
+	Safe bool
 	// HedgeAfter is how long the answer to a call without side effects may take before another instance is asked, too;
 	// 0: once the first has been silent for as long as one that is gone.
 	HedgeAfter time.Duration
 	// Timeout bounds a unary call; 0 means the gateway's own bound.
 	Timeout time.Duration
+	// StreamLimit bounds what each side of a stream may send, in place of the gateway's own bounds.
+	StreamLimit StreamLimit
 	// Quotas are what one caller may ask of the service, and of the procedure; each only where the manifest says so.
 	Quotas []Quota
 	// Priority says in which order calls are refused when the service is overloaded.
@@ -48,6 +50,11 @@ type Quota struct {
 	Of string
 }
 
+// StreamLimit bounds what each side of a stream may send. nil is the gateway's own bound, 0 is none.
+type StreamLimit struct {
+	Messages, Bytes *uint64
+}
+
 // Limit allows PerSecond requests each second, and Burst at once.
 type Limit struct {
 	PerSecond float64
@@ -56,6 +63,9 @@ type Limit struct {
 
 // Unary tells whether each side sends one message.
 func (r *Route) Unary() bool { return r.Stream == connect.StreamTypeUnary }
+
+// Get tells whether the procedure can be called with a Connect GET.
+func (r *Route) Get() bool { return r.Safe && r.Unary() }
 
 // OneRequest tells whether the caller sends a single message.
 func (r *Route) OneRequest() bool { return r.Stream&connect.StreamTypeClient == 0 }

@@ -12,7 +12,7 @@ import (
 type Table struct {
 	routes   map[string]*Route
 	aliases  map[string]*Route
-	modules  []*Module // with older versions, newer ones first
+	modules  []*Module // with older versions, newer ones first, each with what newer ones have not
 	services []string
 }
 

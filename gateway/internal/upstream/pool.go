@@ -8,13 +8,15 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"ashlar.dev/gateway/internal/keepalive"
 )
 
 const (
 	// dialTimeout is how long an instance may take to accept a connection.
 	dialTimeout = time.Second
-	// silentTime is after what silence the machine at the other end is asked for a sign of life.
-	silentTime = 5 * time.Second
+	// goneTime is how long a connection may outlive the machine at its other end.
+	goneTime = 8 * time.Second
 	// idleTimeout is how long a connection is kept that nobody uses: less than services keep it, so that it is this side
 	// that ends it, and no request meets a connection that is being closed.
 	idleTimeout = 45 * time.Second
@@ -43,7 +45,7 @@ type host struct {
 // NewPool returns an empty pool. It has no goroutines.
 func NewPool() *Pool {
 	return &Pool{hosts: map[string]*host{}, dialer: net.Dialer{
-		Timeout: dialTimeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silentTime, Interval: time.Second, Count: 3},
+		Timeout: dialTimeout, KeepAliveConfig: keepalive.Config(goneTime), Control: keepalive.Control(goneTime),
 	}}
 }
 

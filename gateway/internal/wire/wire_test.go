@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -89,7 +90,7 @@ func TestFrames(t *testing.T) {
 	end := []byte(`{"error":{"code":"not_found"}}`)
 	body := append(append(frame(0, []byte("hello")), frame(1, nil)...), frame(flagConnectEnd, end)...)
 	for step := 1; step <= len(body); step++ {
-		f := NewFrames(ConnectStream)
+		f := NewFrames(ConnectStream, Bounds{})
 		for rest := body; len(rest) > 0; {
 			n := min(step, len(rest))
 			f.Feed(rest[:n])
@@ -101,7 +102,7 @@ func TestFrames(t *testing.T) {
 		assert.Equal(t, "not_found", CodeOfEnd(ConnectStream, content, compressed))
 		assert.False(t, f.Between(), "nothing comes after the end")
 	}
-	f := NewFrames(GRPC)
+	f := NewFrames(GRPC, Bounds{})
 	assert.True(t, f.Between())
 	f.Feed(body[:3])
 	assert.False(t, f.Between())
@@ -109,6 +110,120 @@ func TestFrames(t *testing.T) {
 	assert.True(t, f.Between())
 	f.Feed(body[10:])
 	assert.True(t, f.Between(), "gRPC has no last frame")
+}
+
+// feed feeds a body in pieces of a size, and returns how much of it was within the bounds.
+func feed(f *Frames, body []byte, step int) (within int) {
+	for len(body) > 0 {
+		n := min(step, len(body))
+		got := f.Feed(body[:n])
+		if within += got; got < n {
+			return within
+		}
+		body = body[n:]
+	}
+	return within
+}
+
+func TestFramesAreBounded(t *testing.T) {
+	two := append(frame(flagCompressed, []byte("hello")), frame(0, nil)...)
+	end := frame(flagConnectEnd, []byte("{}"))
+	for name, c := range map[string]struct {
+		frames *Frames
+		body   []byte
+		within int
+		excess Excess
+	}{
+		"no bound":                        {NewRequestFrames(Bounds{}), slices.Concat(two, two, two), 45, Within},
+		"as many as may be":               {NewRequestFrames(Bounds{Messages: 2, Bytes: 15, MessageBytes: 5}), two, 15, Within},
+		"one too many":                    {NewRequestFrames(Bounds{Messages: 2}), slices.Concat(two, two), 15, TooManyMessages},
+		"bytes are reached":               {NewRequestFrames(Bounds{Bytes: 15}), slices.Concat(two, two), 15, TooManyBytes},
+		"the message that passes them":    {NewRequestFrames(Bounds{Bytes: 16}), slices.Concat(two, two), 25, TooManyBytes},
+		"too large":                       {NewRequestFrames(Bounds{MessageBytes: 4}), two, 0, MessageTooLarge},
+		"too large, said by the envelope": {NewRequestFrames(Bounds{MessageBytes: 5}), append(two[:15:15], 0, 0, 0, 0, 6), 15, MessageTooLarge},
+		"an end is no message":            {NewFrames(ConnectStream, Bounds{Messages: 2, Bytes: 15, MessageBytes: 5}), slices.Concat(two, end), 22, Within},
+		"what comes after the end":        {NewFrames(ConnectStream, Bounds{Messages: 2}), slices.Concat(two, end, two), 37, Within},
+		"a request has no end":            {NewRequestFrames(Bounds{Messages: 2}), slices.Concat(two, end), 15, TooManyMessages},
+		"trailers of gRPC-Web":            {NewFrames(GRPCWeb, Bounds{Messages: 2}), slices.Concat(two, frame(flagWebEnd, []byte("grpc-status: 0"))), 34, Within},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for step := 1; step <= len(c.body); step++ {
+				f := *c.frames
+				within := feed(&f, c.body, step)
+				if c.excess == MessageTooLarge { // the prefix may have passed in pieces
+					assert.GreaterOrEqual(t, within, c.within)
+					assert.LessOrEqual(t, within, c.within+prefixBytes-1)
+				} else {
+					assert.Equal(t, c.within, within, "pieces of %d", step)
+				}
+				assert.Equal(t, c.excess, f.Excess())
+				if c.excess == TooManyMessages || c.excess == TooManyBytes {
+					assert.True(t, f.Between())
+				}
+				if c.excess != Within {
+					assert.Zero(t, f.Feed(c.body), "nothing more is within")
+				}
+			}
+		})
+	}
+	f := NewRequestFrames(Bounds{Messages: 1e9})
+	body := bytes.Repeat(two, 100)
+	assert.Zero(t, testing.AllocsPerRun(100, func() { f.Feed(body) }))
+}
+
+// counted counts what is within bounds with nothing in mind but that.
+func counted(body []byte, b Bounds, endFlag byte) (within int, excess Excess) {
+	total, at := uint64(0), 0
+	for n := uint64(0); at < len(body); n++ {
+		end := body[at]&endFlag != 0
+		switch {
+		case end:
+		case n >= b.Messages:
+			return at, TooManyMessages
+		case total >= b.Bytes:
+			return at, TooManyBytes
+		}
+		if len(body)-at < prefixBytes {
+			break
+		}
+		length := binary.BigEndian.Uint32(body[at+1:])
+		if end {
+			if uint64(length) <= uint64(len(body)-at-prefixBytes) {
+				break
+			}
+		} else if length > b.MessageBytes {
+			return at, MessageTooLarge
+		}
+		total += prefixBytes + uint64(length)
+		if uint64(length) > uint64(len(body)-at-prefixBytes) {
+			break
+		}
+		at += prefixBytes + int(length)
+	}
+	return len(body), Within
+}
+
+// How a body is cut into pieces does not matter to what is counted.
+func FuzzBounds(f *testing.F) {
+	f.Add(append(frame(1, []byte("hello")), frame(0, nil)...), uint8(3), uint8(1), uint8(20), uint8(9))
+	f.Add(append(frame(0, nil), frame(flagConnectEnd, []byte("{}"))...), uint8(1), uint8(1), uint8(5), uint8(1))
+	f.Fuzz(func(t *testing.T, body []byte, step, messages, total, message uint8) {
+		b := Bounds{Messages: uint64(messages) + 1, Bytes: uint64(total) + 1, MessageBytes: uint32(message) + 1}
+		for _, of := range []struct {
+			frames *Frames
+			end    byte
+		}{{NewRequestFrames(b), 0}, {NewFrames(ConnectStream, b), flagConnectEnd}, {NewFrames(GRPCWeb, b), flagWebEnd}} {
+			within, excess := counted(body, b, of.end)
+			got := feed(of.frames, body, int(step)+1)
+			require.Equal(t, excess, of.frames.Excess())
+			if excess == MessageTooLarge {
+				require.GreaterOrEqual(t, got, within)
+				require.Less(t, got, within+prefixBytes)
+			} else {
+				require.Equal(t, within, got)
+			}
+		}
+	})
 }
 
 func TestOutcomes(t *testing.T) {
@@ -133,7 +248,7 @@ func TestOutcomes(t *testing.T) {
 	assert.Equal(t, Unread, CodeOfError([]byte(`{"code":"code_99"}`), ""))
 
 	last := WebEnd(http.Header{"Grpc-Status": {"14"}, "Grpc-Message": {"gone"}, "Content-Type": {"x"}})
-	f := NewFrames(GRPCWeb)
+	f := NewFrames(GRPCWeb, Bounds{})
 	f.Feed(last)
 	content, compressed, ok := f.Ended()
 	require.True(t, ok)
@@ -147,7 +262,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add([]byte{0x83, 0xff, 0xff, 0xff, 0xff, 1, 2}, uint8(1))
 	f.Fuzz(func(t *testing.T, body []byte, step uint8) {
 		for _, p := range []Protocol{ConnectStream, GRPC, GRPCWeb} {
-			whole, pieces := NewFrames(p), NewFrames(p)
+			whole, pieces := NewFrames(p, Bounds{}), NewFrames(p, Bounds{})
 			whole.Feed(body)
 			for rest := body; len(rest) > 0; {
 				n := min(int(step)%17+1, len(rest))

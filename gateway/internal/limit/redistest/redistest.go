@@ -1,7 +1,8 @@
-// Package redistest starts Redis servers for tests.
+// Package redistest starts Redis servers for tests: one, one that Sentinels watch, or a cluster.
 package redistest
 
 import (
+	"context"
 	"net"
 	"os"
 	"os/exec"
@@ -9,21 +10,41 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 )
 
-// within bounds what should take milliseconds.
-const within = 20 * time.Second
+// within bounds what should take milliseconds, or seconds where others have to find out that a server is gone.
+const within = 30 * time.Second
+
+const (
+	// host is where servers listen.
+	host           = "127.0.0.1"
+	user, password = "ashlar", "hunter2"
+)
 
 // Server is a Redis of a test's own, that keeps nothing on disk. Its methods are for the goroutine of the test.
 type Server struct {
 	t       testing.TB
 	port    string
+	args    []string
 	process *exec.Cmd
 }
 
 // Start starts a server, which ends with the test. Without the program the test is skipped, or fails where CI=true.
 func Start(t testing.TB) *Server {
+	t.Helper()
+	return startData(t, freePorts(t, 1)[0])
+}
+
+// startData starts a server that keeps data, with a user who may do what docs/gateway.md says that gateways have to.
+func startData(t testing.TB, port string, args ...string) *Server {
+	t.Helper()
+	return start(t, port, append(args, "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0",
+		"--user", user, "on", ">"+password, "~{ashlar:limits}:*", "+eval", "+evalsha", "+time", "+get", "+set", "+cluster|slots")...)
+}
+
+func start(t testing.TB, port string, args ...string) *Server {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -31,32 +52,57 @@ func Start(t testing.TB) *Server {
 		}
 		t.Skip("redis-server is missing")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	s := &Server{t: t, port: port}
+	s := &Server{t: t, port: port, args: append(args, "--port", port, "--bind", host, "--dir", t.TempDir())}
 	s.Restart()
 	t.Cleanup(s.Kill)
 	return s
 }
 
+// freePorts returns ports on which nothing listens, each another.
+func freePorts(t testing.TB, n int) []string {
+	t.Helper()
+	ports := make([]string, n)
+	for i := range ports {
+		listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		require.NoError(t, err)
+		defer listener.Close()
+		_, ports[i], err = net.SplitHostPort(listener.Addr().String())
+		require.NoError(t, err)
+	}
+	return ports
+}
+
+func (s *Server) address() string { return net.JoinHostPort(host, s.port) }
+
 // URL is the address of the server.
-func (s *Server) URL() string { return "redis://127.0.0.1:" + s.port }
+func (s *Server) URL() string { return "redis://" + user + ":" + password + "@" + s.address() }
 
 // Restart starts the server after Kill, empty and at the same address.
 func (s *Server) Restart() {
 	s.t.Helper()
-	s.process = exec.Command("redis-server", "--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.t.TempDir())
+	s.process = exec.Command("redis-server", s.args...)
 	require.NoError(s.t, s.process.Start())
-	require.Eventually(s.t, func() bool {
-		conn, err := net.Dial("tcp", "127.0.0.1:"+s.port)
-		if err != nil {
-			return false
-		}
-		return conn.Close() == nil
-	}, within, 5*time.Millisecond)
+	s.eventually("no answer", func(ctx context.Context, c *redis.Client) bool { return c.Ping(ctx).Err() == nil })
+}
+
+// do has the server run a command.
+func (s *Server) do(args ...any) {
+	s.t.Helper()
+	c := s.client()
+	require.NoError(s.t, c.Do(s.t.Context(), args...).Err(), args)
+	require.NoError(s.t, c.Close())
+}
+
+// eventually waits until the server is as it is wanted.
+func (s *Server) eventually(otherwise string, wanted func(ctx context.Context, c *redis.Client) bool) {
+	s.t.Helper()
+	c := s.client()
+	require.Eventually(s.t, func() bool { return wanted(s.t.Context(), c) }, within, 5*time.Millisecond, otherwise)
+	require.NoError(s.t, c.Close())
+}
+
+func (s *Server) client() *redis.Client {
+	return redis.NewClient(&redis.Options{Addr: s.address(), MaxRetries: -1, DialerRetries: 1})
 }
 
 // Kill ends the server as kill -9 does.

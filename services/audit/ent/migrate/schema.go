@@ -35,14 +35,19 @@ var (
 		PrimaryKey: []*schema.Column{EventsColumns[0]},
 		Indexes: []*schema.Index{
 			{
+				Name:    "event_occurred_at_sequence",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[2], EventsColumns[0]},
+			},
+			{
 				Name:    "event_organization_id_sequence",
 				Unique:  false,
 				Columns: []*schema.Column{EventsColumns[9], EventsColumns[0]},
 			},
 			{
-				Name:    "event_occurred_at",
+				Name:    "event_organization_id_occurred_at_sequence",
 				Unique:  false,
-				Columns: []*schema.Column{EventsColumns[2]},
+				Columns: []*schema.Column{EventsColumns[9], EventsColumns[2], EventsColumns[0]},
 			},
 			{
 				Name:    "event_actor_id_sequence",
@@ -50,9 +55,19 @@ var (
 				Columns: []*schema.Column{EventsColumns[7], EventsColumns[0]},
 			},
 			{
+				Name:    "event_actor_id_occurred_at_sequence",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[7], EventsColumns[2], EventsColumns[0]},
+			},
+			{
 				Name:    "event_actor_id_organization_id_sequence",
 				Unique:  false,
 				Columns: []*schema.Column{EventsColumns[7], EventsColumns[9], EventsColumns[0]},
+			},
+			{
+				Name:    "event_actor_id_organization_id_occurred_at_sequence",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[7], EventsColumns[9], EventsColumns[2], EventsColumns[0]},
 			},
 			{
 				Name:    "event_resource_sequence",
@@ -60,9 +75,19 @@ var (
 				Columns: []*schema.Column{EventsColumns[10], EventsColumns[0]},
 			},
 			{
+				Name:    "event_resource_occurred_at_sequence",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[10], EventsColumns[2], EventsColumns[0]},
+			},
+			{
 				Name:    "event_resource_organization_id_sequence",
 				Unique:  false,
 				Columns: []*schema.Column{EventsColumns[10], EventsColumns[9], EventsColumns[0]},
+			},
+			{
+				Name:    "event_resource_organization_id_occurred_at_sequence",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[10], EventsColumns[9], EventsColumns[2], EventsColumns[0]},
 			},
 			{
 				Name:    "event_action_sequence",
@@ -70,9 +95,19 @@ var (
 				Columns: []*schema.Column{EventsColumns[5], EventsColumns[0]},
 			},
 			{
+				Name:    "event_action_occurred_at_sequence",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[5], EventsColumns[2], EventsColumns[0]},
+			},
+			{
 				Name:    "event_action_organization_id_sequence",
 				Unique:  false,
 				Columns: []*schema.Column{EventsColumns[5], EventsColumns[9], EventsColumns[0]},
+			},
+			{
+				Name:    "event_action_organization_id_occurred_at_sequence",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[5], EventsColumns[9], EventsColumns[2], EventsColumns[0]},
 			},
 			{
 				Name:    "event_outcome_sequence",
@@ -80,9 +115,19 @@ var (
 				Columns: []*schema.Column{EventsColumns[11], EventsColumns[0]},
 			},
 			{
+				Name:    "event_outcome_occurred_at_sequence",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[11], EventsColumns[2], EventsColumns[0]},
+			},
+			{
 				Name:    "event_outcome_organization_id_sequence",
 				Unique:  false,
 				Columns: []*schema.Column{EventsColumns[11], EventsColumns[9], EventsColumns[0]},
+			},
+			{
+				Name:    "event_outcome_organization_id_occurred_at_sequence",
+				Unique:  false,
+				Columns: []*schema.Column{EventsColumns[11], EventsColumns[9], EventsColumns[2], EventsColumns[0]},
 			},
 		},
 	}

@@ -37,16 +37,18 @@ func (Event) Fields() []ent.Field {
 	}
 }
 
-// Indexes implements ent.Interface: one for each filter everywhere, and one for each within an organization, in the order
-// of the answer.
+// Indexes implements ent.Interface: one for each filter everywhere, and one for each within an organization, in both orders of
+// the answer.
 func (Event) Indexes() []ent.Index {
-	indexes := []ent.Index{
-		index.Fields("organization_id", "id"),
-		// A span of time has no order of arrival, but bounds what has to be sorted.
-		index.Fields("occurred_at"),
-	}
-	for _, filter := range []string{"actor_id", "resource", "action", "outcome"} {
-		indexes = append(indexes, index.Fields(filter, "id"), index.Fields(filter, "organization_id", "id"))
+	indexes := []ent.Index{index.Fields("occurred_at", "id")}
+	for _, filter := range [][]string{
+		{"organization_id"},
+		{"actor_id"}, {"actor_id", "organization_id"},
+		{"resource"}, {"resource", "organization_id"},
+		{"action"}, {"action", "organization_id"},
+		{"outcome"}, {"outcome", "organization_id"},
+	} {
+		indexes = append(indexes, index.Fields(append(filter, "id")...), index.Fields(append(filter, "occurred_at", "id")...))
 	}
 	return indexes
 }

@@ -43,41 +43,62 @@ func (h *Events) QueryEvents(ctx context.Context, req *auditv1.QueryEventsReques
 	if err := checkTime("until", req.GetUntil()); err != nil {
 		return nil, err
 	}
-	filter := filterOf(req)
+	filter, span := filterOf(req), store.Span{Since: moment(req.GetSince()), Until: moment(req.GetUntil())}
 	list := []string{
 		"events", filter.OrganizationID, filter.ActorID, filter.Action, filter.Resource, req.GetOutcome().String(),
-		named(filter.Since), named(filter.Until),
+		named(span.Since), named(span.Until),
 	}
-	read := h.store.Events
 	if req.GetOldestFirst() {
 		// Tokens from before there was an order have none.
 		list = append(list, "oldest first")
-		read = h.readForward
 	}
-	last, err := begin(req, list)
+	keysOf, keys := sequenceKey, 1
+	if span != (store.Span{}) {
+		// Tokens from before spans had an order of their own have one key, and are refused.
+		keysOf, keys = momentKeys, 2
+	}
+	after, err := page.Parse(req.GetPageToken(), keys, list...)
 	if err != nil {
 		return nil, err
 	}
 	size := page.Size(req.GetPageSize())
-	found, err := read(ctx, filter, last, size+1)
+	found, err := h.read(ctx, filter, span, req.GetOldestFirst(), after, size+1)
 	if err != nil {
 		return nil, err
 	}
 	res := &auditv1.QueryEventsResponse{Events: messages(found, size)}
 	if n := len(res.GetEvents()); n < len(found) {
-		res.NextPageToken = page.Token([]string{strconv.FormatInt(found[n-1].ID, 10)}, list...)
+		res.NextPageToken = page.Token(keysOf(found[n-1]), list...)
 	}
 	return res, nil
 }
 
-func (h *Events) readForward(ctx context.Context, filter store.Filter, after int64, limit int) ([]*ent.Event, error) {
-	return h.store.EventsAfter(ctx, filter, after, 0, limit)
+// read returns the events after that of which a token has the keys; nil: from the beginning.
+func (h *Events) read(ctx context.Context, filter store.Filter, span store.Span, oldestFirst bool, keys []string, limit int) ([]*ent.Event, error) {
+	if span != (store.Span{}) {
+		after, err := parseMoment(keys)
+		if err != nil {
+			return nil, err
+		}
+		return h.store.EventsWithin(ctx, filter, span, oldestFirst, after, limit)
+	}
+	last := int64(0)
+	if keys != nil {
+		var err error
+		if last, err = sequence("page_token", keys[0]); err != nil {
+			return nil, err
+		}
+	}
+	if oldestFirst {
+		return h.store.EventsAfter(ctx, filter, last, 0, limit)
+	}
+	return h.store.Events(ctx, filter, last, limit)
 }
 
 func filterOf(req *auditv1.QueryEventsRequest) store.Filter {
 	return store.Filter{
 		OrganizationID: req.GetOrganizationId(), ActorID: req.GetActorId(), Action: req.GetAction(), Resource: req.GetResource(),
-		Outcome: int32(req.GetOutcome()), Since: moment(req.GetSince()), Until: moment(req.GetUntil()),
+		Outcome: int32(req.GetOutcome()),
 	}
 }
 
@@ -97,13 +118,26 @@ func named(t *time.Time) string {
 	return t.Format(time.RFC3339Nano)
 }
 
-// begin returns the sequence of the last event of the page before; 0 on the first page.
-func begin(req page.Request, list []string) (int64, error) {
-	keys, err := page.Parse(req.GetPageToken(), 1, list...)
-	if err != nil || keys == nil {
-		return 0, err
+func sequenceKey(e *ent.Event) []string { return []string{strconv.FormatInt(e.ID, 10)} }
+
+func momentKeys(e *ent.Event) []string {
+	return append([]string{e.OccurredAt.UTC().Format(time.RFC3339Nano)}, sequenceKey(e)...)
+}
+
+// parseMoment reads what momentKeys wrote.
+func parseMoment(keys []string) (*store.Moment, error) {
+	if keys == nil {
+		return nil, nil
 	}
-	return sequence("page_token", keys[0])
+	at, err := time.Parse(time.RFC3339Nano, keys[0])
+	if err != nil {
+		return nil, invalidPageToken("page_token", err)
+	}
+	last, err := sequence("page_token", keys[1])
+	if err != nil {
+		return nil, err
+	}
+	return &store.Moment{OccurredAt: at, Sequence: last}, nil
 }
 
 // sequence reads what a token holds.

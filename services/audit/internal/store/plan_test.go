@@ -57,19 +57,43 @@ func fill(sql plantest.SQL) []string {
 
 // samples are values of each field of a filter: such as many events have, and such as few have.
 func samples(rows int) map[string][]any {
-	moment := func(second int) any {
-		at := time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC)
-		return &at
-	}
 	return map[string][]any{
 		"OrganizationID": {"org_" + plantest.Big, plantest.Name("org_", 77)},
 		"ActorID":        {"usr_" + plantest.Big, plantest.Name("usr_", 78)},
 		"Action":         {"note.create", "note.delete", "none.such"},
 		"Resource":       {"note_" + plantest.Big, plantest.Name("note_", 79)},
 		"Outcome":        {int32(succeeded), int32(denied)},
-		"Since":          {moment(rows / 4), moment(rows - 100)},
-		"Until":          {moment(rows / 2), moment(100)},
 	}
+}
+
+// spans are long and short ones.
+func spans(rows int) map[string]store.Span {
+	moment := func(second int) *time.Time {
+		at := plantest.Moment(second)
+		return &at
+	}
+	return map[string]store.Span{
+		"since the middle":       {Since: moment(rows / 2)},
+		"until the middle":       {Until: moment(rows / 2)},
+		"a half":                 {Since: moment(rows / 4), Until: moment(3 * rows / 4)},
+		"a minute in the middle": {Since: moment(rows / 2), Until: moment(rows/2 + 60)},
+		"after everything":       {Since: moment(rows + 100)},
+	}
+}
+
+// lastPage begins a minute before a span ends.
+func lastPage(span store.Span, rows int, oldestFirst bool) *store.Moment {
+	begin, end := plantest.Moment(0), plantest.Moment(rows)
+	if span.Since != nil {
+		begin = *span.Since
+	}
+	if span.Until != nil {
+		end = *span.Until
+	}
+	if oldestFirst {
+		return &store.Moment{OccurredAt: end.Add(-time.Minute)}
+	}
+	return &store.Moment{OccurredAt: begin.Add(time.Minute), Sequence: 1}
 }
 
 // filters are one with each field alone, and one with each beside the organization.
@@ -99,17 +123,19 @@ func TestPlans(t *testing.T) {
 		ctx, s := t.Context(), opened(t, p.DB)
 		const limit = 51
 		for name, filter := range filters(t, p.Rows) {
-			look := p.Page
-			if filter.Since != nil || filter.Until != nil {
-				// No index has times in the order of arrival: what lies in the span, or beside it, is read.
-				look = func(t *testing.T, name string, call func() error) {
-					t.Helper()
-					p.Larger(t, name, plantest.Allow{Pages: 3 * p.Rows, Rows: p.Rows, Scan: true}, call)
-				}
-			}
 			for page, at := range map[string]int64{"first": 0, "middle": int64(p.Rows / 2), "last": 60} {
-				look(t, "Events/"+name+page, func() error { _, err := s.Events(ctx, filter, at, limit); return err })
-				look(t, "EventsAfter/"+name+page, func() error { _, err := s.EventsAfter(ctx, filter, at, 0, limit); return err })
+				p.Page(t, "Events/"+name+page, func() error { _, err := s.Events(ctx, filter, at, limit); return err })
+				p.Page(t, "EventsAfter/"+name+page, func() error { _, err := s.EventsAfter(ctx, filter, at, 0, limit); return err })
+			}
+			for of, span := range spans(p.Rows) {
+				for _, oldestFirst := range []bool{false, true} {
+					for page, after := range map[string]*store.Moment{"first": nil, "last": lastPage(span, p.Rows, oldestFirst)} {
+						p.Page(t, fmt.Sprintf("EventsWithin/%s%s/%s/oldest first=%t", name, of, page, oldestFirst), func() error {
+							_, err := s.EventsWithin(ctx, filter, span, oldestFirst, after, limit)
+							return err
+						})
+					}
+				}
 			}
 		}
 		p.Page(t, "LastSequence", func() error { _, err := s.LastSequence(ctx); return err })

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"entgo.io/ent/dialect/sql"
 
@@ -17,8 +16,6 @@ type Filter struct {
 	OrganizationID, ActorID, Action, Resource string
 	// Outcome is a number of ashlar.audit.v1.Outcome.
 	Outcome int32
-	// Since is the first moment that is wanted, Until the first that is not any more.
-	Since, Until *time.Time
 }
 
 // Events returns up to limit events with a sequence below before (0: all), newest first.
@@ -27,7 +24,7 @@ func (s *Store) Events(ctx context.Context, f Filter, before int64, limit int) (
 	if before > 0 {
 		page = from(page, before-1)
 	}
-	return s.client.Event.Query().Where(f.predicates(page)...).Limit(limit).All(ctx)
+	return s.client.Event.Query().Where(f.on(page)...).Limit(limit).All(ctx)
 }
 
 // EventsAfter returns up to limit events with a sequence above after and, unless that is 0, not above through, in the
@@ -37,7 +34,7 @@ func (s *Store) EventsAfter(ctx context.Context, f Filter, after, through int64,
 	if after > 0 {
 		page = from(page, after+1)
 	}
-	query := s.client.Event.Query().Where(f.predicates(page)...)
+	query := s.client.Event.Query().Where(f.on(page)...)
 	if through > 0 {
 		query.Where(event.IDLTE(through))
 	}
@@ -73,9 +70,9 @@ func (s *Store) SequenceBefore(ctx context.Context, leafIndex int64) (int64, boo
 	return before, err == nil, err
 }
 
-// predicates say which events are wanted, and in which order. The page is read from the index of one filter, the one that is
+// on says which events are wanted of a page, and in which order. The page is read from the index of one filter, the one that is
 // likely to leave least, and of the organization; what further filters leave out is read and thrown away.
-func (f Filter) predicates(page keyset.Page) []predicate.Event {
+func (f Filter) on(page keyset.Page) []predicate.Event {
 	page.Key = event.FieldID
 	var p []predicate.Event
 	for _, equal := range []keyset.Fixed{
@@ -92,14 +89,11 @@ func (f Filter) predicates(page keyset.Page) []predicate.Event {
 			p = append(p, predicate.Event(sql.FieldEQ(equal.Column, equal.Value)))
 		}
 	}
+	if page.Span != nil {
+		page.Span.Sparse = len(p) > 0
+	}
 	if f.OrganizationID != "" {
 		page.Within = append(page.Within, keyset.Fixed{Column: event.FieldOrganizationID, Value: storable(f.OrganizationID)})
-	}
-	if f.Since != nil {
-		p = append(p, event.OccurredAtGTE(f.Since.UTC()))
-	}
-	if f.Until != nil {
-		p = append(p, event.OccurredAtLT(f.Until.UTC()))
 	}
 	return append(p, page.Narrow())
 }

@@ -29,9 +29,9 @@ var (
 		PrimaryKey: []*schema.Column{APIKeysColumns[0]},
 		Indexes: []*schema.Index{
 			{
-				Name:    "apikey_live_user_id_id",
+				Name:    "apikey_live_user_id_id_expires_at",
 				Unique:  false,
-				Columns: []*schema.Column{APIKeysColumns[1], APIKeysColumns[0]},
+				Columns: []*schema.Column{APIKeysColumns[1], APIKeysColumns[0], APIKeysColumns[6]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "revoked_at IS NULL",
 				},
@@ -120,9 +120,9 @@ var (
 		PrimaryKey: []*schema.Column{SessionsColumns[0]},
 		Indexes: []*schema.Index{
 			{
-				Name:    "session_live_user_id_id",
+				Name:    "session_live_user_id_id_expires_at",
 				Unique:  false,
-				Columns: []*schema.Column{SessionsColumns[1], SessionsColumns[0]},
+				Columns: []*schema.Column{SessionsColumns[1], SessionsColumns[0], SessionsColumns[5]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "revoked_at IS NULL",
 				},

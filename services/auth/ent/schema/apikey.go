@@ -34,8 +34,8 @@ func (APIKey) Fields() []ent.Field {
 // Indexes implements ent.Interface.
 func (APIKey) Indexes() []ent.Index {
 	return []ent.Index{
-		// For the list of a person's keys, and their number.
-		index.Fields("user_id", "id").StorageKey("apikey_live_user_id_id").Annotations(entsql.IndexWhere("revoked_at IS NULL")),
+		// For the list of a person's keys, and their number: as for sessions.
+		index.Fields("user_id", "id", "expires_at").StorageKey("apikey_live_user_id_id_expires_at").Annotations(entsql.IndexWhere("revoked_at IS NULL")),
 		// For the search of those that are over.
 		index.Fields("expires_at"),
 	}

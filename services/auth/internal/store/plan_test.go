@@ -55,7 +55,9 @@ func TestPlans(t *testing.T) {
 		p.Always(t, "Credential", func() error { _, err := s.Credential(ctx, plantest.Name("usr_", 77)); return err })
 		p.Page(t, "PendingSince", func() error { _, err := s.PendingSince(ctx, time.Hour, limit); return err })
 		p.Page(t, "WasMadeAdministrator", func() error { _, err := s.WasMadeAdministrator(ctx, "usr_"+plantest.Big); return err })
-		for page, before := range map[string]string{"first": "", "middle": plantest.Name("key_", p.Rows*95/100)} {
+		for page, before := range map[string]string{
+			"first": "", "middle": plantest.Name("key_", p.Rows*95/100), "last": plantest.Name("key_", p.Rows*91/100),
+		} {
 			for _, user := range []string{"usr_" + plantest.Big, plantest.Name("usr_", 77)} {
 				p.Page(t, "LiveAPIKeys/"+user+"/"+page, func() error { _, err := s.LiveAPIKeys(ctx, user, before, limit); return err })
 			}

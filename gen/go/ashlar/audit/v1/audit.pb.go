@@ -33,14 +33,15 @@ type QueryEventsRequest struct {
 	Action         string  `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
 	Resource       string  `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`
 	Outcome        Outcome `protobuf:"varint,5,opt,name=outcome,proto3,enum=ashlar.audit.v1.Outcome" json:"outcome,omitempty"`
-	// From this time on.
+	// That occurred from this time on.
 	Since *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
-	// Before this time.
+	// That occurred before this time.
 	Until *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=until,proto3" json:"until,omitempty"`
 	// At most 200; 0 means 50.
-	PageSize  int32  `protobuf:"varint,8,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageSize int32 `protobuf:"varint,8,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// An event that arrives meanwhile is on none of the later pages, but in a span of time on one, if it occurred there.
 	PageToken string `protobuf:"bytes,9,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// The other way round: in the order of the log.
+	// The other way round: in the order of the log, or of a span of time in the order of occurrence.
 	OldestFirst   bool `protobuf:"varint,10,opt,name=oldest_first,json=oldestFirst,proto3" json:"oldest_first,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -483,7 +483,9 @@ type ProcedurePolicy struct {
 	Priority Priority `protobuf:"varint,3,opt,name=priority,proto3,enum=ashlar.kernel.v1.Priority" json:"priority,omitempty"`
 	// After how long a silence a second instance is asked, too. Only for unary RPCs without side effects. Not set: when the first one
 	// looks as if it were gone.
-	HedgeAfter    *durationpb.Duration `protobuf:"bytes,4,opt,name=hedge_after,json=hedgeAfter,proto3" json:"hedge_after,omitempty"`
+	HedgeAfter *durationpb.Duration `protobuf:"bytes,4,opt,name=hedge_after,json=hedgeAfter,proto3" json:"hedge_after,omitempty"`
+	// What each side of the stream may send. Only for RPCs that stream. Not set: the gateway's own bounds.
+	StreamLimit   *StreamLimit `protobuf:"bytes,5,opt,name=stream_limit,json=streamLimit,proto3" json:"stream_limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -546,6 +548,68 @@ func (x *ProcedurePolicy) GetHedgeAfter() *durationpb.Duration {
 	return nil
 }
 
+func (x *ProcedurePolicy) GetStreamLimit() *StreamLimit {
+	if x != nil {
+		return x.StreamLimit
+	}
+	return nil
+}
+
+// StreamLimit bounds what each side of a stream may send. What is not set is the gateway's own bound; 0 is none.
+type StreamLimit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Messages in all.
+	Messages *uint64 `protobuf:"varint,1,opt,name=messages,proto3,oneof" json:"messages,omitempty"`
+	// Bytes in all, as they are sent: compressed where they are, with the five bytes before each message.
+	Bytes         *uint64 `protobuf:"varint,2,opt,name=bytes,proto3,oneof" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamLimit) Reset() {
+	*x = StreamLimit{}
+	mi := &file_ashlar_kernel_v1_manifest_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamLimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamLimit) ProtoMessage() {}
+
+func (x *StreamLimit) ProtoReflect() protoreflect.Message {
+	mi := &file_ashlar_kernel_v1_manifest_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamLimit.ProtoReflect.Descriptor instead.
+func (*StreamLimit) Descriptor() ([]byte, []int) {
+	return file_ashlar_kernel_v1_manifest_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *StreamLimit) GetMessages() uint64 {
+	if x != nil && x.Messages != nil {
+		return *x.Messages
+	}
+	return 0
+}
+
+func (x *StreamLimit) GetBytes() uint64 {
+	if x != nil && x.Bytes != nil {
+		return *x.Bytes
+	}
+	return 0
+}
+
 // RateLimit allows `requests` each `per`, and `burst` at once.
 type RateLimit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -558,7 +622,7 @@ type RateLimit struct {
 
 func (x *RateLimit) Reset() {
 	*x = RateLimit{}
-	mi := &file_ashlar_kernel_v1_manifest_proto_msgTypes[7]
+	mi := &file_ashlar_kernel_v1_manifest_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -570,7 +634,7 @@ func (x *RateLimit) String() string {
 func (*RateLimit) ProtoMessage() {}
 
 func (x *RateLimit) ProtoReflect() protoreflect.Message {
-	mi := &file_ashlar_kernel_v1_manifest_proto_msgTypes[7]
+	mi := &file_ashlar_kernel_v1_manifest_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -583,7 +647,7 @@ func (x *RateLimit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateLimit.ProtoReflect.Descriptor instead.
 func (*RateLimit) Descriptor() ([]byte, []int) {
-	return file_ashlar_kernel_v1_manifest_proto_rawDescGZIP(), []int{7}
+	return file_ashlar_kernel_v1_manifest_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RateLimit) GetRequests() uint32 {
@@ -648,14 +712,20 @@ const file_ashlar_kernel_v1_manifest_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a`\n" +
 	"\x0fProceduresEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x127\n" +
-	"\x05value\x18\x02 \x01(\v2!.ashlar.kernel.v1.ProcedurePolicyR\x05value:\x028\x01\"\xf6\x01\n" +
+	"\x05value\x18\x02 \x01(\v2!.ashlar.kernel.v1.ProcedurePolicyR\x05value:\x028\x01\"\xb8\x02\n" +
 	"\x0fProcedurePolicy\x123\n" +
 	"\atimeout\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12:\n" +
 	"\n" +
 	"rate_limit\x18\x02 \x01(\v2\x1b.ashlar.kernel.v1.RateLimitR\trateLimit\x126\n" +
 	"\bpriority\x18\x03 \x01(\x0e2\x1a.ashlar.kernel.v1.PriorityR\bpriority\x12:\n" +
 	"\vhedge_after\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"hedgeAfter\"j\n" +
+	"hedgeAfter\x12@\n" +
+	"\fstream_limit\x18\x05 \x01(\v2\x1d.ashlar.kernel.v1.StreamLimitR\vstreamLimit\"`\n" +
+	"\vStreamLimit\x12\x1f\n" +
+	"\bmessages\x18\x01 \x01(\x04H\x00R\bmessages\x88\x01\x01\x12\x19\n" +
+	"\x05bytes\x18\x02 \x01(\x04H\x01R\x05bytes\x88\x01\x01B\v\n" +
+	"\t_messagesB\b\n" +
+	"\x06_bytes\"j\n" +
 	"\tRateLimit\x12\x1a\n" +
 	"\brequests\x18\x01 \x01(\rR\brequests\x12+\n" +
 	"\x03per\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03per\x12\x14\n" +
@@ -682,7 +752,7 @@ func file_ashlar_kernel_v1_manifest_proto_rawDescGZIP() []byte {
 }
 
 var file_ashlar_kernel_v1_manifest_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_ashlar_kernel_v1_manifest_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_ashlar_kernel_v1_manifest_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_ashlar_kernel_v1_manifest_proto_goTypes = []any{
 	(Priority)(0),                          // 0: ashlar.kernel.v1.Priority
 	(*GetManifestRequest)(nil),             // 1: ashlar.kernel.v1.GetManifestRequest
@@ -692,35 +762,37 @@ var file_ashlar_kernel_v1_manifest_proto_goTypes = []any{
 	(*Role)(nil),                           // 5: ashlar.kernel.v1.Role
 	(*GatewayPolicy)(nil),                  // 6: ashlar.kernel.v1.GatewayPolicy
 	(*ProcedurePolicy)(nil),                // 7: ashlar.kernel.v1.ProcedurePolicy
-	(*RateLimit)(nil),                      // 8: ashlar.kernel.v1.RateLimit
-	nil,                                    // 9: ashlar.kernel.v1.GatewayPolicy.AliasesEntry
-	nil,                                    // 10: ashlar.kernel.v1.GatewayPolicy.ProceduresEntry
-	(*descriptorpb.FileDescriptorSet)(nil), // 11: google.protobuf.FileDescriptorSet
-	(*durationpb.Duration)(nil),            // 12: google.protobuf.Duration
+	(*StreamLimit)(nil),                    // 8: ashlar.kernel.v1.StreamLimit
+	(*RateLimit)(nil),                      // 9: ashlar.kernel.v1.RateLimit
+	nil,                                    // 10: ashlar.kernel.v1.GatewayPolicy.AliasesEntry
+	nil,                                    // 11: ashlar.kernel.v1.GatewayPolicy.ProceduresEntry
+	(*descriptorpb.FileDescriptorSet)(nil), // 12: google.protobuf.FileDescriptorSet
+	(*durationpb.Duration)(nil),            // 13: google.protobuf.Duration
 }
 var file_ashlar_kernel_v1_manifest_proto_depIdxs = []int32{
 	3,  // 0: ashlar.kernel.v1.GetManifestResponse.manifest:type_name -> ashlar.kernel.v1.Manifest
-	11, // 1: ashlar.kernel.v1.GetManifestResponse.descriptors:type_name -> google.protobuf.FileDescriptorSet
+	12, // 1: ashlar.kernel.v1.GetManifestResponse.descriptors:type_name -> google.protobuf.FileDescriptorSet
 	4,  // 2: ashlar.kernel.v1.Manifest.permissions:type_name -> ashlar.kernel.v1.Permission
 	5,  // 3: ashlar.kernel.v1.Manifest.roles:type_name -> ashlar.kernel.v1.Role
 	6,  // 4: ashlar.kernel.v1.Manifest.gateway:type_name -> ashlar.kernel.v1.GatewayPolicy
-	12, // 5: ashlar.kernel.v1.GatewayPolicy.timeout:type_name -> google.protobuf.Duration
-	8,  // 6: ashlar.kernel.v1.GatewayPolicy.rate_limit:type_name -> ashlar.kernel.v1.RateLimit
-	9,  // 7: ashlar.kernel.v1.GatewayPolicy.aliases:type_name -> ashlar.kernel.v1.GatewayPolicy.AliasesEntry
-	10, // 8: ashlar.kernel.v1.GatewayPolicy.procedures:type_name -> ashlar.kernel.v1.GatewayPolicy.ProceduresEntry
-	12, // 9: ashlar.kernel.v1.ProcedurePolicy.timeout:type_name -> google.protobuf.Duration
-	8,  // 10: ashlar.kernel.v1.ProcedurePolicy.rate_limit:type_name -> ashlar.kernel.v1.RateLimit
+	13, // 5: ashlar.kernel.v1.GatewayPolicy.timeout:type_name -> google.protobuf.Duration
+	9,  // 6: ashlar.kernel.v1.GatewayPolicy.rate_limit:type_name -> ashlar.kernel.v1.RateLimit
+	10, // 7: ashlar.kernel.v1.GatewayPolicy.aliases:type_name -> ashlar.kernel.v1.GatewayPolicy.AliasesEntry
+	11, // 8: ashlar.kernel.v1.GatewayPolicy.procedures:type_name -> ashlar.kernel.v1.GatewayPolicy.ProceduresEntry
+	13, // 9: ashlar.kernel.v1.ProcedurePolicy.timeout:type_name -> google.protobuf.Duration
+	9,  // 10: ashlar.kernel.v1.ProcedurePolicy.rate_limit:type_name -> ashlar.kernel.v1.RateLimit
 	0,  // 11: ashlar.kernel.v1.ProcedurePolicy.priority:type_name -> ashlar.kernel.v1.Priority
-	12, // 12: ashlar.kernel.v1.ProcedurePolicy.hedge_after:type_name -> google.protobuf.Duration
-	12, // 13: ashlar.kernel.v1.RateLimit.per:type_name -> google.protobuf.Duration
-	7,  // 14: ashlar.kernel.v1.GatewayPolicy.ProceduresEntry.value:type_name -> ashlar.kernel.v1.ProcedurePolicy
-	1,  // 15: ashlar.kernel.v1.ManifestService.GetManifest:input_type -> ashlar.kernel.v1.GetManifestRequest
-	2,  // 16: ashlar.kernel.v1.ManifestService.GetManifest:output_type -> ashlar.kernel.v1.GetManifestResponse
-	16, // [16:17] is the sub-list for method output_type
-	15, // [15:16] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	13, // 12: ashlar.kernel.v1.ProcedurePolicy.hedge_after:type_name -> google.protobuf.Duration
+	8,  // 13: ashlar.kernel.v1.ProcedurePolicy.stream_limit:type_name -> ashlar.kernel.v1.StreamLimit
+	13, // 14: ashlar.kernel.v1.RateLimit.per:type_name -> google.protobuf.Duration
+	7,  // 15: ashlar.kernel.v1.GatewayPolicy.ProceduresEntry.value:type_name -> ashlar.kernel.v1.ProcedurePolicy
+	1,  // 16: ashlar.kernel.v1.ManifestService.GetManifest:input_type -> ashlar.kernel.v1.GetManifestRequest
+	2,  // 17: ashlar.kernel.v1.ManifestService.GetManifest:output_type -> ashlar.kernel.v1.GetManifestResponse
+	17, // [17:18] is the sub-list for method output_type
+	16, // [16:17] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_ashlar_kernel_v1_manifest_proto_init() }
@@ -728,13 +800,14 @@ func file_ashlar_kernel_v1_manifest_proto_init() {
 	if File_ashlar_kernel_v1_manifest_proto != nil {
 		return
 	}
+	file_ashlar_kernel_v1_manifest_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ashlar_kernel_v1_manifest_proto_rawDesc), len(file_ashlar_kernel_v1_manifest_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -94,7 +94,9 @@ var (
 
 // AuditServiceClient is a client for the ashlar.audit.v1.AuditService service.
 type AuditServiceClient interface {
-	// QueryEvents returns events, newest first.
+	// QueryEvents returns events, newest first: by their places on the log, or where a span of time is asked for (since,
+	// until) by when they occurred. Places are in the order of arrival: an event that was held up has a later one than others
+	// of its time.
 	QueryEvents(context.Context, *v1.QueryEventsRequest) (*v1.QueryEventsResponse, error)
 	// TailEvents sends events as they are recorded, in the order of the log, and never ends by itself. The first message
 	// comes at once. A stream that ends, for whatever reason, is gone on with by the token of its last message: no event
@@ -138,7 +140,9 @@ func (s AuditServiceTailEventsClientStream) Close() error {
 
 // AuditServiceHandler is an implementation of the ashlar.audit.v1.AuditService service.
 type AuditServiceHandler interface {
-	// QueryEvents returns events, newest first.
+	// QueryEvents returns events, newest first: by their places on the log, or where a span of time is asked for (since,
+	// until) by when they occurred. Places are in the order of arrival: an event that was held up has a later one than others
+	// of its time.
 	QueryEvents(context.Context, *v1.QueryEventsRequest) (*v1.QueryEventsResponse, error)
 	// TailEvents sends events as they are recorded, in the order of the log, and never ends by itself. The first message
 	// comes at once. A stream that ends, for whatever reason, is gone on with by the token of its last message: no event

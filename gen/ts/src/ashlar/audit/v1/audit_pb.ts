@@ -51,14 +51,14 @@ export type QueryEventsRequest = Message<"ashlar.audit.v1.QueryEventsRequest"> &
   outcome: Outcome;
 
   /**
-   * From this time on.
+   * That occurred from this time on.
    *
    * @generated from field: google.protobuf.Timestamp since = 6;
    */
   since?: Timestamp | undefined;
 
   /**
-   * Before this time.
+   * That occurred before this time.
    *
    * @generated from field: google.protobuf.Timestamp until = 7;
    */
@@ -72,12 +72,14 @@ export type QueryEventsRequest = Message<"ashlar.audit.v1.QueryEventsRequest"> &
   pageSize: number;
 
   /**
+   * An event that arrives meanwhile is on none of the later pages, but in a span of time on one, if it occurred there.
+   *
    * @generated from field: string page_token = 9;
    */
   pageToken: string;
 
   /**
-   * The other way round: in the order of the log.
+   * The other way round: in the order of the log, or of a span of time in the order of occurrence.
    *
    * @generated from field: bool oldest_first = 10;
    */
@@ -466,7 +468,9 @@ export const GetConsistencyProofResponseSchema: GenMessage<GetConsistencyProofRe
  */
 export const AuditService: GenService<{
   /**
-   * QueryEvents returns events, newest first.
+   * QueryEvents returns events, newest first: by their places on the log, or where a span of time is asked for (since,
+   * until) by when they occurred. Places are in the order of arrival: an event that was held up has a later one than others
+   * of its time.
    *
    * @generated from rpc ashlar.audit.v1.AuditService.QueryEvents
    */

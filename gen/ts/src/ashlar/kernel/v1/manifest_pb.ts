@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file ashlar/kernel/v1/manifest.proto.
  */
 export const file_ashlar_kernel_v1_manifest: GenFile = /*@__PURE__*/
-  fileDesc("Ch9hc2hsYXIva2VybmVsL3YxL21hbmlmZXN0LnByb3RvEhBhc2hsYXIua2VybmVsLnYxIhQKEkdldE1hbmlmZXN0UmVxdWVzdCJ8ChNHZXRNYW5pZmVzdFJlc3BvbnNlEiwKCG1hbmlmZXN0GAEgASgLMhouYXNobGFyLmtlcm5lbC52MS5NYW5pZmVzdBI3CgtkZXNjcmlwdG9ycxgCIAEoCzIiLmdvb2dsZS5wcm90b2J1Zi5GaWxlRGVzY3JpcHRvclNldCLwAQoITWFuaWZlc3QSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEhAKCHNlcnZpY2VzGAQgAygJEhIKCmRlcGVuZHNfb24YBSADKAkSMQoLcGVybWlzc2lvbnMYBiADKAsyHC5hc2hsYXIua2VybmVsLnYxLlBlcm1pc3Npb24SJQoFcm9sZXMYByADKAsyFi5hc2hsYXIua2VybmVsLnYxLlJvbGUSMAoHZ2F0ZXdheRgIIAEoCzIfLmFzaGxhci5rZXJuZWwudjEuR2F0ZXdheVBvbGljeSItCgpQZXJtaXNzaW9uEgoKAmlkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJIj4KBFJvbGUSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRITCgtwZXJtaXNzaW9ucxgDIAMoCSKGAwoNR2F0ZXdheVBvbGljeRIOCgZleHBvc2UYASABKAgSKgoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgpyYXRlX2xpbWl0GAMgASgLMhsuYXNobGFyLmtlcm5lbC52MS5SYXRlTGltaXQSPQoHYWxpYXNlcxgEIAMoCzIsLmFzaGxhci5rZXJuZWwudjEuR2F0ZXdheVBvbGljeS5BbGlhc2VzRW50cnkSQwoKcHJvY2VkdXJlcxgFIAMoCzIvLmFzaGxhci5rZXJuZWwudjEuR2F0ZXdheVBvbGljeS5Qcm9jZWR1cmVzRW50cnkaLgoMQWxpYXNlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaVAoPUHJvY2VkdXJlc0VudHJ5EgsKA2tleRgBIAEoCRIwCgV2YWx1ZRgCIAEoCzIhLmFzaGxhci5rZXJuZWwudjEuUHJvY2VkdXJlUG9saWN5OgI4ASLMAQoPUHJvY2VkdXJlUG9saWN5EioKB3RpbWVvdXQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoKcmF0ZV9saW1pdBgCIAEoCzIbLmFzaGxhci5rZXJuZWwudjEuUmF0ZUxpbWl0EiwKCHByaW9yaXR5GAMgASgOMhouYXNobGFyLmtlcm5lbC52MS5Qcmlvcml0eRIuCgtoZWRnZV9hZnRlchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJUCglSYXRlTGltaXQSEAoIcmVxdWVzdHMYASABKA0SJgoDcGVyGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBWJ1cnN0GAMgASgNKl4KCFByaW9yaXR5EhgKFFBSSU9SSVRZX1VOU1BFQ0lGSUVEEAASEAoMUFJJT1JJVFlfTE9XEAESEwoPUFJJT1JJVFlfTk9STUFMEAISEQoNUFJJT1JJVFlfSElHSBADMngKD01hbmlmZXN0U2VydmljZRJlCgtHZXRNYW5pZmVzdBIkLmFzaGxhci5rZXJuZWwudjEuR2V0TWFuaWZlc3RSZXF1ZXN0GiUuYXNobGFyLmtlcm5lbC52MS5HZXRNYW5pZmVzdFJlc3BvbnNlIgmQAgHq4BgCIAFCtAEKFGNvbS5hc2hsYXIua2VybmVsLnYxQg1NYW5pZmVzdFByb3RvUAFaK2FzaGxhci5kZXYvZ2VuL2dvL2FzaGxhci9rZXJuZWwvdjE7a2VybmVsdjGiAgNBS1iqAhBBc2hsYXIuS2VybmVsLlYxygIQQXNobGFyXEtlcm5lbFxWMeICHEFzaGxhclxLZXJuZWxcVjFcR1BCTWV0YWRhdGHqAhJBc2hsYXI6Oktlcm5lbDo6VjFiBnByb3RvMw", [file_ashlar_options_v1_access, file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("Ch9hc2hsYXIva2VybmVsL3YxL21hbmlmZXN0LnByb3RvEhBhc2hsYXIua2VybmVsLnYxIhQKEkdldE1hbmlmZXN0UmVxdWVzdCJ8ChNHZXRNYW5pZmVzdFJlc3BvbnNlEiwKCG1hbmlmZXN0GAEgASgLMhouYXNobGFyLmtlcm5lbC52MS5NYW5pZmVzdBI3CgtkZXNjcmlwdG9ycxgCIAEoCzIiLmdvb2dsZS5wcm90b2J1Zi5GaWxlRGVzY3JpcHRvclNldCLwAQoITWFuaWZlc3QSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEhAKCHNlcnZpY2VzGAQgAygJEhIKCmRlcGVuZHNfb24YBSADKAkSMQoLcGVybWlzc2lvbnMYBiADKAsyHC5hc2hsYXIua2VybmVsLnYxLlBlcm1pc3Npb24SJQoFcm9sZXMYByADKAsyFi5hc2hsYXIua2VybmVsLnYxLlJvbGUSMAoHZ2F0ZXdheRgIIAEoCzIfLmFzaGxhci5rZXJuZWwudjEuR2F0ZXdheVBvbGljeSItCgpQZXJtaXNzaW9uEgoKAmlkGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJIj4KBFJvbGUSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRITCgtwZXJtaXNzaW9ucxgDIAMoCSKGAwoNR2F0ZXdheVBvbGljeRIOCgZleHBvc2UYASABKAgSKgoHdGltZW91dBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIvCgpyYXRlX2xpbWl0GAMgASgLMhsuYXNobGFyLmtlcm5lbC52MS5SYXRlTGltaXQSPQoHYWxpYXNlcxgEIAMoCzIsLmFzaGxhci5rZXJuZWwudjEuR2F0ZXdheVBvbGljeS5BbGlhc2VzRW50cnkSQwoKcHJvY2VkdXJlcxgFIAMoCzIvLmFzaGxhci5rZXJuZWwudjEuR2F0ZXdheVBvbGljeS5Qcm9jZWR1cmVzRW50cnkaLgoMQWxpYXNlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaVAoPUHJvY2VkdXJlc0VudHJ5EgsKA2tleRgBIAEoCRIwCgV2YWx1ZRgCIAEoCzIhLmFzaGxhci5rZXJuZWwudjEuUHJvY2VkdXJlUG9saWN5OgI4ASKBAgoPUHJvY2VkdXJlUG9saWN5EioKB3RpbWVvdXQYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoKcmF0ZV9saW1pdBgCIAEoCzIbLmFzaGxhci5rZXJuZWwudjEuUmF0ZUxpbWl0EiwKCHByaW9yaXR5GAMgASgOMhouYXNobGFyLmtlcm5lbC52MS5Qcmlvcml0eRIuCgtoZWRnZV9hZnRlchgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIzCgxzdHJlYW1fbGltaXQYBSABKAsyHS5hc2hsYXIua2VybmVsLnYxLlN0cmVhbUxpbWl0Ik8KC1N0cmVhbUxpbWl0EhUKCG1lc3NhZ2VzGAEgASgESACIAQESEgoFYnl0ZXMYAiABKARIAYgBAUILCglfbWVzc2FnZXNCCAoGX2J5dGVzIlQKCVJhdGVMaW1pdBIQCghyZXF1ZXN0cxgBIAEoDRImCgNwZXIYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFYnVyc3QYAyABKA0qXgoIUHJpb3JpdHkSGAoUUFJJT1JJVFlfVU5TUEVDSUZJRUQQABIQCgxQUklPUklUWV9MT1cQARITCg9QUklPUklUWV9OT1JNQUwQAhIRCg1QUklPUklUWV9ISUdIEAMyeAoPTWFuaWZlc3RTZXJ2aWNlEmUKC0dldE1hbmlmZXN0EiQuYXNobGFyLmtlcm5lbC52MS5HZXRNYW5pZmVzdFJlcXVlc3QaJS5hc2hsYXIua2VybmVsLnYxLkdldE1hbmlmZXN0UmVzcG9uc2UiCZACAergGAIgAUK0AQoUY29tLmFzaGxhci5rZXJuZWwudjFCDU1hbmlmZXN0UHJvdG9QAVorYXNobGFyLmRldi9nZW4vZ28vYXNobGFyL2tlcm5lbC92MTtrZXJuZWx2MaICA0FLWKoCEEFzaGxhci5LZXJuZWwuVjHKAhBBc2hsYXJcS2VybmVsXFYx4gIcQXNobGFyXEtlcm5lbFxWMVxHUEJNZXRhZGF0YeoCEkFzaGxhcjo6S2VybmVsOjpWMWIGcHJvdG8z", [file_ashlar_options_v1_access, file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * @generated from message ashlar.kernel.v1.GetManifestRequest
@@ -253,6 +253,13 @@ export type ProcedurePolicy = Message<"ashlar.kernel.v1.ProcedurePolicy"> & {
    * @generated from field: google.protobuf.Duration hedge_after = 4;
    */
   hedgeAfter?: Duration | undefined;
+
+  /**
+   * What each side of the stream may send. Only for RPCs that stream. Not set: the gateway's own bounds.
+   *
+   * @generated from field: ashlar.kernel.v1.StreamLimit stream_limit = 5;
+   */
+  streamLimit?: StreamLimit | undefined;
 };
 
 /**
@@ -261,6 +268,34 @@ export type ProcedurePolicy = Message<"ashlar.kernel.v1.ProcedurePolicy"> & {
  */
 export const ProcedurePolicySchema: GenMessage<ProcedurePolicy> = /*@__PURE__*/
   messageDesc(file_ashlar_kernel_v1_manifest, 6);
+
+/**
+ * StreamLimit bounds what each side of a stream may send. What is not set is the gateway's own bound; 0 is none.
+ *
+ * @generated from message ashlar.kernel.v1.StreamLimit
+ */
+export type StreamLimit = Message<"ashlar.kernel.v1.StreamLimit"> & {
+  /**
+   * Messages in all.
+   *
+   * @generated from field: optional uint64 messages = 1;
+   */
+  messages?: bigint | undefined;
+
+  /**
+   * Bytes in all, as they are sent: compressed where they are, with the five bytes before each message.
+   *
+   * @generated from field: optional uint64 bytes = 2;
+   */
+  bytes?: bigint | undefined;
+};
+
+/**
+ * Describes the message ashlar.kernel.v1.StreamLimit.
+ * Use `create(StreamLimitSchema)` to create a new message.
+ */
+export const StreamLimitSchema: GenMessage<StreamLimit> = /*@__PURE__*/
+  messageDesc(file_ashlar_kernel_v1_manifest, 7);
 
 /**
  * RateLimit allows `requests` each `per`, and `burst` at once.
@@ -289,7 +324,7 @@ export type RateLimit = Message<"ashlar.kernel.v1.RateLimit"> & {
  * Use `create(RateLimitSchema)` to create a new message.
  */
 export const RateLimitSchema: GenMessage<RateLimit> = /*@__PURE__*/
-  messageDesc(file_ashlar_kernel_v1_manifest, 7);
+  messageDesc(file_ashlar_kernel_v1_manifest, 8);
 
 /**
  * Priority says in which order calls are refused when a service is overloaded.
