@@ -75,7 +75,9 @@ func (w *world) measure(ctx context.Context) error {
 		}
 		all := make([]figures, len(s.targets))
 		for round := range w.command.Rounds + 1 {
-			for i, t := range s.targets {
+			for n := range s.targets {
+				i := (n + round) % len(s.targets) // whoever comes after another one does not always
+				t := s.targets[i]
 				f, err := w.load(ctx, s, t)
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", s.name, t.name, err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,8 +25,8 @@ const (
 // reads each frame by two system calls, and writes each by one while everybody else on the connection waits: that is most
 // of what a small call costs there. Connections that begin with anything but HTTP/2's preface stay as they are.
 //
-// What is written to one of h2c leaves soon, and not before Write returns: a failure ends the connection, and the next
-// Write has it. One whose other end takes nothing for 30 s is closed, whatever SetWriteDeadline says.
+// Write to one of h2c returns once it has noted what is to be sent, and that leaves as soon as it can: a failure ends the
+// connection, and the next Write has it. One whose other end takes nothing for 30 s is closed, whatever SetWriteDeadline says.
 func NewListener(inner net.Listener) net.Listener { return batching{inner} }
 
 type batching struct{ net.Listener }
@@ -131,8 +132,10 @@ func (c *batchedConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush writes until nothing is left: what is added meanwhile leaves with the next write.
+// flush writes until nothing is left: what is added meanwhile leaves with the next write. Those who are about to write go
+// first, where there is much to do; where there is not, that takes no time.
 func (c *batchedConn) flush() {
+	runtime.Gosched()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.out != nil && c.err == nil {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -222,6 +223,34 @@ func TestClosingWaitsForNobodyLong(t *testing.T) {
 	_ = server.Close()
 	require.Less(t, time.Since(began), 20*time.Second) // stalledTimeout would be 30
 	require.Error(t, <-blocked)
+}
+
+// Whoever takes something, however little, has more time; whoever takes nothing loses the connection.
+func TestAConnectionThatTakesNothingIsClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client, inner := net.Pipe()
+		server, err := rpc.NewListener(one{conn: inner}).Accept()
+		require.NoError(t, err)
+		go func() { _, _ = io.WriteString(client, http2.ClientPreface) }()
+		_, err = io.ReadFull(server, make([]byte, len(http2.ClientPreface)))
+		require.NoError(t, err)
+		began := time.Now()
+		_, err = server.Write([]byte("a lot"))
+		require.NoError(t, err)
+		require.NoError(t, server.SetWriteDeadline(began.Add(time.Second)), "has no say")
+		for range 2 {
+			time.Sleep(20 * time.Second)
+			_, err = client.Read(make([]byte, 1))
+			require.NoError(t, err)
+		}
+		_, err = server.Read(make([]byte, 1)) // until it is closed
+		require.Error(t, err)
+		require.Equal(t, 90*time.Second, time.Since(began), "30 s after a look that found something taken")
+		_, err = server.Write([]byte("more"))
+		require.Error(t, err)
+		require.NoError(t, server.Close())
+	})
 }
 
 func TestABrokenConnectionIsClosed(t *testing.T) {
