@@ -100,7 +100,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		a := newAttempt(req, body, e)
 		a.received.tries = tried.count
 		response, err := t.send(c, req, a)
-		if err == nil || !IsDial(err) && !(repeatable(req) && c.retry(&tried)) {
+		again := err != nil && (IsDial(err) || repeatable(req) && c.retry(&tried))
+		if !again {
 			a.sent.settle()
 			return response, err
 		}
