@@ -197,7 +197,7 @@ func TestHandshakeThatStalls(t *testing.T) {
 		})
 	}
 	t.Run("a handshake, and then nothing", func(t *testing.T) {
-		conn, err := tls.Dial("tcp", s.gateway.Address(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}) //nolint:gosec // who answers does not matter
+		conn, err := tls.Dial("tcp", s.gateway.Address(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 		require.NoError(t, err)
 		defer func() { _ = conn.Close() }()
 		require.NoError(t, conn.SetDeadline(time.Now().Add(within)))
