@@ -76,7 +76,7 @@ func (c Config) settings() edge.Settings {
 		Addresses:  addresses,
 		MaxTimeout: cmp.Or(c.MaxTimeout, defaultMaxTimeout), CORSOrigins: c.CORSOrigins,
 		RateLimit: routes.Limit{PerSecond: c.RateLimit, Burst: c.RateBurst}, MaxStreams: c.MaxStreams, MaxInFlight: c.MaxInFlight, NoShedding: c.NoShedding,
-		StreamBounds: wire.Bounds{Messages: uint64(c.MaxStreamMessages), Bytes: uint64(c.MaxStreamBytes)}, //nolint:gosec // validate has seen that they are not negative
+		StreamBounds: wire.Bounds{Messages: uint64(c.MaxStreamMessages), Bytes: uint64(c.MaxStreamBytes)}, // validate has seen that they are not negative
 		AccessLog:    edge.AccessLog{Sample: c.AccessLogSample, Slow: c.AccessLogSlow},
 	}
 }

@@ -133,7 +133,7 @@ func TestSlowCallersOverHTTP2(t *testing.T) {
 			r := b.h2(t)
 			go func() {
 				for r.WritePing(false, [8]byte{}) == nil {
-					time.Sleep(5 * time.Millisecond) //nolint:forbidigo // it is what the caller does
+					time.Sleep(5 * time.Millisecond) // it is what the caller does
 				}
 			}()
 			return r.conn
@@ -143,7 +143,7 @@ func TestSlowCallersOverHTTP2(t *testing.T) {
 			require.NoError(t, r.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: r.fields(":method", "POST")}))
 			go func() {
 				for r.WriteContinuation(1, false, nil) == nil {
-					time.Sleep(5 * time.Millisecond) //nolint:forbidigo // as above
+					time.Sleep(5 * time.Millisecond)
 				}
 			}()
 			return r.conn
@@ -154,7 +154,7 @@ func TestSlowCallersOverHTTP2(t *testing.T) {
 			require.NoError(t, err)
 			go func() {
 				for r.WriteData(stream, false, []byte(" ")) == nil {
-					time.Sleep(5 * time.Millisecond) //nolint:forbidigo // as above
+					time.Sleep(5 * time.Millisecond)
 				}
 			}()
 			statuses, _ := r.outcomes(1)

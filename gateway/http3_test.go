@@ -71,7 +71,7 @@ func TestHTTP3(t *testing.T) {
 		})
 	}
 	t.Run("requests of a connection are bounded", func(t *testing.T) {
-		conn, err := quic.DialAddr(t.Context(), w.gateway.Address(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{http3.NextProtoH3}}, nil) //nolint:gosec // who answers does not matter
+		conn, err := quic.DialAddr(t.Context(), w.gateway.Address(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{http3.NextProtoH3}}, nil)
 		require.NoError(t, err)
 		defer func() { _ = conn.CloseWithError(0, "") }()
 		for range requests {

@@ -12,8 +12,12 @@ import (
 func TestWhatIsReloadable(t *testing.T) {
 	type changeable struct {
 		settings, shares, level any
+		connections             [2]int
 	}
-	of := func(c Config) changeable { return changeable{c.settings(), c.shares(), c.LogLevel} }
+	of := func(c Config) changeable {
+		bounds := c.connectionBounds() // its function looks at addresses, which are among the settings
+		return changeable{c.settings(), c.shares(), c.LogLevel, [2]int{bounds.All, bounds.Each}}
+	}
 	good := Config{RateLimit: 1, RateBurst: 1}
 	marked := 0
 	var visit func(at reflect.Type, index []int)

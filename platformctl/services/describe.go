@@ -244,7 +244,7 @@ func streamLimitOf(l *kernelv1.StreamLimit) string {
 	for _, of := range []struct {
 		most *uint64
 		what string
-	}{{l.Messages, "messages"}, {l.Bytes, "bytes"}} {
+	}{{l.Messages, "messages"}, {l.Bytes, "bytes"}} { //nolint:protogetter // not set is not 0
 		switch {
 		case of.most == nil:
 		case *of.most == 0:

@@ -38,8 +38,9 @@ func answer() *kernelv1.GetManifestResponse {
 		Gateway: &kernelv1.GatewayPolicy{
 			Expose: true, Timeout: durationpb.New(5 * time.Second), RateLimit: &kernelv1.RateLimit{Requests: 50, Per: durationpb.New(time.Second), Burst: 100},
 			Procedures: map[string]*kernelv1.ProcedurePolicy{
-				"/ashlar.local.v1.SupervisorService/ListUnits": {Priority: kernelv1.Priority_PRIORITY_HIGH, Timeout: durationpb.New(time.Second)},
-				"/ashlar.local.v1.SupervisorService/StopUnits": {RateLimit: &kernelv1.RateLimit{Requests: 5, Per: durationpb.New(time.Minute), Burst: 6}},
+				"/ashlar.local.v1.SupervisorService/ListUnits":  {Priority: kernelv1.Priority_PRIORITY_HIGH, Timeout: durationpb.New(time.Second)},
+				"/ashlar.local.v1.SupervisorService/StartUnits": {StreamLimit: &kernelv1.StreamLimit{Messages: new(uint64(0)), Bytes: new(uint64(1 << 20))}},
+				"/ashlar.local.v1.SupervisorService/StopUnits":  {RateLimit: &kernelv1.RateLimit{Requests: 5, Per: durationpb.New(time.Minute), Burst: 6}},
 			},
 		},
 	}}
@@ -68,9 +69,10 @@ ashlar.local.v1.SupervisorService/StopUnits     internal  server     idempotent
 ashlar.local.v1.SupervisorService/RestartUnits  internal  server     -
 
 RPCs of which the gateway is told more
-RPC                                          PRIORITY  BOUNDS
-ashlar.local.v1.SupervisorService/ListUnits  high      at most 1s
-ashlar.local.v1.SupervisorService/StopUnits  normal    5 requests per 1m0s and caller, 6 at once
+RPC                                           PRIORITY  BOUNDS
+ashlar.local.v1.SupervisorService/ListUnits   high      at most 1s
+ashlar.local.v1.SupervisorService/StartUnits  normal    any number of messages, 1048576 bytes from each side
+ashlar.local.v1.SupervisorService/StopUnits   normal    5 requests per 1m0s and caller, 6 at once
 
 Permissions
 ID               DESCRIPTION

@@ -90,7 +90,7 @@ func (c *call) limitBody() error {
 		body = http.MaxBytesReader(c.w.ResponseWriter, body, longest)
 	} else if c.protocol.Framed() {
 		bounds := c.bounds()
-		bounds.MessageBytes = uint32(c.h.MaxMessageBytes) //nolint:gosec // it is a few MiB
+		bounds.MessageBytes = uint32(c.h.MaxMessageBytes)
 		c.request.frames = wire.NewRequestFrames(bounds)
 		c.request.over = func() { c.exceed(fromCaller, c.request.frames) }
 	}

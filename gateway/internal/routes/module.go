@@ -251,7 +251,7 @@ func (m *Module) addProcedures(policies map[string]*kernelv1.ProcedurePolicy) er
 			if route.Unary() {
 				return fmt.Errorf("%s: streamLimit is for RPCs that stream", procedure)
 			}
-			route.StreamLimit = StreamLimit{Messages: limit.Messages, Bytes: limit.Bytes} //nolint:protogetter // not set is not 0
+			route.StreamLimit = StreamLimit{Messages: limit.Messages, Bytes: limit.Bytes} // not set is not 0
 		}
 		route.Priority = priorityOf(policy.GetPriority())
 		if route.HedgeAfter = positive(policy.GetHedgeAfter()); route.HedgeAfter > 0 && !route.Get() {
