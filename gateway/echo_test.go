@@ -134,15 +134,13 @@ type echo struct {
 	left    time.Duration
 	flooded atomic.Int64  // messages of endless streams
 	workers chan struct{} // as many as can work at a time
+	work    time.Duration // how long each of them does
 	waiting chan struct{} // one for each call that waits
 	ended   chan error    // how the context of a call that waited ended
 }
 
-// What a service can do: workers calls at a time, each for workTime.
-const (
-	workers  = 1
-	workTime = 20 * time.Millisecond
-)
+// workers is how many calls a service can work on at a time.
+const workers = 1
 
 func newEcho() *echo {
 	return &echo{workers: make(chan struct{}, workers), waiting: make(chan struct{}, 100), ended: make(chan error, 100)}
@@ -251,7 +249,7 @@ func (e *echo) obey(ctx context.Context, stream connect.ServerStream, m *structp
 	case "work":
 		// A service that can do so much and no more, and does not notice that nobody waits any longer.
 		e.workers <- struct{}{}
-		time.Sleep(workTime)
+		time.Sleep(e.work)
 		<-e.workers
 	case "drip":
 		tick := time.NewTicker(100 * time.Millisecond)

@@ -65,7 +65,7 @@ func TestInstanceThatNeverAnswers(t *testing.T) {
 }
 
 func testInstanceThatNeverAnswers(t *testing.T, once onceFunc) {
-	w := newWorld(t, nil)
+	w := newWorld(t, withoutShedding)
 	w.echoes(t, 0, 2)
 	load := w.callBy(t, look, once)
 	address, asked := silent(t)
@@ -85,7 +85,7 @@ func testInstanceThatNeverAnswers(t *testing.T, once onceFunc) {
 
 // An instance that is slow and not silent is waited for, though another one has been asked meanwhile.
 func TestSlowInstanceIsWaitedFor(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, withoutShedding)
 	var armed atomic.Bool
 	var asked atomic.Int64
 	second, release := make(chan struct{}), make(chan struct{})
@@ -124,7 +124,7 @@ func TestSlowInstanceIsWaitedFor(t *testing.T) {
 // Calls with effects cannot be sent again: those that the silent instance has end at their deadline, and not later.
 func TestInstanceThatNeverAnswersCallsWithEffects(t *testing.T) {
 	const timeout = 3 * time.Second
-	w := newWorld(t, nil)
+	w := newWorld(t, withoutShedding)
 	for _, id := range []string{"echo-1", "echo-2"} {
 		o := echoOffer(t, newEcho())
 		o.id, o.policy.Timeout = id, durationpb.New(timeout)
@@ -147,7 +147,7 @@ func TestInstanceThatNeverAnswersCallsWithEffects(t *testing.T) {
 
 // In gRPC they end sooner: the connection is found dead, and with it all that was sent on it, and the instance is passed over.
 func TestInstanceThatNeverAnswersGRPCCallsWithEffects(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, withoutShedding)
 	w.echoes(t, 0, 2)
 	load := w.callBy(t, change, onceGRPC)
 	address, asked := silent(t)
@@ -165,7 +165,7 @@ func TestInstanceThatNeverAnswersGRPCCallsWithEffects(t *testing.T) {
 // notice nothing, and nothing stays behind.
 func TestManyStreamsAreReset(t *testing.T) {
 	const many = 40
-	w := newWorld(t, nil)
+	w := newWorld(t, withoutShedding)
 	echoes := []*echo{newEcho(), newEcho()}
 	var backends []*backend
 	for i, id := range []string{"echo-1", "echo-2"} {
@@ -209,7 +209,7 @@ func TestManyStreamsAreReset(t *testing.T) {
 // Callers of streams read nothing. What they do not take waits in buffers whose size is bounded; the service has to wait.
 func TestSlowReaders(t *testing.T) {
 	const many = 30
-	w := newWorld(t, nil)
+	w := newWorld(t, withoutShedding)
 	e := newEcho()
 	w.add(echoOffer(t, e))
 	w.routable(look, true)

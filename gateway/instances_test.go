@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"ashlar.dev/gateway"
 	"ashlar.dev/kernel/discovery"
 )
 
@@ -28,6 +29,9 @@ type callers struct {
 }
 
 const sideBySide = 8
+
+// withoutShedding is for tests that count what fails, on machines that may have too much to do.
+func withoutShedding(c *gateway.Config) { c.NoShedding = true }
 
 func (w *world) call(t *testing.T, procedure string) *callers { return w.callBy(t, procedure, once) }
 
@@ -132,7 +136,7 @@ func (w *world) echoes(t *testing.T, from, to int) []*backend {
 
 // Every instance is replaced while calls with effects go on, and none fails.
 func TestRollingRestartUnderLoad(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, withoutShedding)
 	old := w.echoes(t, 0, 3)
 	load := w.call(t, change)
 	for i, b := range old {
@@ -149,7 +153,7 @@ func TestRollingRestartUnderLoad(t *testing.T) {
 
 // An instance dies while calls without effects go on: those that it had are made again at another one.
 func TestInstanceDiesUnderCallsWithoutEffects(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, withoutShedding)
 	all := w.echoes(t, 0, 3)
 	load := w.call(t, look)
 	all[0].kill()
@@ -160,7 +164,7 @@ func TestInstanceDiesUnderCallsWithoutEffects(t *testing.T) {
 
 // An instance dies while calls with effects go on: those that it had fail, once each, and no other.
 func TestInstanceDiesUnderCallsWithEffects(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, withoutShedding)
 	all := w.echoes(t, 0, 3)
 	load := w.call(t, change)
 	all[0].kill()
@@ -171,7 +175,7 @@ func TestInstanceDiesUnderCallsWithEffects(t *testing.T) {
 
 // An instance that answers nonsense is soon out of use, and calls without effects get their answer elsewhere.
 func TestInstanceThatAnswersGarbage(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, withoutShedding)
 	w.echoes(t, 0, 2)
 	var asked atomic.Int64
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

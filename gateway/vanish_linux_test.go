@@ -22,7 +22,7 @@ func TestAMachineVanishesUnderLoad(t *testing.T) {
 	onTwoMachines(t, func(t *testing.T, other *machine) {
 		const timeout = 5 * time.Second
 		// So many callers, the instances and the gateway have this machine to themselves at best: calls do take long.
-		w := newWorld(t, func(cfg *gateway.Config) { cfg.NoShedding = true })
+		w := newWorld(t, withoutShedding)
 		local := newEcho()
 		o := echoOffer(t, local)
 		o.policy.Timeout = durationpb.New(timeout)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // backend works on calls in the order in which they come, so many at a time, also on those whose callers are gone: it does
@@ -278,4 +279,27 @@ func BenchmarkEnter(b *testing.B) {
 			}
 		}
 	})
+}
+
+// Who is alone may use what nobody else wants; the next one still finds a place, and then each has his half.
+func TestOneCallerAndAnother(t *testing.T) {
+	s := newService(func() time.Duration { return 0 })
+	s.limit.Store(floor)
+	p := s.Procedure("/x/Y")
+	enter := func(caller uint64) (entered []Slot) {
+		for range floor {
+			if slot, ok := p.Enter(caller, Normal); ok {
+				entered = append(entered, slot)
+			}
+		}
+		return entered
+	}
+	mine := enter(1)
+	require.Len(t, mine, floor-1)
+	require.Len(t, enter(2), 1)
+	for i := range mine {
+		mine[i].Forget()
+	}
+	require.Len(t, enter(1), floor/2)
+	require.Len(t, enter(2), floor/2-1)
 }

@@ -140,7 +140,7 @@ func (s *Service) enter(caller uint8, priority Priority, now time.Duration) (isA
 	}
 	n := s.inFlight.Add(1)
 	own := int64(s.callers[caller].Add(1))
-	ok = n <= most && (limit == unlimited || 2*own <= max(most, 2)) // while there is a limit, nobody gets more than half of it
+	ok = n <= most && (limit == unlimited || fair(own, n, most))
 	if priority == High && s.high.Add(1) <= reserve(limit) && s.probing.Load() == 0 {
 		ok = true // also while others who came before there was a limit are still many
 	}
@@ -158,6 +158,12 @@ func (s *Service) enter(caller uint8, priority Priority, now time.Duration) (isA
 	}
 	// The first of them wait for what the service still had to do.
 	return s.quiet.Add(1) > 2*alone, true
+}
+
+// fair tells whether a caller who would have own of n calls may have one more, where there is a limit: half of what there
+// may be, and while there is nobody else, all but the place that somebody else begins with.
+func fair(own, n, most int64) bool {
+	return 2*own <= max(most, 2) || own == n && own < most
 }
 
 // sawAlone notes a call that had the service for itself.
