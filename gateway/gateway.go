@@ -170,7 +170,7 @@ func (g *Gateway) build() error {
 		g.secure.set(g.http)
 		g.rereads = append(g.rereads, g.secure.component("certificate"))
 		if g.cfg.HTTP3 {
-			g.quic = newOverQUIC(g.http, g.telemetry.Log)
+			g.quic = newOverQUIC(g.http, g.connections, g.telemetry.Log)
 		}
 	}
 	if g.reload != nil {

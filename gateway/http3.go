@@ -13,6 +13,8 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"ashlar.dev/gateway/internal/limit"
 )
 
 const (
@@ -28,19 +30,23 @@ const (
 
 // overQUIC serves HTTP/3 on the UDP port that has the number of the TCP port.
 type overQUIC struct {
-	server  *http3.Server
-	packets net.PacketConn
+	server      *http3.Server
+	connections *limit.Connections
+	// packets, transport and listener are nil before it listens.
+	packets   net.PacketConn
+	transport *quic.Transport
+	listener  *quic.EarlyListener
 	// open counts the requests that are under way.
 	open atomic.Int64
 	// altSvc is the header by which others learn of it; nil before it listens. It is shared by all answers.
 	altSvc atomic.Pointer[[]string]
 }
 
-// newOverQUIC returns HTTP/3 beside a server that speaks TLS, with the same bounds; and lets the answers of that server say
-// that it is there.
-func newOverQUIC(beside *http.Server, log *slog.Logger) *overQUIC {
+// newOverQUIC returns HTTP/3 beside a server that speaks TLS, with the same bounds, and connections among those that both may
+// have; and lets the answers of that server say that it is there.
+func newOverQUIC(beside *http.Server, connections *limit.Connections, log *slog.Logger) *overQUIC {
 	handler := beside.Handler
-	q := &overQUIC{}
+	q := &overQUIC{connections: connections}
 	q.server = &http3.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			q.open.Add(1)
@@ -69,14 +75,29 @@ func (q *overQUIC) listen(ctx context.Context, address net.Addr) error {
 	if err != nil {
 		return fmt.Errorf("listen for HTTP/3: %w", err)
 	}
-	q.packets = packets
+	transport := &quic.Transport{Conn: packets, ConnContext: q.enter, VerifySourceAddress: q.connections.Crowded}
+	listener, err := transport.ListenEarly(http3.ConfigureTLSConfig(q.server.TLSConfig), q.server.QUICConfig)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen for HTTP/3: %w", err), transport.Close(), packets.Close())
+	}
+	q.packets, q.transport, q.listener = packets, transport, listener
 	_, port, err := net.SplitHostPort(address.String())
 	q.altSvc.Store(&[]string{fmt.Sprintf(`h3=":%s"; ma=%d`, port, int(altSvcAge/time.Second))})
 	return err
 }
 
+// enter counts a connection for as long as it lasts, from its first packet on.
+func (q *overQUIC) enter(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
+	leave, ok := q.connections.Enter(client.RemoteAddr)
+	if !ok {
+		return nil, errors.New("too many connections")
+	}
+	context.AfterFunc(ctx, leave)
+	return ctx, nil
+}
+
 // serve serves until shutdown; it returns http.ErrServerClosed then.
-func (q *overQUIC) serve() error { return q.server.Serve(q.packets) }
+func (q *overQUIC) serve() error { return q.server.ServeListener(q.listener) }
 
 // shutdown tells clients to send nothing more, waits for the requests that are under way, and closes the connections. A
 // client that keeps its connection although nothing is under way does not hold it up.
@@ -103,9 +124,10 @@ func (q *overQUIC) shutdown(ctx context.Context) error {
 		}
 		cancel()
 	}()
-	err := q.server.Shutdown(drained)
-	if ctx.Err() == nil && errors.Is(err, context.Canceled) {
-		err = nil
+	// Who begins now is refused; connections that are open go on.
+	err := q.listener.Close()
+	if failure := q.server.Shutdown(drained); ctx.Err() != nil || !errors.Is(failure, context.Canceled) {
+		err = errors.Join(err, failure)
 	}
-	return errors.Join(err, q.packets.Close())
+	return errors.Join(err, q.transport.Close(), q.packets.Close())
 }

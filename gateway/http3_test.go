@@ -103,6 +103,41 @@ func TestHTTP3(t *testing.T) {
 	})
 }
 
+// Connections of HTTP/3 count beside those of TCP, until they end.
+func TestConnectionsOfHTTP3AreBounded(t *testing.T) {
+	const most = 4
+	w := newTLSWorld(t, func(c *gateway.Config) { c.HTTP3, c.MaxAddressConnections = true, most })
+	w.https(t, true).CloseIdleConnections()
+	dial := func() (*quic.Conn, error) {
+		return quic.DialAddr(t.Context(), w.gateway.Address(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{http3.NextProtoH3}}, nil)
+	}
+	var open []*quic.Conn
+	require.Eventually(t, func() bool {
+		conn, err := dial()
+		if err == nil {
+			open = append(open, conn)
+		}
+		return err != nil
+	}, within, time.Millisecond)
+	require.LessOrEqual(t, len(open), most)
+	require.NotEmpty(t, open)
+	_, err := dial()
+	var refused *quic.TransportError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, quic.ConnectionRefused, refused.ErrorCode)
+	require.NoError(t, open[0].CloseWithError(0, ""))
+	require.Eventually(t, func() bool {
+		conn, err := dial()
+		if err == nil {
+			open[0] = conn
+		}
+		return err == nil
+	}, within, 10*time.Millisecond, "one that has ended makes room")
+	for _, conn := range open {
+		require.NoError(t, conn.CloseWithError(0, ""))
+	}
+}
+
 // Whoever announces a body over HTTP/3 and does not send it holds nothing for longer than his call may last.
 func TestBodyThatDoesNotComeOverHTTP3(t *testing.T) {
 	w := newTLSWorld(t, func(c *gateway.Config) { c.HTTP3, c.MaxTimeout = true, 100*time.Millisecond })

@@ -48,6 +48,44 @@ func (c *Connections) SetBounds(bounds ConnectionBounds) {
 // Listener returns a listener that closes at once what is over the bounds. inner has to be one of TCP.
 func (c *Connections) Listener(inner net.Listener) net.Listener { return &boundedListener{inner, c} }
 
+// Enter counts a connection from an address of TCP or UDP until leave is called; not ok: there are too many.
+func (c *Connections) Enter(remote net.Addr) (leave func(), ok bool) {
+	site, over := c.enter(addressOf(remote))
+	if over != "" {
+		c.refused.WithLabelValues(over).Inc()
+		return nil, false
+	}
+	return sync.OnceFunc(func() { c.leave(site) }), true
+}
+
+// Crowded tells whether half of the connections that there may be are open, of all or from an address. Who only says that he
+// is at an address should have to prove it then, so that he takes nobody's place.
+func (c *Connections) Crowded(remote net.Addr) bool {
+	address := addressOf(remote)
+	site := Address(address)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.bounds
+	return b.All > 0 && 2*c.open >= b.All || b.bounds(address) && 2*c.from[site] >= b.Each
+}
+
+// addressOf returns the zero address where there is none: all without one share what one may have.
+func addressOf(remote net.Addr) netip.Addr {
+	switch a := remote.(type) {
+	case *net.TCPAddr:
+		return a.AddrPort().Addr()
+	case *net.UDPAddr:
+		return a.AddrPort().Addr()
+	default:
+		return netip.Addr{}
+	}
+}
+
+// bounds tells whether Each holds for an address.
+func (b ConnectionBounds) bounds(address netip.Addr) bool {
+	return b.Each > 0 && (b.Exempt == nil || !b.Exempt(address))
+}
+
 // enter counts a connection, or says which bound it is over.
 func (c *Connections) enter(address netip.Addr) (site Caller, over string) {
 	site = Address(address)
@@ -56,7 +94,7 @@ func (c *Connections) enter(address netip.Addr) (site Caller, over string) {
 	switch b := c.bounds; {
 	case b.All > 0 && c.open >= b.All:
 		return site, "all"
-	case b.Each > 0 && c.from[site] >= b.Each && (b.Exempt == nil || !b.Exempt(address)):
+	case b.bounds(address) && c.from[site] >= b.Each:
 		return site, "address"
 	}
 	c.open++
@@ -90,15 +128,9 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		if !ok {
 			return conn, nil
 		}
-		var address netip.Addr // without one, all share what one may have
-		if remote, ok := tcp.RemoteAddr().(*net.TCPAddr); ok {
-			address = remote.AddrPort().Addr()
+		if leave, ok := l.connections.Enter(tcp.RemoteAddr()); ok {
+			return &boundedConn{TCPConn: tcp, leave: leave}, nil
 		}
-		site, over := l.connections.enter(address)
-		if over == "" {
-			return &boundedConn{TCPConn: tcp, leave: sync.OnceFunc(func() { l.connections.leave(site) })}, nil
-		}
-		l.connections.refused.WithLabelValues(over).Inc()
 		_ = tcp.SetLinger(0) // nothing of it is kept
 		_ = tcp.Close()
 	}
