@@ -259,6 +259,38 @@ func TestAnotherInstanceIsAskedWhereOneBreaks(t *testing.T) {
 	}
 }
 
+// An instance that was passed over is known to be back as soon as a stream begins there, and not when it ends; how it ends
+// says nothing about what has been the matter meanwhile.
+func TestAStreamTellsAtOnceThatAnInstanceIsBack(t *testing.T) {
+	eitherWay(t, func(t *testing.T, by way) {
+		if by == connectWay {
+			by.contentType, by.body = "application/connect+json", "\x00\x00\x00\x00\x02{}"
+		}
+		end := make(chan struct{})
+		h := newHedged(t, 1, routes.Route{Safe: true, Stream: connect.StreamTypeServer}, func(_ int64, w http.ResponseWriter, _ *http.Request) {
+			_ = http.NewResponseController(w).Flush()
+			<-end
+			answered(w)
+		})
+		passOver := func() {
+			var tries balance.Tries
+			lease, err := h.balancer.Lease(t.Context(), "a", &tries)
+			require.NoError(t, err)
+			lease.Done(balance.Unreachable, &tries, io.EOF)
+			require.Equal(t, 1, h.balancer.Instances("a")[0].Failures)
+		}
+		passOver()
+		ended := make(chan string, 1)
+		go func() {
+			code, _ := h.ask(t, by, 0)
+			ended <- code
+		}()
+		assert.Eventually(t, func() bool { return h.balancer.Instances("a")[0].Failures == 0 }, within, time.Millisecond)
+		close(end)
+		assert.Equal(t, wire.OK, <-ended)
+	})
+}
+
 func TestNothingIsAskedTwiceWithoutNeed(t *testing.T) {
 	for name, route := range map[string]routes.Route{
 		"fast":         {Safe: true, HedgeAfter: time.Hour},
