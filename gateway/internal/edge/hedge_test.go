@@ -187,6 +187,29 @@ func TestTheFirstInstanceAnswersBeforeTheSecond(t *testing.T) {
 	})
 }
 
+// The first one has begun to answer, and goes on after another one has been asked: it is waited for.
+func TestTheFirstInstanceAnswersInPieces(t *testing.T) {
+	asked := make(chan struct{})
+	h := newHedged(t, 2, routes.Route{Safe: true, HedgeAfter: 100 * time.Millisecond}, func(n int64, w http.ResponseWriter, r *http.Request) {
+		if n > 1 {
+			close(asked)
+			<-r.Context().Done()
+			return
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if !assert.NoError(t, err) {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: appl")
+		<-asked
+		_, _ = io.WriteString(conn, "ication/json\r\nContent-Length: 2\r\n\r\n{}")
+	})
+	code, body := h.ask(t, connectWay, 0)
+	assert.Equal(t, wire.OK, code)
+	assert.Equal(t, "{}", body)
+}
+
 // The second one breaks, or there is none: the first one's answer is waited for.
 func TestTheFirstInstanceAnswersAfterAll(t *testing.T) {
 	for name, instances := range map[string]int{"broken": 2, "alone": 1} {
