@@ -24,7 +24,7 @@ import (
 const (
 	headerTimeout = 300 * time.Millisecond
 	idleTimeout   = 600 * time.Millisecond
-	callTimeout   = time.Second
+	callTimeout   = 2 * time.Second // well-behaved callers have no more, also on a busy machine
 	atATime       = 10 // requests over one connection
 )
 
@@ -166,6 +166,7 @@ func TestSlowCallersOverHTTP1(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b.while(t, func(t *testing.T) {
+				began := time.Now() // before the gateway's own clocks begin
 				conn := b.dial(t)
 				head, rest, body := strings.Cut(c.drip, "\r\n\r\n")
 				if body { // the head at once, so that the time of the rest counts
@@ -174,14 +175,13 @@ func TestSlowCallersOverHTTP1(t *testing.T) {
 				} else {
 					rest = c.drip
 				}
-				began := time.Now()
 				var dripping sync.WaitGroup
 				dripping.Go(func() { drip(conn, rest, c.again) })
 				said := requireClosed(t, conn)
 				_ = conn.Close()
 				dripping.Wait()
 				assert.Contains(t, said, c.says)
-				assert.GreaterOrEqual(t, time.Since(began), c.at-50*time.Millisecond, "it had less time than it is meant to have")
+				assert.GreaterOrEqual(t, time.Since(began), c.at, "it had less time than it is meant to have")
 			})
 		})
 	}

@@ -69,6 +69,10 @@ func (l Lease) Address() string { return l.endpoint.address }
 // Instance is the id of the instance.
 func (l Lease) Instance() string { return l.endpoint.id }
 
+// Answering says that the instance has begun to answer, where that may last: until Done, nobody would know that it works.
+// Done is told Abandoned afterwards, as there is nothing left to tell.
+func (l Lease) Answering() { l.endpoint.reached(l.began, l.transport.now()) }
+
 // Done ends the request, once, and says what it told about the instance; cause is why it failed.
 func (l Lease) Done(outcome Outcome, tries *Tries, cause error) {
 	l.endpoint.outstanding.Add(-1)

@@ -206,8 +206,9 @@ func (c *call) answer(x *exchange, o *offer) {
 		return
 	}
 	outcome = balance.Answered
-	if !c.direct {
-		x.body, x.request = nil, nil // a stream may last
+	if !c.direct { // a stream may last
+		o.lease.Answering()
+		outcome, x.body, x.request = balance.Abandoned, nil, nil
 	}
 	c.wentTo(o.lease.Instance(), c.attempts)
 	header := c.w.Header()

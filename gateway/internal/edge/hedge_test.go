@@ -187,6 +187,29 @@ func TestTheFirstInstanceAnswersBeforeTheSecond(t *testing.T) {
 	})
 }
 
+// The first one has begun to answer, and goes on after another one has been asked: it is waited for.
+func TestTheFirstInstanceAnswersInPieces(t *testing.T) {
+	asked := make(chan struct{})
+	h := newHedged(t, 2, routes.Route{Safe: true, HedgeAfter: 100 * time.Millisecond}, func(n int64, w http.ResponseWriter, r *http.Request) {
+		if n > 1 {
+			close(asked)
+			<-r.Context().Done()
+			return
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if !assert.NoError(t, err) {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: appl")
+		<-asked
+		_, _ = io.WriteString(conn, "ication/json\r\nContent-Length: 2\r\n\r\n{}")
+	})
+	code, body := h.ask(t, connectWay, 0)
+	assert.Equal(t, wire.OK, code)
+	assert.Equal(t, "{}", body)
+}
+
 // The second one breaks, or there is none: the first one's answer is waited for.
 func TestTheFirstInstanceAnswersAfterAll(t *testing.T) {
 	for name, instances := range map[string]int{"broken": 2, "alone": 1} {
@@ -257,6 +280,38 @@ func TestAnotherInstanceIsAskedWhereOneBreaks(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An instance that was passed over is known to be back as soon as a stream begins there, and not when it ends; how it ends
+// says nothing about what has been the matter meanwhile.
+func TestAStreamTellsAtOnceThatAnInstanceIsBack(t *testing.T) {
+	eitherWay(t, func(t *testing.T, by way) {
+		if by == connectWay {
+			by.contentType, by.body = "application/connect+json", "\x00\x00\x00\x00\x02{}"
+		}
+		end := make(chan struct{})
+		h := newHedged(t, 1, routes.Route{Safe: true, Stream: connect.StreamTypeServer}, func(_ int64, w http.ResponseWriter, _ *http.Request) {
+			_ = http.NewResponseController(w).Flush()
+			<-end
+			answered(w)
+		})
+		passOver := func() {
+			var tries balance.Tries
+			lease, err := h.balancer.Lease(t.Context(), "a", &tries)
+			require.NoError(t, err)
+			lease.Done(balance.Unreachable, &tries, io.EOF)
+			require.Equal(t, 1, h.balancer.Instances("a")[0].Failures)
+		}
+		passOver()
+		ended := make(chan string, 1)
+		go func() {
+			code, _ := h.ask(t, by, 0)
+			ended <- code
+		}()
+		assert.Eventually(t, func() bool { return h.balancer.Instances("a")[0].Failures == 0 }, within, time.Millisecond)
+		close(end)
+		assert.Equal(t, wire.OK, <-ended)
+	})
 }
 
 func TestNothingIsAskedTwiceWithoutNeed(t *testing.T) {
@@ -358,6 +413,6 @@ func TestASilentInstanceIsNoOverload(t *testing.T) {
 		}
 		_, limited := load.Service().Limit()
 		assert.False(t, limited)
-		assert.InDelta(t, many, testutil.ToFloat64(h.metrics.hedged), 0)
+		assert.GreaterOrEqual(t, testutil.ToFloat64(h.metrics.hedged), float64(many)) // more where the machine is slow
 	})
 }

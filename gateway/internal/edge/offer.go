@@ -68,7 +68,7 @@ func (o *offer) make(c *call, request []byte, patience time.Duration) {
 			return
 		}
 		ended := c.ended() != nil || o.ctx.Err() != nil
-		if patience > 0 && !ended && !conn.Answered() && errors.Is(failure, os.ErrDeadlineExceeded) {
+		if patience > 0 && !ended && errors.Is(failure, os.ErrDeadlineExceeded) {
 			o.silent = conn
 			return
 		}

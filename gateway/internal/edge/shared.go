@@ -56,6 +56,7 @@ func (c *call) inquire() (*http.Response, error) {
 		}
 		s := q.ask()
 		if s.err == nil {
+			s.lease.Answering()
 			c.wentTo(s.lease.Instance(), c.attempts)
 			s.ReadCloser, s.response.Body = s.response.Body, s
 			return s.response, nil
@@ -173,6 +174,6 @@ func (s *share) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, s.ReadCl
 func (s *share) Close() error {
 	err := s.ReadCloser.Close()
 	s.end()
-	s.lease.Done(balance.Answered, nil, nil)
+	s.lease.Done(balance.Abandoned, nil, nil) // inquire has told that it answers
 	return err
 }

@@ -33,7 +33,8 @@ func limited(t *testing.T) *overload.Procedure {
 	}
 	for range 20 {
 		slot := enter(0)
-		slot.AnsweredIn(time.Millisecond)
+		slot.Release(time.Millisecond)
+		slot.Learn()
 	}
 	require.Eventually(t, func() bool {
 		slots := make([]overload.Slot, 32)
@@ -44,7 +45,8 @@ func limited(t *testing.T) *overload.Procedure {
 			if i < 2 {
 				slots[i].Forget() // they would be taken for what is usual
 			} else {
-				slots[i].AnsweredIn(time.Second)
+				slots[i].Release(time.Second)
+				slots[i].Learn()
 			}
 		}
 		_, is := p.Service().Limit()

@@ -3,6 +3,7 @@ package h2
 import (
 	"bytes"
 	"errors"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,8 @@ const (
 	firstStreams = 100
 	// maxPending bounds what waits to be written on a connection before bodies have to wait.
 	maxPending = 256 << 10
+	// maxRounds is how often in a row who has something to write writes for others, too.
+	maxRounds = 8
 	// maxFlooded is from when on a connection is cut whose other end asks for answers and does not take them.
 	maxFlooded = 4 << 20
 
@@ -179,13 +182,28 @@ func (c *conn) failLocked(err error) {
 }
 
 // flush sees to it that out is written: by the caller, unless somebody is at it. The caller holds mu, which is free
-// while something is written: what others add meanwhile leaves with the next write.
+// while something is written: what others add meanwhile leaves with the next write. Where they go on adding, the caller is
+// let go, who has a call of his own.
 func (c *conn) flush() {
 	if c.writing {
 		return
 	}
 	c.writing = true
-	for len(c.out) > 0 && c.err == nil {
+	if c.write(maxRounds) {
+		go func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.write(math.MaxInt)
+		}()
+	}
+}
+
+// write writes out, again and again, so many times at most, and tells whether it has to go on. mu is held, and free meanwhile.
+func (c *conn) write(times int) (more bool) {
+	for ; len(c.out) > 0 && c.err == nil; times-- {
+		if times == 0 {
+			return true
+		}
 		out := c.out
 		c.out = c.spare[:0]
 		c.mu.Unlock()
@@ -202,6 +220,7 @@ func (c *conn) flush() {
 		}
 	}
 	c.writing = false
+	return false
 }
 
 // flushLater is flush for those who must not wait.

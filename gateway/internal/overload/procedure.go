@@ -73,15 +73,6 @@ func (p *Procedure) Enter(caller uint64, priority Priority) (Slot, bool) {
 	return Slot{procedure: p, began: now, caller: uint8(caller), priority: priority, alone: isAlone}, true
 }
 
-// Answered ends the call: the service has begun to answer.
-func (s *Slot) Answered() { s.AnsweredIn(s.Age()) }
-
-// AnsweredIn is Answered where it is known for how long the service had all that it needed.
-func (s *Slot) AnsweredIn(took time.Duration) {
-	s.Release(took)
-	s.Learn()
-}
-
 // Release gives up the call's place: the service has begun to answer, after it had all that it needed for so long. What that
 // says is told afterwards, by Learn, Abandon or Forget.
 func (s *Slot) Release(took time.Duration) {
