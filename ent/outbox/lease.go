@@ -3,12 +3,14 @@ package outbox
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
 
+	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/mixin"
 )
 
@@ -63,8 +65,17 @@ func (l *lease) head(ctx context.Context, limit int) (b batch, err error) {
 
 // settle extends the lease, or gives it back where the batch was the last.
 func (l *lease) settle(ctx context.Context, b batch) error {
-	ctx, cancel := settling(ctx)
+	ctx, cancel := settling(ctx, l.ends)
 	defer cancel()
+	for {
+		// Who has waited for a turn to write for long is turned away, but here nobody is who needs an answer.
+		if err := l.delete(ctx, b); !errors.Is(err, database.ErrOverloaded) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (l *lease) delete(ctx context.Context, b batch) error {
 	return l.outbox.write(ctx, func(ctx context.Context, tx Execer) error {
 		keys := make([]any, len(b.keys))
 		for i, key := range b.keys {
@@ -83,7 +94,7 @@ func (l *lease) settle(ctx context.Context, b batch) error {
 }
 
 func (l *lease) abandon(ctx context.Context) error {
-	ctx, cancel := settling(ctx)
+	ctx, cancel := settling(ctx, time.Time{})
 	defer cancel()
 	return l.outbox.write(ctx, l.giveBack)
 }

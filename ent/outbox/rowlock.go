@@ -39,7 +39,8 @@ type lockedRow struct {
 	conn     *sql.Conn
 	tx       *sql.Tx // nil: it could not be begun
 	stop     context.CancelFunc
-	deadline time.Time
+	deadline time.Time // of the delivery
+	ends     time.Time
 }
 
 func (l *rowLock) take(ctx context.Context) (turn, error) {
@@ -75,7 +76,7 @@ func (l *rowLock) lock(ctx context.Context) (*lockedRow, error) {
 	}
 	// The end of ctx ends the delivery, and what was delivered is deleted all the same.
 	detached, stop := context.WithTimeout(context.WithoutCancel(ctx), l.duration+settleTimeout)
-	t := &lockedRow{conn: conn, stop: stop, deadline: begun.Add(l.duration * 3 / 4)}
+	t := &lockedRow{conn: conn, stop: stop, deadline: begun.Add(l.duration * 3 / 4), ends: begun.Add(l.duration)}
 	if t.tx, err = conn.BeginTx(detached, nil); err == nil {
 		var set string
 		err = t.tx.QueryRowContext(ctx, lockRow, l.name, strconv.FormatInt(l.duration.Milliseconds(), 10)).Scan(&set)
@@ -100,7 +101,7 @@ func (t *lockedRow) head(ctx context.Context, limit int) (batch, error) {
 // settle deletes the batch by key, not up to the last key: an event of a
 // transaction that overlapped may have been committed since, with a lower one.
 func (t *lockedRow) settle(ctx context.Context, b batch) error {
-	ctx, cancel := settling(ctx)
+	ctx, cancel := settling(ctx, t.ends)
 	defer cancel()
 	_, err := t.tx.ExecContext(ctx, deleteRows, b.keys)
 	if err == nil {

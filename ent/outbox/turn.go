@@ -27,7 +27,25 @@ type turn interface {
 // settleTimeout bounds what has to be written although the relay is to end.
 const settleTimeout = 2 * time.Second
 
-// settling is a context for that.
-func settling(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+// settling is a context for that: it ends so long after ctx does. While ctx has not ended it lasts until our right to deliver
+// does, if that is later: what is given up sooner is delivered twice, and nobody else could deliver meanwhile.
+func settling(ctx context.Context, ends time.Time) (context.Context, context.CancelFunc) {
+	least := time.Now().Add(settleTimeout)
+	if ctx.Err() != nil || ends.Before(least) {
+		return context.WithDeadline(context.WithoutCancel(ctx), least)
+	}
+	settled, cancel := context.WithDeadline(context.WithoutCancel(ctx), ends)
+	unwatch := context.AfterFunc(ctx, func() {
+		hurry := time.NewTimer(settleTimeout)
+		defer hurry.Stop()
+		select {
+		case <-hurry.C:
+			cancel()
+		case <-settled.Done():
+		}
+	})
+	return settled, func() {
+		unwatch()
+		cancel()
+	}
 }

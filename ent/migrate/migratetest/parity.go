@@ -21,9 +21,11 @@ import (
 // Parity fails where a database that migrations have made is not what the ent
 // schema wants, in either dialect: columns, their types, whether they may be
 // empty, their defaults, indexes and foreign keys. byHand names the indexes and
-// the columns (table.column) that are there beside the schema.
+// the columns (table.column) that are there beside the schema. It fails, too, where
+// a migration keeps PostgreSQL's readers out while it makes an index.
 func Parity(t *testing.T, migrations fs.FS, tables []*schema.Table, byHand ...string) {
 	t.Helper()
+	readable(t, migrations)
 	dbtest.Each(t, func(t *testing.T, db *database.Database) {
 		require.NoError(t, migrate.Apply(t.Context(), db, migrations, slog.New(slog.DiscardHandler)))
 		differences := []string{}

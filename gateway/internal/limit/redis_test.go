@@ -205,6 +205,7 @@ func TestAddressesOfRedis(t *testing.T) {
 		"unix:///run/redis.sock":                      {&redis.Client{}, []string{"/run/redis.sock"}, "none"},
 		"rediss://a":                                  {&redis.Client{}, []string{"a:6379"}, "a"},
 		"redis://a:1?master_name=limits":              {&redis.Client{}, []string{"a:1"}, "none"},
+		"rediss://a:1?master_name=limits":             {&redis.Client{}, []string{"a:1"}, ""},
 		"rediss://a:1?master_name=limits&addr=b:2":    {&redis.Client{}, []string{"a:1", "b:2"}, ""},
 		"rediss://a?addr=b:2&addr=c:3":                {&redis.ClusterClient{}, []string{"a:6379", "b:2", "c:3"}, ""},
 		"redis://a?addr=a:6379&route_randomly=true":   {&redis.ClusterClient{}, []string{"a:6379", "a:6379"}, "none"},

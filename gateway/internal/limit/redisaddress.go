@@ -33,8 +33,8 @@ func parseAddress(address string) (*redis.UniversalOptions, error) {
 	if err != nil {
 		return nil, errAddress
 	}
-	if o.TLSConfig != nil && len(o.Addrs) > 1 {
-		o.TLSConfig.ServerName = "" // the library has that of the first for all; each has to prove its own
+	if o.TLSConfig != nil && (o.MasterName != "" || o.IsClusterMode) {
+		o.TLSConfig.ServerName = "" // the library has that of the first for all, the master too; each has to prove its own
 	}
 	o.ContextTimeoutEnabled = true
 	o.MaxRetries = -1 // whoever asks tries again with newer numbers

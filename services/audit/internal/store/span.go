@@ -44,13 +44,12 @@ func (s *Store) EventsWithin(ctx context.Context, f Filter, span Span, oldestFir
 
 // ends returns the first and the last moment that are wanted, whether an event has them or not: see from.
 func (s Span) ends(oldestFirst bool, after *Moment) (begin, end Moment) {
-	// Sequences begin with 1, and times are kept in microseconds.
-	low, high := Moment{}, Moment{time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC), math.MaxInt64}
+	low, high := Moment{}, lastMoment // sequences begin with 1
 	if s.Since != nil {
-		low = Moment{kept(*s.Since), 0}
+		low = firstAt(*s.Since)
 	}
 	if s.Until != nil {
-		high = Moment{kept(*s.Until), 0}
+		high = firstAt(*s.Until)
 	}
 	begin, end = low, high
 	if !oldestFirst {
@@ -69,14 +68,20 @@ func (s Span) ends(oldestFirst bool, after *Moment) (begin, end Moment) {
 	return begin, end
 }
 
-// kept returns the first moment not before t that an event can have. What PostgreSQL gets it cuts to that, and SQLite
-// compares as text.
-func kept(t time.Time) time.Time {
+// lastMoment is after all events: times are kept in microseconds, and end with the year 9999.
+var lastMoment = Moment{time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC), math.MaxInt64}
+
+// firstAt returns the first moment not before t that an event can have. What PostgreSQL gets it cuts to microseconds, and SQLite
+// compares as text, of which that of the year 10000 is low.
+func firstAt(t time.Time) Moment {
 	t = t.UTC()
 	if cut := t.Truncate(time.Microsecond); cut.Before(t) {
-		return cut.Add(time.Microsecond)
+		t = cut.Add(time.Microsecond)
 	}
-	return t
+	if t.After(lastMoment.OccurredAt) {
+		return lastMoment
+	}
+	return Moment{t, 0}
 }
 
 // beyond tells whether m comes after another moment in an order.

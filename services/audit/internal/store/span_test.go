@@ -47,6 +47,7 @@ func TestASpanIsReadInTheOrderOfOccurrence(t *testing.T) {
 		}
 		require.NoError(t, s.Append(t.Context(), batch))
 
+		endOfTime := time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC) // of google.protobuf.Timestamp
 		filters := map[string]store.Filter{
 			"nothing": {}, "organization": {OrganizationID: "org_1"}, "actor": {ActorID: "usr_1"}, "action": {Action: "note.1"},
 			"resource": {Resource: "note_1"}, "outcome": {Outcome: 2},
@@ -56,6 +57,7 @@ func TestASpanIsReadInTheOrderOfOccurrence(t *testing.T) {
 			"all": {}, "since": {Since: hour(5)}, "until": {Until: hour(15)}, "both": {Since: hour(5), Until: hour(15)},
 			"an hour": {Since: hour(7), Until: hour(8)}, "none": {Since: hour(8), Until: hour(8)}, "the wrong way": {Since: hour(8), Until: hour(7)},
 			"before everything": {Until: new(time.Time)}, "after everything": {Since: hour(20)},
+			"to the end of time": {Until: &endOfTime}, "from the end of time": {Since: &endOfTime},
 		}
 		for filtered, f := range filters {
 			for spanned, span := range spans {

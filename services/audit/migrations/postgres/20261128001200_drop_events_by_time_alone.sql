@@ -1,0 +1,5 @@
+-- +goose Up
+-- ashlar:contract since=20261124133431: "event_occurred_at_sequence" begins with its column and answers what it did
+-- apart from the new indexes: PostgreSQL lets nobody read from here to the commit
+-- drop index "event_occurred_at" from table: "events"
+DROP INDEX "event_occurred_at";
