@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"time"
 )
 
 // Conn takes a connection for statements that do not go through ent. It waits for one as long as [Driver] does, and then
@@ -12,7 +13,9 @@ import (
 func (d *Database) Conn(ctx context.Context) (*sql.Conn, error) {
 	waiting, cancel := context.WithTimeout(ctx, d.connections.patience(ctx))
 	defer cancel()
+	begun := time.Now()
 	conn, err := d.DB.Conn(waiting)
+	d.connections.waited.Add(time.Since(begun).Seconds())
 	// The queue's error is this one, bare; that of a connection that could not be made in time says so.
 	if err == context.DeadlineExceeded && ctx.Err() == nil { //nolint:errorlint // see above
 		d.connections.denied.Inc()

