@@ -25,7 +25,7 @@ const (
 	headerTimeout = 300 * time.Millisecond
 	idleTimeout   = 600 * time.Millisecond
 	callTimeout   = 2 * time.Second // well-behaved callers have no more, also on a busy machine
-	atATime       = 10 // requests over one connection
+	atATime       = 10              // requests over one connection
 )
 
 // besieged is a world in which well-behaved callers call all the time.
