@@ -74,7 +74,7 @@ type Gateway struct {
 	// publisher is nil where nothing is published.
 	publisher *openapi.Publisher
 	limits    *limit.Limiter
-	// connections bounds those over TCP.
+	// connections bounds how many there are, over TCP and QUIC.
 	connections *limit.Connections
 	// sharing and redis are nil where limits are not shared.
 	sharing *limit.Sharing

@@ -23,6 +23,11 @@ import (
 	"ashlar.dev/platform/gatewayops"
 )
 
+// explainPath is the page of the operations listener that says what the gateway would do with a request.
+func explainPath(method, path string) string {
+	return gatewayops.ExplainPath + "?" + url.Values{"method": {method}, "path": {path}}.Encode()
+}
+
 // ops reads a page of the operations listener.
 func (w *world) ops(path string, into any) int {
 	w.t.Helper()
@@ -116,7 +121,7 @@ func TestRoutesPage(t *testing.T) {
 			{"POST", "/grpc.health.v1.Health/Check", true, "gateway", "itself"},
 		} {
 			var e gatewayops.Explanation
-			require.Equal(t, http.StatusOK, w.ops(gatewayops.ExplainPath+"?"+url.Values{"method": {c.method}, "path": {c.path}}.Encode(), &e))
+			require.Equal(t, http.StatusOK, w.ops(explainPath(c.method, c.path), &e))
 			assert.Equal(t, c.taken, e.Taken, "%s %s", c.method, c.path)
 			assert.Equal(t, c.service, e.Service, "%s %s", c.method, c.path)
 			assert.Contains(t, e.Why, c.why, "%s %s", c.method, c.path)

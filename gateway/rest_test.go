@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -652,7 +651,7 @@ func TestExplainKnowsREST(t *testing.T) {
 		{"POST", "/docs", false, "", "GET only"},
 	} {
 		var e gatewayops.Explanation
-		require.Equal(t, http.StatusOK, w.ops(gatewayops.ExplainPath+"?"+url.Values{"method": {c.method}, "path": {c.path}}.Encode(), &e))
+		require.Equal(t, http.StatusOK, w.ops(explainPath(c.method, c.path), &e))
 		assert.Equal(t, c.taken, e.Taken, "%s %s", c.method, c.path)
 		assert.Equal(t, c.procedure, e.Procedure, "%s %s", c.method, c.path)
 		assert.Contains(t, e.Why, c.why, "%s %s", c.method, c.path)

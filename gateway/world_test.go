@@ -11,7 +11,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -348,7 +347,7 @@ func (w *world) routable(procedure string, want bool) {
 	w.t.Helper()
 	require.Eventually(w.t, func() bool {
 		var e gatewayops.Explanation
-		w.ops(gatewayops.ExplainPath+"?"+url.Values{"method": {http.MethodPost}, "path": {procedure}}.Encode(), &e)
+		w.ops(explainPath(http.MethodPost, procedure), &e)
 		return e.Taken == want
 	}, within, 5*time.Millisecond, "%s routable: %v", procedure, want)
 }

@@ -323,17 +323,22 @@ func TestCancelReachesTheInstance(t *testing.T) {
 	require.Zero(t, w.endpoint(0).until.Load(), "the instance did nothing wrong")
 }
 
-// A request that may have been sent is not sent again: the instance may have acted on it.
-func TestSentRequestIsNotRepeated(t *testing.T) {
-	w := newWorld(t)
-	var calls atomic.Int64
-	for i := range 3 {
+// breaking adds instances at which each request breaks once it is read, and is counted.
+func (w *world) breaking(n int, calls *atomic.Int64) {
+	for i := range n {
 		w.instance(i, "", func(_ http.ResponseWriter, r *http.Request) {
 			calls.Add(1)
 			_, _ = io.Copy(io.Discard, r.Body)
 			panic(http.ErrAbortHandler)
 		})
 	}
+}
+
+// A request that may have been sent is not sent again: the instance may have acted on it.
+func TestSentRequestIsNotRepeated(t *testing.T) {
+	w := newWorld(t)
+	var calls atomic.Int64
+	w.breaking(3, &calls)
 	_, err := w.post("body")
 	require.Error(t, err)
 	require.NotErrorIs(t, err, ErrUnreachable)
@@ -371,13 +376,7 @@ func TestSafeRequestIsRepeated(t *testing.T) {
 func TestSafeRequestIsNotRepeatedForEver(t *testing.T) {
 	w := newWorld(t)
 	var calls atomic.Int64
-	for i := range 5 {
-		w.instance(i, "", func(_ http.ResponseWriter, r *http.Request) {
-			calls.Add(1)
-			_, _ = io.Copy(io.Discard, r.Body)
-			panic(http.ErrAbortHandler)
-		})
-	}
+	w.breaking(5, &calls)
 	_, err := w.transport.RoundTrip(w.request(WithSafe(t.Context()), &onlyOnce{Reader: strings.NewReader("body")}))
 	require.Error(t, err)
 	require.EqualValues(t, 1, calls.Load())

@@ -100,28 +100,29 @@ func (p *platform) overview(ctx context.Context) ([]consul.Seen, error) {
 	return nil, exit.With(exit.NoConsul, err)
 }
 
-// services returns what Consul and up know of the services now.
-func (w Where) services(ctx context.Context) ([]Service, error) {
+// look returns all instances that Consul knows, and the units of up.
+func (w Where) look(ctx context.Context) ([]consul.Seen, []*localv1.Unit, error) {
 	p, err := w.open(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer p.close()
 	seen, err := p.overview(ctx)
+	return seen, p.units, err
+}
+
+// services returns what Consul and up know of the services now.
+func (w Where) services(ctx context.Context) ([]Service, error) {
+	seen, units, err := w.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return collect(seen, p.units, time.Now()), nil
+	return collect(seen, units, time.Now()), nil
 }
 
 // Instances returns the instances of a service that Consul knows, healthy or not.
 func (w Where) Instances(ctx context.Context, service string) ([]consul.Seen, error) {
-	p, err := w.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer p.close()
-	seen, err := p.overview(ctx)
+	seen, _, err := w.look(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -38,23 +38,10 @@ func (everybody) Verify(context.Context, string) (authn.Principal, error) {
 
 // newDirect returns a handler with everything on before an instance that answers at once, and a request for it.
 func newDirect(t testing.TB) (*Handler, func()) {
-	tel, err := telemetry.New(context.Background(), telemetry.Config{}, telemetry.Process{}, discard{})
-	require.NoError(t, err)
-	directory := memory.New()
-	address := instantly(t)
-	require.NoError(t, directory.Register(context.Background(), discovery.Registration{Instance: discovery.Instance{ID: "a-1", Service: "a", Address: address}}))
-	table := routes.NewTable([]*routes.Route{{Procedure: askMe, Service: "a", Access: access.Authenticated, Load: overload.NewService().Procedure(askMe)}})
+	directory := oneInstance(t, instantly)
 	pool := upstream.NewPool()
 	t.Cleanup(pool.Close)
-	h, err := New(Parts{
-		Tables: func() *routes.Table { return table }, Tokens: everybody{}, Limits: limit.New(),
-		Own: http.NotFoundHandler(), Direct: &Direct{Balancer: balance.New(directory, nil), Pool: pool}, Status: health.NewStatus(),
-		Telemetry: tel, MaxMessageBytes: 1 << 20,
-		Settings: Settings{
-			MaxTimeout: time.Minute, CORSOrigins: []string{"https://app.example.com"}, RateLimit: routes.Limit{PerSecond: 1e9, Burst: 1e9},
-		},
-	})
-	require.NoError(t, err)
+	h := everythingOn(t, Parts{Direct: &Direct{Balancer: balance.New(directory, nil), Pool: pool}})
 	body := &rewinding{}
 	header := http.Header{
 		"Content-Type": {"application/json"}, "Authorization": {"Bearer token"}, "User-Agent": {"test"}, "Connect-Protocol-Version": {"1"},
@@ -75,8 +62,24 @@ func newDirect(t testing.TB) (*Handler, func()) {
 	}
 }
 
-// instantly serves answers to requests that are all alike, without a parser: what it allocates would count.
-func instantly(t testing.TB) string {
+// everythingOn returns a handler of a procedure with everything on; parts says how it reaches the instance.
+func everythingOn(t testing.TB, parts Parts) *Handler {
+	t.Helper()
+	tel, err := telemetry.New(context.Background(), telemetry.Config{}, telemetry.Process{}, discard{})
+	require.NoError(t, err)
+	table := routes.NewTable([]*routes.Route{{Procedure: askMe, Service: "a", Access: access.Authenticated, Load: overload.NewService().Procedure(askMe)}})
+	parts.Tables, parts.Tokens, parts.Limits = func() *routes.Table { return table }, everybody{}, limit.New()
+	parts.Own, parts.Status, parts.Telemetry, parts.MaxMessageBytes = http.NotFoundHandler(), health.NewStatus(), tel, 1<<20
+	parts.Settings = Settings{
+		MaxTimeout: time.Minute, CORSOrigins: []string{"https://app.example.com"}, RateLimit: routes.Limit{PerSecond: 1e9, Burst: 1e9},
+	}
+	h, err := New(parts)
+	require.NoError(t, err)
+	return h
+}
+
+// oneInstance returns a directory with the one instance of a service: serve has its first connection, and it takes no other.
+func oneInstance(t testing.TB, serve func(net.Conn)) discovery.Directory {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -89,18 +92,27 @@ func instantly(t testing.TB) string {
 			return
 		}
 		defer func() { _ = c.Close() }()
-		buffer := make([]byte, 4096)
-		answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Tue, 24 Nov 2026 17:00:00 GMT\r\nContent-Length: 2\r\n\r\n{}")
-		for {
-			if _, err := c.Read(buffer); err != nil { // one write, one read: they are small
-				return
-			}
-			if _, err := c.Write(answer); err != nil {
-				return
-			}
-		}
+		serve(c)
 	}()
-	return listener.Addr().String()
+	directory := memory.New()
+	require.NoError(t, directory.Register(context.Background(), discovery.Registration{
+		Instance: discovery.Instance{ID: "a-1", Service: "a", Address: listener.Addr().String()},
+	}))
+	return directory
+}
+
+// instantly answers requests that are all alike, without a parser: what it allocates would count.
+func instantly(c net.Conn) {
+	buffer := make([]byte, 4096)
+	answer := []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: Tue, 24 Nov 2026 17:00:00 GMT\r\nContent-Length: 2\r\n\r\n{}")
+	for {
+		if _, err := c.Read(buffer); err != nil { // one write, one read: they are small
+			return
+		}
+		if _, err := c.Write(answer); err != nil {
+			return
+		}
+	}
 }
 
 // rewinding is a body that can be read again and again.

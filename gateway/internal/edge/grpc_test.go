@@ -1,27 +1,17 @@
 package edge
 
 import (
-	"context"
 	"encoding/binary"
 	"io"
 	"net"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2"
 
 	"ashlar.dev/gateway/internal/h2"
-	"ashlar.dev/gateway/internal/limit"
-	"ashlar.dev/gateway/internal/overload"
-	"ashlar.dev/gateway/internal/routes"
-	"ashlar.dev/kernel/access"
 	"ashlar.dev/kernel/balance"
-	"ashlar.dev/kernel/discovery"
-	"ashlar.dev/kernel/discovery/memory"
-	"ashlar.dev/kernel/health"
-	"ashlar.dev/kernel/telemetry"
 )
 
 // maxGRPCAllocations is what maxAllocations is, of a unary call of gRPC: from the request that net/http has read to the
@@ -30,23 +20,10 @@ const maxGRPCAllocations = 62
 
 // newGRPC returns what sends a unary call of gRPC through a handler with everything on to an instance that answers at once.
 func newGRPC(t testing.TB) func() {
-	tel, err := telemetry.New(context.Background(), telemetry.Config{}, telemetry.Process{}, discard{})
-	require.NoError(t, err)
-	directory := memory.New()
 	transport := h2.New()
-	address := instantlyGRPC(t)
+	directory := oneInstance(t, instantlyGRPC)
 	t.Cleanup(transport.CloseIdleConnections)
-	require.NoError(t, directory.Register(context.Background(), discovery.Registration{Instance: discovery.Instance{ID: "a-1", Service: "a", Address: address}}))
-	table := routes.NewTable([]*routes.Route{{Procedure: askMe, Service: "a", Access: access.Authenticated, Load: overload.NewService().Procedure(askMe)}})
-	h, err := New(Parts{
-		Tables: func() *routes.Table { return table }, Tokens: everybody{}, Limits: limit.New(),
-		Own: http.NotFoundHandler(), RoundTripper: balance.New(directory, transport), Status: health.NewStatus(),
-		Telemetry: tel, MaxMessageBytes: 1 << 20,
-		Settings: Settings{
-			MaxTimeout: time.Minute, CORSOrigins: []string{"https://app.example.com"}, RateLimit: routes.Limit{PerSecond: 1e9, Burst: 1e9},
-		},
-	})
-	require.NoError(t, err)
+	h := everythingOn(t, Parts{RoundTripper: balance.New(directory, transport)})
 	const message = "\x00\x00\x00\x00\x02{}"
 	body := &rewinding{}
 	header := http.Header{"Content-Type": {"application/grpc"}, "Authorization": {"Bearer token"}, "User-Agent": {"test"}, "Te": {"trailers"}}
@@ -68,51 +45,37 @@ func newGRPC(t testing.TB) func() {
 }
 
 // instantlyGRPC is instantly over HTTP/2.
-func instantlyGRPC(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	done := make(chan struct{})
-	t.Cleanup(func() { _ = listener.Close(); <-done })
-	go func() {
-		defer close(done)
-		c, err := listener.Accept()
-		if err != nil {
+func instantlyGRPC(c net.Conn) {
+	if _, err := io.CopyN(io.Discard, c, int64(len(http2.ClientPreface))); err != nil {
+		return
+	}
+	framer := http2.NewFramer(c, nil)
+	if framer.WriteSettings() != nil {
+		return
+	}
+	answer := frame(nil, http2.FrameHeaders, http2.FlagHeadersEndHeaders, "\x88\x0f\x10\x10application/grpc") // RFC 7541, appendix A: :status: 200, content-type
+	answer = frame(answer, http2.FrameData, 0, "\x00\x00\x00\x00\x02{}")
+	answer = frame(answer, http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersEndStream, "\x00\x0bgrpc-status\x010")
+	buffer := make([]byte, 1<<14)
+	for {
+		if _, err := io.ReadFull(c, buffer[:9]); err != nil {
 			return
 		}
-		defer func() { _ = c.Close() }()
-		if _, err := io.CopyN(io.Discard, c, int64(len(http2.ClientPreface))); err != nil {
+		length, flags := binary.BigEndian.Uint32(buffer)>>8, http2.Flags(buffer[4])
+		stream := [4]byte(buffer[5:9])
+		if _, err := io.ReadFull(c, buffer[:length]); err != nil {
 			return
 		}
-		framer := http2.NewFramer(c, nil)
-		if framer.WriteSettings() != nil {
+		if stream == [4]byte{} || !flags.Has(http2.FlagDataEndStream) {
+			continue
+		}
+		for at := 0; at < len(answer); at += 9 + int(binary.BigEndian.Uint32(answer[at:])>>8) {
+			copy(answer[at+5:], stream[:])
+		}
+		if _, err := c.Write(answer); err != nil {
 			return
 		}
-		answer := frame(nil, http2.FrameHeaders, http2.FlagHeadersEndHeaders, "\x88\x0f\x10\x10application/grpc") // RFC 7541, appendix A: :status: 200, content-type
-		answer = frame(answer, http2.FrameData, 0, "\x00\x00\x00\x00\x02{}")
-		answer = frame(answer, http2.FrameHeaders, http2.FlagHeadersEndHeaders|http2.FlagHeadersEndStream, "\x00\x0bgrpc-status\x010")
-		buffer := make([]byte, 1<<14)
-		for {
-			if _, err := io.ReadFull(c, buffer[:9]); err != nil {
-				return
-			}
-			length, flags := binary.BigEndian.Uint32(buffer)>>8, http2.Flags(buffer[4])
-			stream := [4]byte(buffer[5:9])
-			if _, err := io.ReadFull(c, buffer[:length]); err != nil {
-				return
-			}
-			if stream == [4]byte{} || !flags.Has(http2.FlagDataEndStream) {
-				continue
-			}
-			for at := 0; at < len(answer); at += 9 + int(binary.BigEndian.Uint32(answer[at:])>>8) {
-				copy(answer[at+5:], stream[:])
-			}
-			if _, err := c.Write(answer); err != nil {
-				return
-			}
-		}
-	}()
-	return listener.Addr().String()
+	}
 }
 
 // frame appends a frame of stream 0.

@@ -138,6 +138,16 @@ func answered(w http.ResponseWriter) {
 	_, _ = io.WriteString(w, `{"text":"x"}`)
 }
 
+// awaited waits for what should come in no time.
+func awaited(t *testing.T, what <-chan struct{}, otherwise string) {
+	t.Helper()
+	select {
+	case <-what:
+	case <-time.After(within):
+		t.Fatal(otherwise)
+	}
+}
+
 // One instance hangs: the answer comes from another, and what the first one does is given up.
 func TestASecondInstanceAnswers(t *testing.T) {
 	eitherWay(t, func(t *testing.T, by way) {
@@ -153,11 +163,7 @@ func TestASecondInstanceAnswers(t *testing.T) {
 		code, body := h.ask(t, by, 0)
 		assert.Equal(t, wire.OK, code)
 		assert.NotEmpty(t, body)
-		select {
-		case <-given:
-		case <-time.After(within):
-			t.Fatal("the first instance was never told")
-		}
+		awaited(t, given, "the first instance was never told")
 		assert.InDelta(t, 1, testutil.ToFloat64(h.metrics.hedged), 0)
 	})
 }
@@ -179,11 +185,7 @@ func TestTheFirstInstanceAnswersBeforeTheSecond(t *testing.T) {
 		code, body := h.ask(t, by, 0)
 		assert.Equal(t, wire.OK, code)
 		assert.NotEmpty(t, body)
-		select {
-		case <-given:
-		case <-time.After(within):
-			t.Fatal("the second instance was never told")
-		}
+		awaited(t, given, "the second instance was never told")
 	})
 }
 

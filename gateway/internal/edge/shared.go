@@ -21,10 +21,10 @@ type inquiry struct {
 
 	mu            sync.Mutex
 	first, second share
-	// waiting: the first instance has not answered yet; taken: its answer is the one that counts. hedged is there once the
-	// second one is asked, and closed once it has answered, or failed; overtaken says that it answered before the first one.
-	waiting, taken, overtaken bool
-	hedged                    chan struct{}
+	// waiting: the first instance has not answered yet. hedged is there once the second one is asked, and closed once it has
+	// answered, or failed; overtaken says that it answered before the first one.
+	waiting, overtaken bool
+	hedged             chan struct{}
 }
 
 // share is what one instance is asked. It is the body of what it answers.
@@ -93,12 +93,13 @@ func (q *inquiry) ask() *share {
 	first.ask(q)
 	q.mu.Lock()
 	hedged := q.hedged
-	q.waiting, q.taken = false, first.err == nil && !q.overtaken
-	if q.taken && hedged != nil {
+	q.waiting = false
+	taken := first.err == nil && !q.overtaken
+	if taken && hedged != nil {
 		second.end()
 	}
 	q.mu.Unlock()
-	if q.taken || hedged == nil {
+	if taken || hedged == nil {
 		return first
 	}
 	<-hedged // where the first one failed, the second one may still answer
@@ -124,7 +125,7 @@ func (q *inquiry) late() {
 	second.ask(q)
 	q.mu.Lock()
 	switch {
-	case q.taken:
+	case !q.waiting && first.err == nil: // its answer is the one that counts
 		second.give(balance.Abandoned, &q.tries)
 	case second.err != nil:
 		second.give(second.outcome, &q.tries)
