@@ -1,22 +1,16 @@
 package e2e
 
 import (
-	"errors"
-	"math/rand/v2"
-	"net"
-	"strconv"
+	"context"
+
+	"ashlar.dev/kernel/freeport"
 )
 
-// freeAddress returns a loopback address that nobody uses now and nobody is given: systems give out ports above 32767,
-// platformctl those from 20000.
+// freeAddress returns a loopback address that nobody uses.
 func freeAddress() (string, error) {
-	for range 100 {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(10000+rand.IntN(10000)))
-		listener, err := net.Listen("tcp", address)
-		if err != nil {
-			continue
-		}
-		return address, listener.Close()
+	ports, err := freeport.Choose(context.Background(), 1)
+	if err != nil {
+		return "", err
 	}
-	return "", errors.New("no free port between 10000 and 19999")
+	return freeport.Address(ports[0]), nil
 }

@@ -5,7 +5,6 @@ package rpc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -92,12 +91,11 @@ func NewServer(log *slog.Logger, t *telemetry.Telemetry, guards Guards, foreign 
 // Seal ends the registration of handlers. It fails, and names them, where methods have no access rule.
 func (s *Server) Seal() error { return s.rules.Seal(s.RPC) }
 
-// Listen binds the address; port 0 takes a free one.
+// Listen binds the address, which is one for Bind.
 func (s *Server) Listen(ctx context.Context, address string) error {
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", address)
+	listener, err := Bind(ctx, address)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", address, err)
+		return err
 	}
 	s.Use(listener)
 	return nil

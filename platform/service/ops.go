@@ -53,10 +53,9 @@ func (o *Ops) Start(ctx context.Context) error {
 	if o.address == "" {
 		return nil
 	}
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", o.address)
+	listener, err := rpc.Bind(ctx, o.address)
 	if err != nil {
-		return fmt.Errorf("listen on %s for operations: %w", o.address, err)
+		return fmt.Errorf("for operations: %w", err)
 	}
 	o.bound = listener
 	if o.debug == debugAll && !isLoopback(listener.Addr().String()) {

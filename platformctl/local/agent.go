@@ -16,6 +16,7 @@ import (
 
 	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/discovery/consul"
+	"ashlar.dev/kernel/freeport"
 	"ashlar.dev/platformctl/exit"
 )
 
@@ -53,7 +54,7 @@ func findConsul(bin string) (string, error) {
 
 // newAgent returns an agent on free ports, on Consul's usual one if it is free.
 func newAgent(ctx context.Context, binary string, environ []string) (*agent, error) {
-	ports, err := freePorts(ctx, 3)
+	ports, err := freeport.Choose(ctx, 3)
 	if err != nil {
 		return nil, err
 	}
@@ -61,14 +62,14 @@ func newAgent(ctx context.Context, binary string, environ []string) (*agent, err
 		binary: binary, node: newInstanceID("ashlar"), http: ports[0], server: ports[1], serf: ports[2],
 		client: &http.Client{Timeout: pingTimeout, Transport: &http.Transport{DisableKeepAlives: true}},
 	}
-	if free(ctx, consulPort) {
+	if freeport.Free(ctx, consulPort) {
 		a.http = consulPort
 	}
 	// Consul's variables are for other agents and for its clients; ours hold passwords.
 	a.environ = slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
 		return strings.HasPrefix(v, "CONSUL_") || strings.HasPrefix(v, prefix)
 	})
-	a.registry, err = consul.New(consul.Config{Address: hostPort(a.http)}, nil)
+	a.registry, err = consul.New(consul.Config{Address: freeport.Address(a.http)}, nil)
 	return a, err
 }
 
@@ -77,13 +78,13 @@ func (a *agent) next(context.Context) (instance, error) { return a, nil }
 
 func (a *agent) alone() bool { return true }
 
-func (a *agent) command() *exec.Cmd {
-	cmd := exec.Command(a.binary, "agent", "-dev", "-node="+a.node, "-bind="+loopback, "-client="+loopback,
+func (a *agent) command(context.Context) (*exec.Cmd, error) {
+	cmd := exec.Command(a.binary, "agent", "-dev", "-node="+a.node, "-bind="+freeport.Host, "-client="+freeport.Host,
 		"-http-port="+strconv.Itoa(a.http), "-server-port="+strconv.Itoa(a.server), "-serf-lan-port="+strconv.Itoa(a.serf),
 		"-serf-wan-port=-1", "-dns-port=-1", "-grpc-port=-1", "-grpc-tls-port=-1",
 		"-hcl=disable_update_check = true", "-log-level=warn")
 	cmd.Env = a.environ
-	return cmd
+	return cmd, nil
 }
 
 func (a *agent) await(ctx context.Context) (string, error) {
@@ -97,7 +98,7 @@ func (a *agent) await(ctx context.Context) (string, error) {
 			err = a.isOurs(ctx)
 		}
 		if err == nil {
-			return hostPort(a.http), nil
+			return freeport.Address(a.http), nil
 		}
 		select {
 		case <-ctx.Done():
@@ -109,7 +110,7 @@ func (a *agent) await(ctx context.Context) (string, error) {
 
 // isOurs makes sure that not somebody else's agent answers, who took the port before ours could.
 func (a *agent) isOurs(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+hostPort(a.http)+"/v1/agent/self", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+freeport.Address(a.http)+"/v1/agent/self", nil)
 	if err != nil {
 		return err
 	}
@@ -124,10 +125,10 @@ func (a *agent) isOurs(ctx context.Context) error {
 		} `json:"Config"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&self); err != nil {
-		return fmt.Errorf("ask Consul at %s for its name: %w", hostPort(a.http), err)
+		return fmt.Errorf("ask Consul at %s for its name: %w", freeport.Address(a.http), err)
 	}
 	if self.Config.NodeName != a.node {
-		return fmt.Errorf("another Consul agent (%s) has the address %s", self.Config.NodeName, hostPort(a.http))
+		return fmt.Errorf("another Consul agent (%s) has the address %s", self.Config.NodeName, freeport.Address(a.http))
 	}
 	return nil
 }

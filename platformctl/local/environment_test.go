@@ -54,7 +54,9 @@ func TestConsulGetsNoneOfOurVariables(t *testing.T) {
 	require.NoError(t, err)
 	defer a.registry.Close()
 	require.Equal(t, []string{"PATH=/bin", "HOME=/root"}, a.environ)
-	require.Equal(t, a.environ, a.command().Env)
+	command, err := a.command(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, a.environ, command.Env)
 }
 
 // With a folder of addresses no process gets one, but the name of its file; one that was given for a service goes first.

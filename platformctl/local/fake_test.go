@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -19,6 +18,7 @@ import (
 	"ashlar.dev/kernel/discovery"
 	"ashlar.dev/kernel/discovery/consul"
 	"ashlar.dev/kernel/health"
+	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/workload"
 )
 
@@ -63,7 +63,7 @@ func (f *fake) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ops, err := f.serve(os.Getenv("ASHLAR_OPS_ADDR"))
+	ops, err := f.serve(ctx, os.Getenv("ASHLAR_OPS_ADDR"))
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (f *fake) run(ctx context.Context) error {
 	if f.name == "gateway" {
 		address = os.Getenv("ASHLAR_GATEWAY_ADDR")
 	}
-	address, err = f.serve(address)
+	address, err = f.serve(ctx, address)
 	if err != nil {
 		return err
 	}
@@ -117,8 +117,8 @@ func (f *fake) waitFor(ctx context.Context) bool {
 	return true
 }
 
-func (f *fake) serve(address string) (string, error) {
-	listener, err := net.Listen("tcp", address)
+func (f *fake) serve(ctx context.Context, address string) (string, error) {
+	listener, err := rpc.Bind(ctx, address)
 	if err != nil {
 		return "", err
 	}

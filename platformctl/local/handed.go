@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"ashlar.dev/kernel/freeport"
 )
 
 // askTimeout is how long an up that runs on this machine may take to say what it runs.
@@ -66,19 +68,19 @@ func GatewayURL(ctx context.Context, home string) string {
 		return ""
 	}
 	if port == "0" {
-		port = freePort(ctx, home)
+		port = gatewayPort(ctx, home)
 	}
 	if port == "" {
 		return ""
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = loopback
+		host = freeport.Host
 	}
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// freePort is the port that the gateway of a platform has which runs on a home folder; empty where none does.
-func freePort(ctx context.Context, home string) string {
+// gatewayPort is the port that the gateway of a platform has which runs on a home folder; empty where none does.
+func gatewayPort(ctx context.Context, home string) string {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	supervisor, err := Dial(ctx, home)

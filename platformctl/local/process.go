@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -27,7 +28,7 @@ type process struct {
 }
 
 // launch starts the process of an instance. Its output goes to the end of a log file.
-func (s *spawner) launch(name string, instance instance, log string) (*process, error) {
+func (s *spawner) launch(ctx context.Context, name string, instance instance, log string) (*process, error) {
 	file, err := os.OpenFile(log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -37,7 +38,15 @@ func (s *spawner) launch(name string, instance instance, log string) (*process, 
 	if err != nil {
 		return nil, err
 	}
-	cmd := instance.command()
+	cmd, err := instance.command(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	defer func() {
+		for _, handed := range cmd.ExtraFiles { // the process has its own
+			_ = handed.Close()
+		}
+	}()
 	cmd.Stdout, cmd.Stderr = file, file
 	p := &process{name: name, instance: instance, begun: time.Now(), log: log, logFrom: info.Size(), cmd: cmd, done: make(chan struct{})}
 	if err := s.start(cmd); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ashlar.dev/kernel/discovery/consul"
+	"ashlar.dev/kernel/freeport"
 	"ashlar.dev/kernel/workload"
 	"ashlar.dev/platform/home"
 )
@@ -168,7 +169,7 @@ func (p *running) welcome() {
 	p.out.printf("")
 	p.out.table(rows)
 	p.out.printf("\nReady in %s. Everything that is kept is in %s, logs are in %s.", seconds(time.Since(p.begun)), p.home.Show(), p.home.Show("logs"))
-	if consul.address != hostPort(consulPort) {
+	if consul.address != freeport.Address(consulPort) {
 		p.out.printf("Consul is not at its usual address: consul catalog services -http-addr=%s", consul.address)
 	}
 	p.notices()

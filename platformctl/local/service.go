@@ -3,13 +3,17 @@ package local
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
 
 	"ashlar.dev/kernel/discovery"
 	"ashlar.dev/kernel/discovery/consul"
+	"ashlar.dev/kernel/freeport"
+	"ashlar.dev/kernel/rpc"
 )
 
 const (
@@ -27,16 +31,12 @@ type service struct {
 	client   *http.Client
 }
 
-// next makes an instance with a name and a port of its own.
-func (s *service) next(ctx context.Context) (instance, error) {
+// next makes an instance with a name of its own.
+func (s *service) next(context.Context) (instance, error) {
 	if err := checkProgram(s.program.name, s.binary); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(ctx, 1)
-	if err != nil {
-		return nil, err
-	}
-	return &serviceInstance{service: s, id: newInstanceID(s.program.name), opsAddr: hostPort(ports[0])}, nil
+	return &serviceInstance{service: s, id: newInstanceID(s.program.name)}, nil
 }
 
 // alone implements kind: the gateway's address can have one owner.
@@ -47,13 +47,26 @@ type serviceInstance struct {
 	*service
 
 	id      string
-	opsAddr string
+	opsAddr string // from command on
 }
 
-func (s *serviceInstance) command() *exec.Cmd {
+// command gives the process its listener for operations: a port that it had to bind itself could be gone by then.
+func (s *serviceInstance) command(ctx context.Context) (*exec.Cmd, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", freeport.Address(0))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = listener.Close() }() // the file is another descriptor
+	file, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		return nil, err
+	}
+	s.opsAddr = listener.Addr().String()
 	cmd := exec.Command(s.binary)
-	cmd.Env = s.env.process(s.program, s.id, s.opsAddr)
-	return cmd
+	cmd.Env = s.env.process(s.program, s.id, rpc.Inherited(0))
+	cmd.ExtraFiles = []*os.File{file}
+	return cmd, nil
 }
 
 // await waits until Consul shows the instance, which it does once it can serve; for the gateway also until it answers where

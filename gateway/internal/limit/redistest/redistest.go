@@ -6,12 +6,15 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"ashlar.dev/kernel/freeport"
 )
 
 // within bounds what should take milliseconds, or seconds where others have to find out that a server is gone.
@@ -19,7 +22,7 @@ const within = 30 * time.Second
 
 const (
 	// host is where servers listen.
-	host           = "127.0.0.1"
+	host           = freeport.Host
 	user, password = "ashlar", "hunter2"
 )
 
@@ -34,7 +37,7 @@ type Server struct {
 // Start starts a server, which ends with the test. Without the program the test is skipped, or fails where CI=true.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	return startData(t, freePorts(t, 1)[0])
+	return startData(t, choosePorts(t, 1)[0])
 }
 
 // startData starts a server that keeps data, with a user who may do what docs/gateway.md says that gateways have to.
@@ -58,16 +61,14 @@ func start(t testing.TB, port string, args ...string) *Server {
 	return s
 }
 
-// freePorts returns ports on which nothing listens, each another.
-func freePorts(t testing.TB, n int) []string {
+// choosePorts returns ports on which nothing listens, each another.
+func choosePorts(t testing.TB, n int) []string {
 	t.Helper()
+	chosen, err := freeport.Choose(t.Context(), n)
+	require.NoError(t, err)
 	ports := make([]string, n)
-	for i := range ports {
-		listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-		require.NoError(t, err)
-		defer listener.Close()
-		_, ports[i], err = net.SplitHostPort(listener.Addr().String())
-		require.NoError(t, err)
+	for i, port := range chosen {
+		ports[i] = strconv.Itoa(port)
 	}
 	return ports
 }

@@ -32,7 +32,7 @@ const patience = "600000"
 // StartSentinels starts a master and a replica, and three Sentinels that watch them.
 func StartSentinels(t testing.TB) *Replicated {
 	t.Helper()
-	ports := freePorts(t, 5)
+	ports := choosePorts(t, 5)
 	master := startData(t, ports[0])
 	replica := startData(t, ports[1], "--replicaof", host+" "+master.port)
 	replica.eventually("no replica", isReplica)
@@ -58,7 +58,7 @@ func StartSentinels(t testing.TB) *Replicated {
 // StartCluster starts a cluster of three masters, and a replica of the one that has a key.
 func StartCluster(t testing.TB, key string) *Replicated {
 	t.Helper()
-	ports := freePorts(t, 8)
+	ports := choosePorts(t, 8)
 	var nodes []*Server
 	for i := range 4 {
 		nodes = append(nodes, startData(t, ports[i], "--cluster-enabled", "yes", "--cluster-port", ports[i+4], "--cluster-node-timeout", patience))

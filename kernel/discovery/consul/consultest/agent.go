@@ -53,7 +53,7 @@ func Start(t testing.TB, options ...Option) *Agent {
 	// Somebody else may take a free port before the agent does, so try more than once.
 	var err error
 	for range 3 {
-		if a.ports, err = freePorts(); err != nil {
+		if a.ports, err = choosePorts(t.Context()); err != nil {
 			continue
 		}
 		a.Addr = a.ports.address()

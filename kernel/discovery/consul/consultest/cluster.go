@@ -30,7 +30,7 @@ func runCluster(t testing.TB, all []*Agent) error {
 	members := make([]ports, len(all))
 	for i := range members {
 		var err error
-		if members[i], err = freePorts(); err != nil {
+		if members[i], err = choosePorts(t.Context()); err != nil {
 			return err
 		}
 	}

@@ -1,33 +1,23 @@
 package consultest
 
 import (
-	"net"
+	"context"
 	"slices"
-	"strconv"
 	"strings"
+
+	"ashlar.dev/kernel/freeport"
 )
 
 // address is where the HTTP API is.
-func (p ports) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.http)) }
+func (p ports) address() string { return freeport.Address(p.http) }
 
-// freePorts returns ports that nobody listened on a moment ago, over TCP and UDP.
-func freePorts() (ports, error) {
-	var found []int
-	for len(found) < 3 {
-		listener, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			return ports{}, err
-		}
-		defer listener.Close() // all stay open until all are found, so they differ
-		port := listener.Addr().(*net.TCPAddr).Port
-		packets, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-		if err != nil {
-			continue
-		}
-		defer packets.Close()
-		found = append(found, port)
+// choosePorts returns ports that nobody listens on.
+func choosePorts(ctx context.Context) (ports, error) {
+	chosen, err := freeport.Choose(ctx, 3)
+	if err != nil {
+		return ports{}, err
 	}
-	return ports{http: found[0], server: found[1], serf: found[2]}, nil
+	return ports{http: chosen[0], server: chosen[1], serf: chosen[2]}, nil
 }
 
 // withoutConsul drops the variables that would make the agent another one than the test wants.
