@@ -17,7 +17,7 @@ import (
 
 func TestGatewaysShareTheirLimits(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "redis")
-	require.NoError(t, os.WriteFile(file, []byte(redistest.Start(t).URL()+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte(redistest.Start(t, nil).URL()+"\n"), 0o600))
 	admitted := 0
 	var worlds []*world
 	for range 2 {

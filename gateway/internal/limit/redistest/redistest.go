@@ -3,6 +3,8 @@ package redistest
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"os"
 	"os/exec"
@@ -30,24 +32,31 @@ const (
 type Server struct {
 	t       testing.TB
 	port    string
+	secret  *TLS
 	args    []string
 	process *exec.Cmd
 }
 
+// TLS is what servers show over TLS, which they speak with each other, too. nil stands for plain text.
+type TLS struct {
+	CertFile string // PEM; also that of whoever has signed it
+	KeyFile  string // PEM
+}
+
 // Start starts a server, which ends with the test. Without the program the test is skipped, or fails where CI=true.
-func Start(t testing.TB) *Server {
+func Start(t testing.TB, secret *TLS) *Server {
 	t.Helper()
-	return startData(t, choosePorts(t, 1)[0])
+	return startData(t, secret, choosePorts(t, 1)[0])
 }
 
 // startData starts a server that keeps data, with a user who may do what docs/gateway.md says that gateways have to.
-func startData(t testing.TB, port string, args ...string) *Server {
+func startData(t testing.TB, secret *TLS, port string, args ...string) *Server {
 	t.Helper()
-	return start(t, port, append(args, "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0",
+	return start(t, secret, port, append(args, "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0",
 		"--user", user, "on", ">"+password, "~{ashlar:limits}:*", "+eval", "+evalsha", "+time", "+get", "+set", "+cluster|slots")...)
 }
 
-func start(t testing.TB, port string, args ...string) *Server {
+func start(t testing.TB, secret *TLS, port string, args ...string) *Server {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -55,7 +64,13 @@ func start(t testing.TB, port string, args ...string) *Server {
 		}
 		t.Skip("redis-server is missing")
 	}
-	s := &Server{t: t, port: port, args: append(args, "--port", port, "--bind", host, "--dir", t.TempDir())}
+	s := &Server{t: t, port: port, secret: secret, args: append(args, "--bind", host, "--dir", t.TempDir())}
+	if secret == nil {
+		s.args = append(s.args, "--port", port)
+	} else {
+		s.args = append(s.args, "--port", "0", "--tls-port", port, "--tls-replication", "yes", "--tls-cluster", "yes", "--tls-auth-clients", "no",
+			"--tls-cert-file", secret.CertFile, "--tls-key-file", secret.KeyFile, "--tls-ca-cert-file", secret.CertFile)
+	}
 	s.Restart()
 	t.Cleanup(s.Kill)
 	return s
@@ -76,7 +91,14 @@ func choosePorts(t testing.TB, n int) []string {
 func (s *Server) address() string { return net.JoinHostPort(host, s.port) }
 
 // URL is the address of the server.
-func (s *Server) URL() string { return "redis://" + user + ":" + password + "@" + s.address() }
+func (s *Server) URL() string { return s.scheme() + user + ":" + password + "@" + s.address() }
+
+func (s *Server) scheme() string {
+	if s.secret != nil {
+		return "rediss://"
+	}
+	return "redis://"
+}
 
 // Restart starts the server after Kill, empty and at the same address.
 func (s *Server) Restart() {
@@ -103,7 +125,14 @@ func (s *Server) eventually(otherwise string, wanted func(ctx context.Context, c
 }
 
 func (s *Server) client() *redis.Client {
-	return redis.NewClient(&redis.Options{Addr: s.address(), MaxRetries: -1, DialerRetries: 1})
+	options := &redis.Options{Addr: s.address(), MaxRetries: -1, DialerRetries: 1}
+	if s.secret != nil {
+		authority, err := os.ReadFile(s.secret.CertFile)
+		require.NoError(s.t, err)
+		options.TLSConfig = &tls.Config{RootCAs: x509.NewCertPool()}
+		require.True(s.t, options.TLSConfig.RootCAs.AppendCertsFromPEM(authority))
+	}
+	return redis.NewClient(options)
 }
 
 // Kill ends the server as kill -9 does.

@@ -30,11 +30,11 @@ func (r *Replicated) URL() string { return r.url }
 const patience = "600000"
 
 // StartSentinels starts a master and a replica, and three Sentinels that watch them.
-func StartSentinels(t testing.TB) *Replicated {
+func StartSentinels(t testing.TB, secret *TLS) *Replicated {
 	t.Helper()
 	ports := choosePorts(t, 5)
-	master := startData(t, ports[0])
-	replica := startData(t, ports[1], "--replicaof", host+" "+master.port)
+	master := startData(t, secret, ports[0])
+	replica := startData(t, secret, ports[1], "--replicaof", host+" "+master.port)
 	replica.eventually("no replica", isReplica)
 	var sentinels []*Server
 	for _, port := range ports[2:] {
@@ -42,7 +42,7 @@ func StartSentinels(t testing.TB) *Replicated {
 		file := filepath.Join(t.TempDir(), "sentinel.conf")
 		require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, "sentinel monitor limits %s %s 2\nsentinel down-after-milliseconds limits %s\nsentinel failover-timeout limits 2000\n",
 			host, master.port, patience), 0o600))
-		sentinels = append(sentinels, start(t, port, file, "--sentinel"))
+		sentinels = append(sentinels, start(t, secret, port, file, "--sentinel"))
 	}
 	for _, s := range sentinels {
 		s.eventually("the Sentinels do not know each other and the replica", func(ctx context.Context, c *redis.Client) bool {
@@ -51,17 +51,17 @@ func StartSentinels(t testing.TB) *Replicated {
 		})
 	}
 	promote := func() { sentinels[1].do("SENTINEL", "FAILOVER", "limits") }
-	return &Replicated{Master: master, promote: promote, url: fmt.Sprintf("redis://%s?master_name=limits&username=%s&password=%s&addr=%s&addr=%s",
-		sentinels[0].address(), user, password, sentinels[1].address(), sentinels[2].address())}
+	return &Replicated{Master: master, promote: promote, url: fmt.Sprintf("%s%s?master_name=limits&username=%s&password=%s&addr=%s&addr=%s",
+		master.scheme(), sentinels[0].address(), user, password, sentinels[1].address(), sentinels[2].address())}
 }
 
 // StartCluster starts a cluster of three masters, and a replica of the one that has a key.
-func StartCluster(t testing.TB, key string) *Replicated {
+func StartCluster(t testing.TB, secret *TLS, key string) *Replicated {
 	t.Helper()
 	ports := choosePorts(t, 8)
 	var nodes []*Server
 	for i := range 4 {
-		nodes = append(nodes, startData(t, ports[i], "--cluster-enabled", "yes", "--cluster-port", ports[i+4], "--cluster-node-timeout", patience))
+		nodes = append(nodes, startData(t, secret, ports[i], "--cluster-enabled", "yes", "--cluster-port", ports[i+4], "--cluster-node-timeout", patience))
 	}
 	const slots = 16384
 	var master *Server

@@ -1,0 +1,60 @@
+package limit
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"ashlar.dev/gateway/internal/certificate/certificatetest"
+	"ashlar.dev/gateway/internal/limit/redistest"
+)
+
+// trusted is what servers show that this machine trusts.
+var trusted *redistest.TLS
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(dir) }()
+		trusted, err = newTLS(dir)
+	}
+	if err == nil {
+		err = os.Setenv("SSL_CERT_FILE", trusted.CertFile) // the system's roots, which are read once
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := m.Run()
+	// goleak.VerifyTestMain has not the patience: a go-redis that was looking for a server that is gone notices up to a second
+	// after Close that it need not (ConnPool.tryDial).
+	leaked := goleak.Find()
+	for begun := time.Now(); leaked != nil && time.Since(begun) < within; {
+		leaked = goleak.Find()
+	}
+	if leaked != nil {
+		fmt.Fprintln(os.Stderr, leaked)
+		return max(code, 1)
+	}
+	return code
+}
+
+// newTLS makes a certificate in a folder.
+func newTLS(dir string) (*redistest.TLS, error) {
+	secret := &redistest.TLS{CertFile: filepath.Join(dir, "certificate.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+	now := time.Now()
+	certificate, key, err := certificatetest.Make(now.Add(-time.Hour), now.Add(24*time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(secret.CertFile, []byte(certificate), 0o600); err != nil {
+		return nil, err
+	}
+	return secret, os.WriteFile(secret.KeyFile, []byte(key), 0o600)
+}
