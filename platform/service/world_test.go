@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -111,17 +110,19 @@ type world struct {
 	group *lifecycle.Group
 	mu    sync.Mutex
 	steps []string
+	ops   string // the address for operations, once it is bound
+	stops map[string]func(context.Context) context.Context
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, env: service.NewLocalEnvironment(workload.NewClusterKey()), authz: authz{registered: make(chan *authzv1.RegisterModuleRequest, 10)}, logs: &logs{}}
+	w := &world{T: t, env: service.NewLocalEnvironment(workload.NewClusterKey()), authz: authz{registered: make(chan *authzv1.RegisterModuleRequest, 10)}, logs: &logs{}, stops: map[string]func(context.Context) context.Context{}}
 	var err error
 	w.telemetry, err = telemetry.New(t.Context(), telemetry.Config{LogFormat: "text"}, telemetry.Process{Service: "notes"}, w.logs)
 	require.NoError(t, err)
 	w.cfg = service.Config{
-		ListenAddr: "127.0.0.1:0", OpsAddr: freeAddress(t), DatabaseURL: dbtest.SQLiteURL(t), DependencyTimeout: patience, DrainTime: time.Millisecond,
-		InstanceID: "notes_1",
+		ListenAddr: "127.0.0.1:0", OpsAddr: "127.0.0.1:0", DatabaseURL: dbtest.SQLiteURL(t), DependencyTimeout: patience, MigrationTimeout: patience,
+		DrainTime: time.Millisecond, InstanceID: "notes_1",
 	}
 	w.module = &notes{manifest: manifest.MustParse([]byte(moduleYAML)), build: func(*service.Host) (*service.Parts, error) {
 		return &service.Parts{Components: w.components, Register: func(server *connect.Server) {
@@ -132,15 +133,6 @@ func newWorld(t *testing.T) *world {
 	authzv1connect.RegisterPolicyServiceHandler(server, w.authz)
 	w.env.Hub.Add(policy.Service, server)
 	return w
-}
-
-// freeAddress is an address that is free: tests have to know it before the service listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return listener.Addr().String()
 }
 
 // appear says that a service is there.
@@ -171,6 +163,9 @@ func (w *world) start() (*service.Service, error) {
 	require.NoError(w, err)
 	components := slices.Concat(w.env.Components, s.Components())
 	for i, c := range components {
+		if c.Name == "notes/ops" {
+			c = w.learning(c, s)
+		}
 		components[i] = w.noting(c)
 	}
 	w.group, err = lifecycle.NewGroup(w.telemetry.Log, components...)
@@ -193,9 +188,58 @@ func (w *world) noting(c lifecycle.Component) lifecycle.Component {
 		if stop == nil {
 			return nil
 		}
+		w.mu.Lock()
+		stopping := w.stops[c.Name]
+		w.mu.Unlock()
+		if stopping != nil {
+			ctx = stopping(ctx)
+		}
 		return stop(ctx)
 	}
 	return c
+}
+
+// stopping has a component stop with another context, or after something else.
+func (w *world) stopping(component string, f func(context.Context) context.Context) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stops[component] = f
+}
+
+// before has something done before a component stops.
+func (w *world) before(component string, f func()) {
+	w.stopping(component, func(ctx context.Context) context.Context { f(); return ctx })
+}
+
+// endsDrain returns what ends the drain of a service that stops, whatever its drain time is.
+func (w *world) endsDrain() context.CancelFunc {
+	over, end := context.WithCancel(context.Background())
+	w.Cleanup(end)
+	w.stopping("notes/registration", func(ctx context.Context) context.Context {
+		ctx, cancel := context.WithCancel(ctx)
+		context.AfterFunc(over, cancel)
+		return ctx
+	})
+	return end
+}
+
+// learning learns where the operations listener is bound, so that the test can ask it while the rest still starts.
+func (w *world) learning(c lifecycle.Component, s *service.Service) lifecycle.Component {
+	start := c.Start
+	c.Start = func(ctx context.Context) error {
+		err := start(ctx)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.ops = s.OpsAddress()
+		return err
+	}
+	return c
+}
+
+func (w *world) opsAddress() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ops
 }
 
 func (w *world) note(step string) {
@@ -216,7 +260,7 @@ var lookup = &identityv1.LookupAccountRequest{By: &identityv1.LookupAccountReque
 
 // get asks the operations listener; 0 where it cannot be reached.
 func (w *world) get(path string) (int, string) {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+w.cfg.OpsAddr+path, nil)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+w.opsAddress()+path, nil)
 	if err != nil {
 		return 0, err.Error()
 	}
