@@ -33,7 +33,7 @@ func TestOverviewShowsAlsoWhoIsNotHealthyAndWhy(t *testing.T) {
 		seen, err = registry.Overview(t.Context())
 		require.NoError(t, err)
 		return !seen[0].Healthy
-	}, 10*time.Second, 20*time.Millisecond)
+	}, patience, 20*time.Millisecond)
 	require.Contains(t, seen[0].Why, "ready: ")
 	require.Contains(t, seen[0].Why, "refused")
 	require.True(t, seen[1].Healthy)
