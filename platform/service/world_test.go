@@ -277,15 +277,15 @@ func (w *world) get(path string) (int, string) {
 	return response.StatusCode, strings.TrimSpace(string(body))
 }
 
-// until waits until /readyz answers so.
-func (w *world) until(status int, says string) {
+// until waits until /readyz answers so, and returns all that it says.
+func (w *world) until(status int, says string) (last string) {
 	w.Helper()
-	var last string
 	require.Eventually(w, func() bool {
 		code, body := w.get("/readyz")
 		last = body
 		return code == status && strings.Contains(body, says)
 	}, patience, time.Millisecond, "/readyz never says %d %s; last: %s", status, says, last)
+	return last
 }
 
 func (w *world) instances(name string) []discovery.Instance {
