@@ -20,6 +20,7 @@ import (
 // PostgreSQL ends and comes back: whoever asks whether the service is ready is told so, and calls that need no database
 // go on, because the service stays where callers find it.
 func TestTheDatabaseIsAway(t *testing.T) {
+	t.Parallel()
 	server := dbtest.Server(t, pgserver.Options{})
 	w := newWorld(t)
 	w.cfg.DatabaseURL = config.Secret(server.URL("postgres"))

@@ -27,6 +27,7 @@ import (
 )
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	agent := consultest.Start(t)
 	discoverytest.Run(t, discoverytest.World{
 		Checked: true,
@@ -82,6 +83,7 @@ func TestServicesOfOthersAreNotSeen(t *testing.T) {
 }
 
 func TestKilledInstanceLeavesByItsCheck(t *testing.T) {
+	t.Parallel()
 	agent := consultest.Start(t)
 	doomed, other := serve(t), serve(t)
 	registry := open(t, agent.Addr, nil)
@@ -94,6 +96,7 @@ func TestKilledInstanceLeavesByItsCheck(t *testing.T) {
 }
 
 func TestLostRegistrationComesBack(t *testing.T) {
+	t.Parallel()
 	agent := consultest.Start(t)
 	registry := open(t, agent.Addr, nil)
 	register(t, registry, "orders", "orders-1", "")
@@ -129,6 +132,7 @@ func modifyIndex(t *testing.T, client *api.Client, index uint64) uint64 {
 }
 
 func TestAgentThatLostEverything(t *testing.T) {
+	t.Parallel()
 	agent := consultest.Start(t)
 	alive, dead := steady(t), serve(t)
 	log := &logged{}
@@ -163,6 +167,7 @@ func TestAgentThatLostEverything(t *testing.T) {
 }
 
 func TestAgentThatKeepsItsState(t *testing.T) {
+	t.Parallel()
 	agent := consultest.Start(t, consultest.Persistent())
 	server := steady(t)
 	registry := open(t, agent.Addr, nil)
@@ -499,6 +504,7 @@ func (l *logged) String() string {
 // A process that is told to end while it registers: the agent carries out what it was sent, so that must not be later than
 // what takes it back.
 func TestARegistrationOnItsWayIsNotCalledBack(t *testing.T) {
+	t.Parallel()
 	agent := consultest.Start(t)
 	target, err := url.Parse("http://" + agent.Addr)
 	require.NoError(t, err)
@@ -530,6 +536,7 @@ func TestARegistrationOnItsWayIsNotCalledBack(t *testing.T) {
 
 // An agent that does not answer is not waited for once nobody wants the registration any more.
 func TestARegistrationThatIsNotAnswered(t *testing.T) {
+	t.Parallel()
 	arrived := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body) // only then the server sees that the other side has gone
