@@ -111,12 +111,13 @@ type world struct {
 	mu    sync.Mutex
 	steps []string
 	ops   string // the address for operations, once it is bound
-	stops map[string]func(context.Context) context.Context
+	// contexts has, by step, what becomes of the context that it is given.
+	contexts map[string]func(context.Context) context.Context
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, env: service.NewLocalEnvironment(workload.NewClusterKey()), authz: authz{registered: make(chan *authzv1.RegisterModuleRequest, 10)}, logs: &logs{}, stops: map[string]func(context.Context) context.Context{}}
+	w := &world{T: t, env: service.NewLocalEnvironment(workload.NewClusterKey()), authz: authz{registered: make(chan *authzv1.RegisterModuleRequest, 10)}, logs: &logs{}, contexts: map[string]func(context.Context) context.Context{}}
 	var err error
 	w.telemetry, err = telemetry.New(t.Context(), telemetry.Config{LogFormat: "text"}, telemetry.Process{Service: "notes"}, w.logs)
 	require.NoError(t, err)
@@ -175,47 +176,42 @@ func (w *world) start() (*service.Service, error) {
 }
 
 func (w *world) noting(c lifecycle.Component) lifecycle.Component {
-	start, stop := c.Start, c.Stop
-	c.Start = func(ctx context.Context) error {
-		w.note("+" + c.Name)
-		if start == nil {
-			return nil
+	noting := func(step string, f func(context.Context) error) func(context.Context) error {
+		return func(ctx context.Context) error {
+			w.note(step)
+			if f == nil {
+				return nil
+			}
+			return f(w.context(step, ctx))
 		}
-		return start(ctx)
 	}
-	c.Stop = func(ctx context.Context) error {
-		w.note("-" + c.Name)
-		if stop == nil {
-			return nil
-		}
-		w.mu.Lock()
-		stopping := w.stops[c.Name]
-		w.mu.Unlock()
-		if stopping != nil {
-			ctx = stopping(ctx)
-		}
-		return stop(ctx)
-	}
+	c.Start, c.Stop = noting("+"+c.Name, c.Start), noting("-"+c.Name, c.Stop)
 	return c
 }
 
-// stopping has a component stop with another context, or after something else.
-func (w *world) stopping(component string, f func(context.Context) context.Context) {
+// context returns what a step gets in place of ctx.
+func (w *world) context(step string, ctx context.Context) context.Context {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.stops[component] = f
+	change := w.contexts[step]
+	w.mu.Unlock()
+	if change == nil {
+		return ctx
+	}
+	return change(ctx)
 }
 
-// before has something done before a component stops.
-func (w *world) before(component string, f func()) {
-	w.stopping(component, func(ctx context.Context) context.Context { f(); return ctx })
+// before has something done before a step, which goes on with the context that is returned.
+func (w *world) before(step string, f func(context.Context) context.Context) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.contexts[step] = f
 }
 
 // endsDrain returns what ends the drain of a service that stops, whatever its drain time is.
 func (w *world) endsDrain() context.CancelFunc {
 	over, end := context.WithCancel(context.Background())
 	w.Cleanup(end)
-	w.stopping("notes/registration", func(ctx context.Context) context.Context {
+	w.before("-notes/registration", func(ctx context.Context) context.Context {
 		ctx, cancel := context.WithCancel(ctx)
 		context.AfterFunc(over, cancel)
 		return ctx
