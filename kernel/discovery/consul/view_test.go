@@ -40,9 +40,9 @@ func TestViewHoldsWhileTheMachineStalls(t *testing.T) {
 	v.update(nil, start)
 	require.Equal(t, []string{"a"}, v.update(nil, start.Add(2*settleTime)))
 	require.Equal(t, settleStep, v.look())
-	for i := range settleTime/settleStep - 1 {
+	for after := settleStep; after < settleTime; after += settleStep {
 		require.Equal(t, []string{"a"}, v.shown)
-		v.update(nil, start.Add(2*settleTime+(i+1)*settleStep))
+		v.update(nil, start.Add(2*settleTime+after))
 	}
 	require.Empty(t, v.shown)
 }
@@ -54,8 +54,8 @@ func TestViewSettlesAnewAfterAFaultWhileSettling(t *testing.T) {
 	v.fault()
 	v.update(nil, start)
 	v.fault()
-	for i := range settleTime / settleStep {
-		require.Equal(t, []string{"a"}, v.update(nil, start.Add((i+1)*settleStep)))
+	for after := settleStep; after <= settleTime; after += settleStep {
+		require.Equal(t, []string{"a"}, v.update(nil, start.Add(after)))
 	}
 	require.Empty(t, v.update(nil, start.Add(settleTime+settleStep)))
 }
