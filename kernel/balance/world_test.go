@@ -27,27 +27,46 @@ type world struct {
 	directory *memory.Registry
 	transport *Transport
 	client    *http.Client
+	standIn   sync.Map // by address, where what is dialed there is
 }
 
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, directory: memory.New()}
-	w.transport = New(w.directory, DefaultBase())
+	base := DefaultBase()
+	dial := base.DialContext
+	base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if there, ok := w.standIn.Load(address); ok {
+			address, _ = there.(string)
+		}
+		return dial(ctx, network, address)
+	}
+	w.transport = New(w.directory, base)
 	w.client = &http.Client{Transport: w.transport}
-	base := w.transport.base.(*http.Transport)
 	t.Cleanup(base.CloseIdleConnections)
 	return w
 }
 
 // instance starts an instance and registers it.
-func (w *world) instance(i int, address string, handler http.HandlerFunc) *server {
+func (w *world) instance(i int, handler http.HandlerFunc) *server {
 	w.t.Helper()
-	s := listen(w.t, address, handler)
+	s := listen(w.t, handler)
 	w.register(i, s.address)
 	return s
 }
 
-// serve starts a server where one was before.
-func (w *world) serve(address string, handler http.HandlerFunc) { listen(w.t, address, handler) }
+// comeAndGo registers an instance that comes with the function it returns, as often as that is called, and goes when it is
+// killed. It keeps its address, which nobody else can get meanwhile.
+func (w *world) comeAndGo(i int, handler http.HandlerFunc) (come func() *server) {
+	w.t.Helper()
+	address := deadAddress(i)
+	w.register(i, address)
+	return func() *server {
+		s := listen(w.t, handler)
+		s.gone = func() { w.standIn.Delete(address) }
+		w.standIn.Store(address, s.address)
+		return s
+	}
+}
 
 func (w *world) register(i int, address string) {
 	w.t.Helper()
@@ -112,14 +131,12 @@ type server struct {
 	address string
 	http    *http.Server
 	done    chan struct{}
+	gone    func() // nil: nobody is told
 }
 
-func listen(t *testing.T, address string, handler http.HandlerFunc) *server {
+func listen(t *testing.T, handler http.HandlerFunc) *server {
 	t.Helper()
-	if address == "" {
-		address = "127.0.0.1:0"
-	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -137,6 +154,9 @@ func listen(t *testing.T, address string, handler http.HandlerFunc) *server {
 
 // kill drops all connections.
 func (s *server) kill() {
+	if s.gone != nil {
+		s.gone()
+	}
 	_ = s.http.Close()
 	<-s.done
 }
@@ -147,14 +167,9 @@ func (s *server) drain() {
 	<-s.done
 }
 
-// deadAddress returns an address that refuses.
-func deadAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return listener.Addr().String()
-}
+// deadAddress returns an address that refuses, another one for each instance. Its port is one of the first, which no system
+// gives to whoever asks for any, so nobody comes to be there meanwhile.
+func deadAddress(i int) string { return fmt.Sprintf("127.0.0.1:%d", i+1) }
 
 func echo(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }
 

@@ -32,6 +32,8 @@ const (
 	idleTimeout       = 2 * time.Minute
 	// stalledTimeout is how long the other end of an HTTP/2 connection may take nothing of what is sent to it.
 	stalledTimeout = 30 * time.Second
+	// goAwayEvery is how often connections are told that the server shuts down, until they have ended.
+	goAwayEvery = 500 * time.Millisecond
 )
 
 // Guards is what a server asks before it lets a call through.
@@ -171,11 +173,20 @@ func NewHTTPServer(log *slog.Logger, handler http.Handler) *http.Server {
 
 // ShutdownHTTP shuts an HTTP server down; when ctx ends, it closes the connections that are left.
 func ShutdownHTTP(ctx context.Context, server *http.Server) error {
-	err := server.Shutdown(ctx)
-	if err != nil {
-		return errors.Join(err, server.Close())
+	for {
+		// net/http tells the HTTP/2 connections that there are to go away, once. One that was accepted before and has its
+		// preface read after that would be waited for as long as its client keeps it (golang/go#81153), so it is said again.
+		round, cancel := context.WithTimeout(ctx, goAwayEvery)
+		err := server.Shutdown(round)
+		again := err != nil && round.Err() != nil && ctx.Err() == nil
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case !again:
+			return errors.Join(err, server.Close())
+		}
 	}
-	return nil
 }
 
 // unknownProcedure answers calls of procedures that the server does not have, in the caller's protocol.

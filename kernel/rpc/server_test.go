@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/net/http2"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"ashlar.dev/kernel/access"
@@ -243,6 +246,52 @@ func TestShutdownWaitsForCalls(t *testing.T) {
 	close(release)
 	require.NoError(t, <-answered)
 	require.NoError(t, <-stopped)
+}
+
+// A connection that is accepted, and becomes one of HTTP/2 when the others have been told to go away already, is told, too.
+func TestShutdownTellsLateConnections(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	opened := make(chan struct{}, 2)
+	server := rpc.NewHTTPServer(slog.New(slog.DiscardHandler), http.NotFoundHandler())
+	server.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened <- struct{}{}
+		}
+	}
+	served, stopped := make(chan error, 1), make(chan error, 1)
+	go func() { served <- server.Serve(rpc.NewListener(listener)) }()
+	open := func() net.Conn {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+		<-opened
+		return conn
+	}
+	early, late := open(), open()
+	framer := http2.NewFramer(early, early)
+	await := func(kind http2.FrameType) {
+		for {
+			frame, err := framer.ReadFrame()
+			require.NoError(t, err, "%s never comes", kind)
+			if frame.Header().Type == kind {
+				return
+			}
+		}
+	}
+	_, err = io.WriteString(early, http2.ClientPreface)
+	require.NoError(t, err)
+	require.NoError(t, framer.WriteSettings())
+	await(http2.FrameSettings)
+	go func() { stopped <- rpc.ShutdownHTTP(t.Context(), server) }()
+	await(http2.FrameGoAway)
+	_, _ = io.WriteString(late, http2.ClientPreface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00") // and empty settings
+	_, err = io.Copy(io.Discard, late)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "it is kept open")
+	require.NoError(t, <-stopped)
+	require.ErrorIs(t, <-served, http.ErrServerClosed)
 }
 
 // What is still under way when the time is over is cut off.

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/consul/api"
 	"github.com/stretchr/testify/require"
@@ -61,11 +63,12 @@ func TestInConsul(t *testing.T) {
 	services, _, err := client.Catalog().Services(nil)
 	require.NoError(t, err)
 	require.Len(t, services, 6, "Consul itself and the five: %v", services)
-	checks, _, err := client.Health().State(api.HealthAny, nil)
-	require.NoError(t, err)
-	for _, check := range checks {
-		require.Equal(t, api.HealthPassing, check.Status, check.Name)
-	}
+	// A check that was not answered in time, because the machine is busy, is made again.
+	require.Eventually(t, func() bool {
+		checks, _, err := client.Health().State(api.HealthAny, nil)
+		require.NoError(t, err)
+		return len(checks) > 0 && !slices.ContainsFunc(checks, func(c *api.HealthCheck) bool { return c.Status != api.HealthPassing })
+	}, patience, 50*time.Millisecond)
 
 	require.NoError(t, l.Stop(context.Background()))
 	names, err := elsewhere.Services().Wait(ctx, func(names []string) bool { return len(names) == 0 })

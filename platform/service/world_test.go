@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -111,17 +110,20 @@ type world struct {
 	group *lifecycle.Group
 	mu    sync.Mutex
 	steps []string
+	ops   string // the address for operations, once it is bound
+	// contexts has, by step, what becomes of the context that it is given.
+	contexts map[string]func(context.Context) context.Context
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, env: service.NewLocalEnvironment(workload.NewClusterKey()), authz: authz{registered: make(chan *authzv1.RegisterModuleRequest, 10)}, logs: &logs{}}
+	w := &world{T: t, env: service.NewLocalEnvironment(workload.NewClusterKey()), authz: authz{registered: make(chan *authzv1.RegisterModuleRequest, 10)}, logs: &logs{}, contexts: map[string]func(context.Context) context.Context{}}
 	var err error
 	w.telemetry, err = telemetry.New(t.Context(), telemetry.Config{LogFormat: "text"}, telemetry.Process{Service: "notes"}, w.logs)
 	require.NoError(t, err)
 	w.cfg = service.Config{
-		ListenAddr: "127.0.0.1:0", OpsAddr: freeAddress(t), DatabaseURL: dbtest.SQLiteURL(t), DependencyTimeout: patience, DrainTime: time.Millisecond,
-		InstanceID: "notes_1",
+		ListenAddr: "127.0.0.1:0", OpsAddr: "127.0.0.1:0", DatabaseURL: dbtest.SQLiteURL(t), DependencyTimeout: patience, MigrationTimeout: patience,
+		DrainTime: time.Millisecond, InstanceID: "notes_1",
 	}
 	w.module = &notes{manifest: manifest.MustParse([]byte(moduleYAML)), build: func(*service.Host) (*service.Parts, error) {
 		return &service.Parts{Components: w.components, Register: func(server *connect.Server) {
@@ -132,15 +134,6 @@ func newWorld(t *testing.T) *world {
 	authzv1connect.RegisterPolicyServiceHandler(server, w.authz)
 	w.env.Hub.Add(policy.Service, server)
 	return w
-}
-
-// freeAddress is an address that is free: tests have to know it before the service listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return listener.Addr().String()
 }
 
 // appear says that a service is there.
@@ -171,6 +164,9 @@ func (w *world) start() (*service.Service, error) {
 	require.NoError(w, err)
 	components := slices.Concat(w.env.Components, s.Components())
 	for i, c := range components {
+		if c.Name == "notes/ops" {
+			c = w.learning(c, s)
+		}
 		components[i] = w.noting(c)
 	}
 	w.group, err = lifecycle.NewGroup(w.telemetry.Log, components...)
@@ -180,22 +176,66 @@ func (w *world) start() (*service.Service, error) {
 }
 
 func (w *world) noting(c lifecycle.Component) lifecycle.Component {
-	start, stop := c.Start, c.Stop
-	c.Start = func(ctx context.Context) error {
-		w.note("+" + c.Name)
-		if start == nil {
-			return nil
+	noting := func(step string, f func(context.Context) error) func(context.Context) error {
+		return func(ctx context.Context) error {
+			w.note(step)
+			if f == nil {
+				return nil
+			}
+			return f(w.context(step, ctx))
 		}
-		return start(ctx)
 	}
-	c.Stop = func(ctx context.Context) error {
-		w.note("-" + c.Name)
-		if stop == nil {
-			return nil
-		}
-		return stop(ctx)
+	c.Start, c.Stop = noting("+"+c.Name, c.Start), noting("-"+c.Name, c.Stop)
+	return c
+}
+
+// context returns what a step gets in place of ctx.
+func (w *world) context(step string, ctx context.Context) context.Context {
+	w.mu.Lock()
+	change := w.contexts[step]
+	w.mu.Unlock()
+	if change == nil {
+		return ctx
+	}
+	return change(ctx)
+}
+
+// before has something done before a step, which goes on with the context that is returned.
+func (w *world) before(step string, f func(context.Context) context.Context) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.contexts[step] = f
+}
+
+// endsDrain returns what ends the drain of a service that stops, whatever its drain time is.
+func (w *world) endsDrain() context.CancelFunc {
+	over, end := context.WithCancel(context.Background())
+	w.Cleanup(end)
+	w.before("-notes/registration", func(ctx context.Context) context.Context {
+		ctx, cancel := context.WithCancel(ctx)
+		context.AfterFunc(over, cancel)
+		return ctx
+	})
+	return end
+}
+
+// learning learns where the operations listener is bound, so that the test can ask it while the rest still starts.
+func (w *world) learning(c lifecycle.Component, s *service.Service) lifecycle.Component {
+	start := c.Start
+	c.Start = func(ctx context.Context) error {
+		err := start(ctx)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.ops = s.OpsAddress()
+		return err
 	}
 	return c
+}
+
+func (w *world) opsAddress() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ops
 }
 
 func (w *world) note(step string) {
@@ -216,7 +256,7 @@ var lookup = &identityv1.LookupAccountRequest{By: &identityv1.LookupAccountReque
 
 // get asks the operations listener; 0 where it cannot be reached.
 func (w *world) get(path string) (int, string) {
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+w.cfg.OpsAddr+path, nil)
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+w.opsAddress()+path, nil)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -233,15 +273,15 @@ func (w *world) get(path string) (int, string) {
 	return response.StatusCode, strings.TrimSpace(string(body))
 }
 
-// until waits until /readyz answers so.
-func (w *world) until(status int, says string) {
+// until waits until /readyz answers so, and returns all that it says.
+func (w *world) until(status int, says string) (last string) {
 	w.Helper()
-	var last string
 	require.Eventually(w, func() bool {
 		code, body := w.get("/readyz")
 		last = body
 		return code == status && strings.Contains(body, says)
 	}, patience, time.Millisecond, "/readyz never says %d %s; last: %s", status, says, last)
+	return last
 }
 
 func (w *world) instances(name string) []discovery.Instance {

@@ -41,6 +41,7 @@ const (
 	answerAfterAll = 2 * time.Second        // what an answer may take that nobody waits for any more
 	answerWithin   = 10 * time.Second       // what an answer may take beyond blocking; an agent holds a query for 7 s when there is no leader
 	settleTime     = 5 * time.Second        // longer than maxBackoff with its jitter and one check interval
+	settleStep     = time.Second            // of settleTime that passes between two answers, at most
 	minBackoff     = 100 * time.Millisecond // after a failed query
 	maxBackoff     = 2 * time.Second
 	queryEvery     = 100 * time.Millisecond // so a view that changes all the time does not become a busy loop

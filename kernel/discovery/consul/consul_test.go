@@ -27,6 +27,7 @@ import (
 )
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	agent := consultest.Start(t)
 	discoverytest.Run(t, discoverytest.World{
 		Checked: true,
@@ -82,6 +83,7 @@ func TestServicesOfOthersAreNotSeen(t *testing.T) {
 }
 
 func TestKilledInstanceLeavesByItsCheck(t *testing.T) {
+	t.Parallel()
 	agent := consultest.Start(t)
 	doomed, other := serve(t), serve(t)
 	registry := open(t, agent.Addr, nil)
@@ -94,6 +96,7 @@ func TestKilledInstanceLeavesByItsCheck(t *testing.T) {
 }
 
 func TestLostRegistrationComesBack(t *testing.T) {
+	t.Parallel()
 	agent := consultest.Start(t)
 	registry := open(t, agent.Addr, nil)
 	register(t, registry, "orders", "orders-1", "")
@@ -129,12 +132,13 @@ func modifyIndex(t *testing.T, client *api.Client, index uint64) uint64 {
 }
 
 func TestAgentThatLostEverything(t *testing.T) {
+	t.Parallel()
 	agent := consultest.Start(t)
-	alive, dead := serve(t), serve(t)
+	alive, dead := steady(t), serve(t)
 	log := &logged{}
 	services, clients := open(t, agent.Addr, log), open(t, agent.Addr, nil)
 	elsewhere := open(t, agent.Addr, nil) // a process that goes while Consul is away
-	register(t, services, "orders", "orders-1", alive.URL)
+	register(t, services, "orders", "orders-1", alive)
 	register(t, elsewhere, "orders", "orders-2", dead.URL)
 	watch, names := clients.Instances("orders"), clients.Services()
 	await(t, watch, ids("orders-1", "orders-2"))
@@ -156,24 +160,25 @@ func TestAgentThatLostEverything(t *testing.T) {
 		require.Contains(t, view, "orders-1", "an instance that was there all the time was not always in view")
 	}
 
-	register(t, services, "orders", "orders-3", alive.URL)
+	register(t, services, "orders", "orders-3", alive)
 	await(t, watch, ids("orders-1", "orders-3"))
 	require.NoError(t, services.Deregister(t.Context(), "orders-1"))
 	await(t, watch, ids("orders-3"))
 }
 
 func TestAgentThatKeepsItsState(t *testing.T) {
+	t.Parallel()
 	agent := consultest.Start(t, consultest.Persistent())
-	server := serve(t)
+	server := steady(t)
 	registry := open(t, agent.Addr, nil)
-	register(t, registry, "orders", "orders-1", server.URL)
+	register(t, registry, "orders", "orders-1", server)
 	watch := registry.Instances("orders")
 	await(t, watch, ids("orders-1"))
 	recorded := record(t, watch)
 
 	agent.Stop()
 	agent.Restart()
-	register(t, registry, "orders", "orders-2", server.URL)
+	register(t, registry, "orders", "orders-2", server)
 	await(t, watch, ids("orders-1", "orders-2"))
 	await(t, open(t, agent.Addr, nil).Instances("orders"), ids("orders-1", "orders-2"))
 	for _, view := range recorded() {
@@ -189,11 +194,9 @@ func TestAgentThatHangs(t *testing.T) {
 	await(t, watch, ids("orders-1"))
 
 	agent.Pause()
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	started := time.Now()
-	require.Error(t, registry.Deregister(ctx, "orders-1"))
-	require.Less(t, time.Since(started), 5*time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(200*time.Millisecond, cancel)
+	require.ErrorIs(t, registry.Deregister(ctx, "orders-1"), context.Canceled, "the caller's word ends it, and not the bound on answers")
 	require.Error(t, registry.Ping(ctx))
 	list, _, _ := watch.Get()
 	require.Len(t, list, 1, "the last good view stays")
@@ -393,7 +396,7 @@ func TestCloseEndsEverything(t *testing.T) {
 }
 
 const (
-	patience = 30 * time.Second
+	patience = 60 * time.Second
 	address  = "127.0.0.1:4001"
 )
 
@@ -423,6 +426,13 @@ func serve(t *testing.T) *httptest.Server {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(server.Close)
 	return server
+}
+
+// steady returns a URL that answers every check with 200. It is in a process of its own: a view that is recorded must not
+// lose an instance because this process, with all its other tests, was too busy to answer in time.
+func steady(t *testing.T) string {
+	t.Helper()
+	return "http://" + consultest.Start(t).Addr + "/v1/status/leader"
 }
 
 func instance(service, id string) discovery.Instance {
@@ -494,6 +504,7 @@ func (l *logged) String() string {
 // A process that is told to end while it registers: the agent carries out what it was sent, so that must not be later than
 // what takes it back.
 func TestARegistrationOnItsWayIsNotCalledBack(t *testing.T) {
+	t.Parallel()
 	agent := consultest.Start(t)
 	target, err := url.Parse("http://" + agent.Addr)
 	require.NoError(t, err)
@@ -525,6 +536,7 @@ func TestARegistrationOnItsWayIsNotCalledBack(t *testing.T) {
 
 // An agent that does not answer is not waited for once nobody wants the registration any more.
 func TestARegistrationThatIsNotAnswered(t *testing.T) {
+	t.Parallel()
 	arrived := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(io.Discard, req.Body) // only then the server sees that the other side has gone
@@ -535,9 +547,6 @@ func TestARegistrationThatIsNotAnswered(t *testing.T) {
 	registry := open(t, server.URL, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-arrived; cancel() }()
-	begun := time.Now()
-	require.ErrorIs(t, registry.Register(ctx, discovery.Registration{Instance: instance("orders", "orders-1")}), context.Canceled)
-	require.Less(t, time.Since(begun), answerTooLate)
+	err := registry.Register(ctx, discovery.Registration{Instance: instance("orders", "orders-1")})
+	require.ErrorIs(t, err, context.Canceled, "and not that the time for an answer is over, which is longer")
 }
-
-const answerTooLate = 8 * time.Second // less than an answer may take that somebody waits for

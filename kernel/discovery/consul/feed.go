@@ -88,7 +88,7 @@ func follow[E any](r *Registry, f feed[E]) {
 
 // query asks once: for what is there now, or, with an index, for what is newer than that.
 func query[E any](ctx context.Context, f feed[E], index uint64) ([]E, *api.QueryMeta, error) {
-	q := &api.QueryOptions{WaitIndex: index, WaitTime: f.view.look(time.Now())}
+	q := &api.QueryOptions{WaitIndex: index, WaitTime: f.view.look()}
 	// An agent that hangs, or a connection that is dead without a word, must not hold the view for good. Consul adds up to a
 	// sixteenth to the wait.
 	ctx, cancel := context.WithTimeout(ctx, q.WaitTime+q.WaitTime/16+answerWithin)

@@ -10,9 +10,10 @@ type view[E any] struct {
 	key  func(E) string
 	sort func([]E)
 
-	shown   []E
-	missing map[string]E // shown before the last fault, and not in an answer since
-	settled time.Time    // when missing is given up; zero until Consul has answered after the fault
+	shown    []E
+	missing  map[string]E  // shown before the last fault, and not in an answer since
+	answered time.Time     // the last answer after the fault; zero until there is one
+	left     time.Duration // for how long missing is shown yet, since that answer
 }
 
 func newView[E any](key func(E) string, sort func([]E)) *view[E] {
@@ -24,7 +25,7 @@ func (v *view[E]) fault() {
 	for _, e := range v.shown {
 		v.missing[v.key(e)] = e
 	}
-	v.settled = time.Time{}
+	v.answered = time.Time{}
 }
 
 // update takes an answer of Consul and returns the new view, a list of its own.
@@ -32,10 +33,15 @@ func (v *view[E]) update(answer []E, now time.Time) []E {
 	for _, e := range answer {
 		delete(v.missing, v.key(e))
 	}
-	if len(v.missing) > 0 && v.settled.IsZero() {
-		v.settled = now.Add(settleTime)
+	// A machine that stalls keeps those that are missing from registering again, too, so between two answers no more than
+	// settleStep counts, however long that was.
+	if v.answered.IsZero() {
+		v.left = settleTime
+	} else {
+		v.left -= min(now.Sub(v.answered), settleStep)
 	}
-	if !now.Before(v.settled) {
+	v.answered = now
+	if v.left <= 0 {
 		clear(v.missing)
 	}
 	next := slices.Clone(answer)
@@ -48,9 +54,9 @@ func (v *view[E]) update(answer []E, now time.Time) []E {
 }
 
 // look says how long Consul may take over a blocking query, so that missing things are given up in time.
-func (v *view[E]) look(now time.Time) time.Duration {
-	if len(v.missing) == 0 || v.settled.IsZero() {
+func (v *view[E]) look() time.Duration {
+	if len(v.missing) == 0 || v.answered.IsZero() {
 		return blockFor
 	}
-	return min(max(v.settled.Sub(now), minBackoff), blockFor)
+	return min(max(v.left, minBackoff), settleStep)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // within bounds every wait of the suite. It is generous: a wait that ends sooner costs nothing.
-const within = 30 * time.Second
+const within = 60 * time.Second
 
 // Registry is what an implementation offers.
 type Registry interface {

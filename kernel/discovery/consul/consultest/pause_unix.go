@@ -2,10 +2,24 @@
 
 package consultest
 
-import "syscall"
+import (
+	"syscall"
+	"time"
+)
 
-// Pause stops the agent without ending it: it takes connections and answers nothing.
-func (a *Agent) Pause() { a.send(syscall.SIGSTOP) }
+// Pause stops the agent without ending it, and waits until it has stopped: it takes connections and answers nothing.
+func (a *Agent) Pause() {
+	a.t.Helper()
+	a.send(syscall.SIGSTOP)
+	// A signal works some time after it was sent. The system tells a parent once, when all threads have stopped.
+	for deadline := time.Now().Add(readyWithin); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		var status syscall.WaitStatus
+		if _, err := syscall.Wait4(a.cmd.Process.Pid, &status, syscall.WUNTRACED|syscall.WNOHANG, nil); err == nil && status.Stopped() {
+			return
+		}
+	}
+	a.t.Fatalf("consul did not stop within %s", readyWithin)
+}
 
 // Resume lets a paused agent go on.
 func (a *Agent) Resume() { a.send(syscall.SIGCONT) }
