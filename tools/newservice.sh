@@ -49,7 +49,7 @@ unset ASHLAR_CONSUL_ADDR CONSUL_HTTP_ADDR ASHLAR_ADMIN_PASSWORD
 export ASHLAR_GATEWAY_ADDR=127.0.0.1:0 # any free port
 # call RPC BODY [TOKEN]: neither a password nor a token is an argument of a program, which everybody on the machine can read.
 call() {
-	curl --silent --show-error --max-time 20 --header 'Content-Type: application/json' \
+	curl --silent --show-error --max-time 60 --header 'Content-Type: application/json' \
 		--header @<(if [ -n "${3-}" ]; then printf 'Authorization: Bearer %s\n' "$3"; fi) --data @- "$gateway/$1" < <(printf %s "$2")
 }
 
@@ -100,7 +100,8 @@ report+=$(printf '%-12s %5d ms' "curl" $((($(now) - from) / 1000000)))$'\n'
 total=$((($(now) - began) / 1000000))
 
 # Events arrive within moments, not at once.
-for _ in $(seq 100); do
+deadline=$((SECONDS + 60))
+while [ "$SECONDS" -lt "$deadline" ]; do
 	events=$(call ashlar.audit.v1.AuditService/QueryEvents "$(jq -n --arg id "$id" '{resource: $id}')" "$admin")
 	if jq --exit-status --arg user "$user" '.events[]? | select(.action == "order.create" and .actor.id == $user)' <<<"$events" >/dev/null; then
 		recorded=yes

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -83,13 +84,28 @@ func (p *process) cpu() (time.Duration, error) {
 	return total, nil
 }
 
-// freeAddress returns an address that nobody listens on.
+// freeAddress returns an address that nobody listens on. Its port is below those that the kernel gives to listeners and
+// connections that name none, if there is room: until it is bound, only somebody who wants this very one can take it.
 func freeAddress(ctx context.Context) (string, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	data, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
 	if err != nil {
 		return "", err
 	}
-	return listener.Addr().String(), listener.Close()
+	const lowest = 10_000
+	var given, port int
+	if _, err := fmt.Sscan(string(data), &given); err != nil {
+		return "", err
+	}
+	for range 100 {
+		if given > lowest {
+			port = lowest + rand.IntN(given-lowest) //nolint:gosec // keeps no secret
+		}
+		var listener net.Listener
+		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return listener.Addr().String(), listener.Close()
+		}
+	}
+	return "", err
 }
 
 // eventually asks until there is no error any more, and says what is waited for where that takes too long.

@@ -52,6 +52,7 @@ var targets = []target{
 		packages: []string{"."}, output: "ashlar-ent",
 	},
 	tool("golangci", "github.com/golangci/golangci-lint/v2/cmd/golangci-lint").lasting(2 * time.Minute),
+	tool("gotestsum", "gotest.tools/gotestsum"),
 
 	ours("services", "./gateway/cmd/gateway", "./platformctl/cmd/platformctl").
 		with("services/*/cmd/*").lasting(3 * time.Minute),

@@ -8,8 +8,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+
+	"entgo.io/ent/entc/gen"
 )
 
 type generateCommand struct {
@@ -46,7 +49,7 @@ func (s service) generate() error {
 	}
 	defer func() { _ = os.RemoveAll(fresh) }()
 	graph.Target = fresh
-	if err := graph.Gen(); err != nil {
+	if err := generateAlone(graph); err != nil {
 		return fmt.Errorf("%s: generate: %w", s.folder, err)
 	}
 	written, err := replace(fresh, s.ent())
@@ -54,6 +57,14 @@ func (s service) generate() error {
 		return err
 	}
 	return removeStale(s.ent(), written)
+}
+
+// generateAlone lets ent format one file after the other. It formats as many side by side as there are processors, and
+// takes imports that a file lacks from those beside it, which it may find empty while they are written: tx.go has no
+// database/sql then.
+func generateAlone(graph *gen.Graph) error {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	return graph.Gen()
 }
 
 // replace copies every file of the folder from into the folder to where it is

@@ -86,7 +86,7 @@ func run(ctx context.Context, reference, schemas string, in io.Reader, out io.Wr
 		return err
 	}
 	// The runner calls from one address, as often as it can: no limit is under test but those of the protocols.
-	cfg := gateway.Config{Addr: "127.0.0.1:0"}
+	cfg := gateway.Config{Addr: "127.0.0.1:0", NoShedding: true}
 	certificate, key, secure := request.TLS()
 	cfg.HTTP3 = request.Version() == suite.HTTP3
 	forget := func() {}
