@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"ashlar.dev/kernel/freeport"
 )
 
 // clockTick is the unit of the times in /proc/PID/stat: USER_HZ, which is 100 on every Linux.
@@ -84,28 +84,13 @@ func (p *process) cpu() (time.Duration, error) {
 	return total, nil
 }
 
-// freeAddress returns an address that nobody listens on. Its port is below those that the kernel gives to listeners and
-// connections that name none, if there is room: until it is bound, only somebody who wants this very one can take it.
+// freeAddress returns an address that nobody listens on.
 func freeAddress(ctx context.Context) (string, error) {
-	data, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	ports, err := freeport.Choose(ctx, 1)
 	if err != nil {
 		return "", err
 	}
-	const lowest = 10_000
-	var given, port int
-	if _, err := fmt.Sscan(string(data), &given); err != nil {
-		return "", err
-	}
-	for range 100 {
-		if given > lowest {
-			port = lowest + rand.IntN(given-lowest) //nolint:gosec // keeps no secret
-		}
-		var listener net.Listener
-		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			return listener.Addr().String(), listener.Close()
-		}
-	}
-	return "", err
+	return freeport.Address(ports[0]), nil
 }
 
 // eventually asks until there is no error any more, and says what is waited for where that takes too long.
