@@ -33,15 +33,19 @@ func TestServiceThatIsOverloaded(t *testing.T) {
 	w.add(o)
 	w.routable(look, true)
 
-	post := func(n int, procedure, message string) time.Duration {
-		began := time.Now()
+	post := func(n int, procedure, message string) (median time.Duration) {
+		var took []time.Duration
 		for range n {
+			began := time.Now()
 			status, _ := w.post(procedure, message, bearer(w.token(nil)))
 			require.Equal(t, http.StatusOK, status)
+			took = append(took, time.Since(began))
 		}
-		return time.Since(began) / time.Duration(n)
+		slices.Sort(took)
+		return took[n/2]
 	}
-	// Most of what a call takes is the service's work, also on a machine that has much else to do.
+	// Most of what a call takes is the service's work, also on a machine that has much else to do. One that stands still for once
+	// changes nothing about that.
 	e.work = max(20*time.Millisecond, 5*post(50, look, "{}"))
 	workTime := e.work
 	post(20, whoAmI, `{"do": "work"}`) // what is usual
@@ -77,7 +81,7 @@ func TestServiceThatIsOverloaded(t *testing.T) {
 	signIn := w.clientAs(w.token(func(c *authn.Claims) { c.Subject = "usr_sign_in" }))
 	defer running.Wait()
 	defer stop()
-	require.Eventually(t, func() bool { return refused.Load() > 0 }, within, time.Millisecond)
+	require.Eventually(t, func() bool { return refused.Load() > 0 }, 3*within, time.Millisecond)
 	began, lateBefore := done.Load(), late.Load()
 	running.Go(func() {
 		for ctx.Err() == nil {
@@ -103,7 +107,7 @@ func TestServiceThatIsOverloaded(t *testing.T) {
 		status, a := w.post(whoAmI, "{}", bearer(w.token(nil)))
 		return status == http.StatusOK || assert.Equal(t, rpcerror.ReasonOverloaded, a.reason()) && false
 	}
-	require.Eventually(t, answered, within, time.Millisecond, "it is over")
+	require.Eventually(t, answered, 3*within, time.Millisecond, "it is over")
 }
 
 // What a service refuses or fails at says nothing about how long it takes, in whichever protocol that is said; what it
