@@ -26,8 +26,10 @@ import (
 // Many times more callers than a service can serve in time. What the limit does in numbers is tested where time is made
 // (internal/overload); this is that it does it here.
 func TestServiceThatIsOverloaded(t *testing.T) {
+	const together = 4 // enough that it is seen within a second how long calls take, also where each takes long
 	w := newWorld(t, nil)
 	e := newEcho()
+	e.workers = make(chan struct{}, together)
 	o := echoOffer(t, e)
 	o.policy.Procedures = map[string]*kernelv1.ProcedurePolicy{manage: {Priority: kernelv1.Priority_PRIORITY_HIGH}}
 	w.add(o)
@@ -46,7 +48,7 @@ func TestServiceThatIsOverloaded(t *testing.T) {
 	}
 	// Most of what a call takes is the service's work, also on a machine that has much else to do. One that stands still for once
 	// changes nothing about that.
-	e.work = max(20*time.Millisecond, 5*post(50, look, "{}"))
+	e.work = max(40*time.Millisecond, 10*post(50, look, "{}"))
 	workTime := e.work
 	post(20, whoAmI, `{"do": "work"}`) // what is usual
 
@@ -55,7 +57,7 @@ func TestServiceThatIsOverloaded(t *testing.T) {
 	var done, late, refused, important, passed atomic.Int64
 	call := func(client *connect.Client, procedure string) error {
 		// Each can wait for 50 others that are served before him; those who ask are 80.
-		limited, cancel := context.WithTimeout(ctx, 50*workTime)
+		limited, cancel := context.WithTimeout(ctx, 50/together*workTime)
 		defer cancel()
 		return client.CallUnary(limited, spec(t, procedure), message("do", "work"), &structpb.Struct{})
 	}
@@ -70,7 +72,7 @@ func TestServiceThatIsOverloaded(t *testing.T) {
 						done.Add(1)
 					case rpcerror.Reason(err) == rpcerror.ReasonOverloaded:
 						refused.Add(1)
-						<-time.After(10 * workTime) // a fifth of the time that he should wait
+						<-time.After(10 * workTime)
 					default:
 						late.Add(1)
 					}
@@ -96,12 +98,13 @@ func TestServiceThatIsOverloaded(t *testing.T) {
 		t.Logf("in time %d, too late %d before and %d after the first refusal, refused %d; important %d of %d",
 			done.Load(), lateBefore, late.Load()-lateBefore, refused.Load(), passed.Load(), important.Load())
 	}()
-	require.Eventually(t, func() bool { return done.Load() > began+100 && important.Load() > 20 }, 3*within, time.Millisecond)
+	// How many are in time depends on what else the machine has to do: without a limit it would soon be nobody. What is important
+	// passes.
+	require.Eventually(t, func() bool { return done.Load() > began+30 && passed.Load() > 0 }, 6*within, time.Millisecond)
 	status, _ := w.post("/grpc.health.v1.Health/Check", "{}", nil)
 	assert.Equal(t, http.StatusOK, status)
 	stop()
 	running.Wait()
-	assert.Positive(t, passed.Load(), "what is important passes")
 
 	answered := func() bool {
 		status, a := w.post(whoAmI, "{}", bearer(w.token(nil)))
