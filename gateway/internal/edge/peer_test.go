@@ -3,6 +3,7 @@ package edge
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -30,8 +31,8 @@ import (
 	"ashlar.dev/kernel/telemetry"
 )
 
-// within bounds what should take two seconds at most.
-const within = 10 * time.Second
+// within bounds what should take two seconds at most, and takes longer on a machine that has much else to do or stands still.
+const within = 30 * time.Second
 
 const (
 	ask        = "/a.v1.S/Ask"        // unary, public
@@ -263,13 +264,16 @@ func slow(pause time.Duration) io.ReadCloser {
 
 // A stream may be silent for longer than it may be stalled.
 func TestSilentStreamGoesOn(t *testing.T) {
-	const stall = 50 * time.Millisecond
-	w := newEdgeWorld(t, func(r *http.Request) (*http.Response, error) { return answer(r, slow(4*stall)), nil },
+	const stall = time.Second // a write has to leave within that, also on a machine that has much else to do
+	w := newEdgeWorld(t, func(r *http.Request) (*http.Response, error) { return answer(r, slow(3*stall/2)), nil },
 		func(h *Handler) { h.stallTime = stall })
 	for _, h2 := range []bool{false, true} {
-		body, err := io.ReadAll(w.open(t, h2, listen, "application/connect+json", "", strings.NewReader("{}")).Body)
-		require.NoError(t, err)
-		assert.Equal(t, "\x00\x00\x00\x00\x02{}\x02\x00\x00\x00\x02{}", string(body))
+		t.Run(fmt.Sprintf("h2=%v", h2), func(t *testing.T) {
+			t.Parallel()
+			body, err := io.ReadAll(w.open(t, h2, listen, "application/connect+json", "", strings.NewReader("{}")).Body)
+			require.NoError(t, err)
+			assert.Equal(t, "\x00\x00\x00\x00\x02{}\x02\x00\x00\x00\x02{}", string(body))
+		})
 	}
 }
 
