@@ -66,6 +66,8 @@ type world struct {
 	exchanged atomic.Int64
 	// options are the gateway's.
 	options []gateway.Option
+	// nobody tells that there is no instance that could serve calls, so that they may fail; nil: there always is one.
+	nobody func() bool
 }
 
 // registry is discovery as a world needs it.
