@@ -195,7 +195,9 @@ func (c *call) failure(cause error) error {
 			rpcerror.Cause(cause))
 	case errors.Is(ended, errExpired):
 		return tokenExpired(cause)
-	case errors.Is(ended, context.DeadlineExceeded), ended == nil && c.timer.passed(): // connections have deadlines, too, and may be first
+	case errors.Is(ended, context.DeadlineExceeded),
+		// Connections have deadlines, too, and may be first; net/http cancels the request then.
+		(ended == nil || errors.Is(ended, context.Canceled)) && c.timer.passed():
 		return rpcerror.New(connect.CodeDeadlineExceeded, rpcerror.ReasonDeadlineExceeded, "the deadline has passed", rpcerror.Cause(cause))
 	case ended != nil || c.request.broken.Load():
 		return connect.NewError(connect.CodeCanceled, "the call was canceled").WithCause(cause)

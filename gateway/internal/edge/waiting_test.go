@@ -184,4 +184,8 @@ func TestWhoeverNoticesTheDeadlineFirst(t *testing.T) {
 	assert.Equal(t, connect.CodeCanceled, connect.CodeOf(c.failure(os.ErrDeadlineExceeded)))
 	c.timer.deadline = time.Now()
 	assert.Equal(t, connect.CodeDeadlineExceeded, connect.CodeOf(c.failure(os.ErrDeadlineExceeded)))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c.r = c.r.WithContext(ctx) // as net/http does it
+	assert.Equal(t, connect.CodeDeadlineExceeded, connect.CodeOf(c.failure(os.ErrDeadlineExceeded)))
 }
