@@ -38,7 +38,7 @@ func blackHole(t *testing.T) string {
 func TestInstanceThatCannotBeDialed(t *testing.T) {
 	for _, procedure := range []string{look, change} {
 		t.Run(procedure, func(t *testing.T) {
-			w := newWorld(t, nil)
+			w := newWorld(t, withoutShedding)
 			w.echoes(t, 0, 2)
 			load := w.call(t, procedure)
 			w.enlist("echo-9", blackHole(t))
@@ -50,7 +50,6 @@ func TestInstanceThatCannotBeDialed(t *testing.T) {
 			load.stop()
 			assert.Zero(t, load.failed.Load(), "of %d", load.served.Load())
 			assert.Greater(t, load.slowest(), 500*time.Millisecond, "nobody has tried it")
-			assert.Less(t, load.slowest(), 10*time.Second)
 			t.Logf("%d calls, none failed; the slowest took %s", load.served.Load(), load.slowest().Round(time.Millisecond))
 		})
 	}

@@ -38,8 +38,9 @@ func silent(t *testing.T) (address string, asked *atomic.Int64) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	asked = &atomic.Int64{}
+	ctx, end := context.WithCancel(context.Background())
 	var serving sync.WaitGroup
-	t.Cleanup(func() { _ = listener.Close(); serving.Wait() })
+	t.Cleanup(func() { _ = listener.Close(); end(); serving.Wait() })
 	serving.Go(func() {
 		for {
 			c, err := listener.Accept()
@@ -47,6 +48,7 @@ func silent(t *testing.T) (address string, asked *atomic.Int64) {
 				return
 			}
 			asked.Add(1)
+			context.AfterFunc(ctx, func() { _ = c.Close() }) // the gateway may keep it for as long as it keeps what is idle
 			serving.Go(func() {
 				_, _ = io.Copy(io.Discard, c)
 				_ = c.Close()
@@ -71,15 +73,14 @@ func testInstanceThatNeverAnswers(t *testing.T, once onceFunc) {
 	address, asked := silent(t)
 	w.enlist("echo-9", address)
 	require.Eventually(t, func() bool { return asked.Load() > 0 }, 3*within, time.Millisecond)
-	began := time.Now()
-	for time.Since(began) < faultTime(t) {
+	// It is asked again from time to time: where that comes from too few calls, it tells nothing.
+	for began := time.Now(); time.Since(began) < faultTime(t) || load.served.Load() < 1000; {
 		load.more(50)
 	}
 	load.drained()
 	load.stop()
-	assert.Zero(t, load.failed.Load(), "of %d", load.served.Load())
-	assert.Less(t, asked.Load()*20, load.served.Load()) // in gRPC many calls share a connection, and these are counted
-	assert.Less(t, load.slowest(), 10*time.Second, "the manifest allows 30 s")
+	assert.Zero(t, load.failed.Load(), "of %d", load.served.Load()) // none has had to wait for its deadline
+	assert.Less(t, asked.Load()*20, load.served.Load())             // in gRPC many calls share a connection, and these are counted
 	t.Logf("%d calls, %d of them were sent to the silent instance; the slowest took %s", load.served.Load(), asked.Load(), load.slowest().Round(time.Millisecond))
 }
 
@@ -110,7 +111,7 @@ func TestSlowInstanceIsWaitedFor(t *testing.T) {
 	}
 	for _, id := range []string{"echo-1", "echo-2"} {
 		o := echoOffer(t, newEcho())
-		o.id, o.policy.Timeout, o.wrap = id, durationpb.New(5*time.Second), slow
+		o.id, o.policy.Timeout, o.wrap = id, durationpb.New(within), slow
 		w.add(o)
 	}
 	w.routable(look, true)
@@ -123,7 +124,9 @@ func TestSlowInstanceIsWaitedFor(t *testing.T) {
 
 // Calls with effects cannot be sent again: those that the silent instance has end at their deadline, and not later.
 func TestInstanceThatNeverAnswersCallsWithEffects(t *testing.T) {
-	const timeout = 3 * time.Second
+	t.Parallel() // it waits most of the time
+	// Longer than the machine stands still: calls to the other instances must not end so.
+	const timeout = 8 * time.Second
 	w := newWorld(t, withoutShedding)
 	for _, id := range []string{"echo-1", "echo-2"} {
 		o := echoOffer(t, newEcho())
@@ -138,17 +141,22 @@ func TestInstanceThatNeverAnswersCallsWithEffects(t *testing.T) {
 	require.Eventually(t, func() bool { return load.failed.Load() > 0 }, 3*within, time.Millisecond)
 	load.drained()
 	load.stop()
-	assert.LessOrEqual(t, load.failed.Load(), asked.Load())
+	assert.LessOrEqual(t, load.failed.Load(), asked.Load(), "but for what it had")
 	// All that were under way, and those that find out whether it is back.
 	assert.LessOrEqual(t, load.failed.Load(), int64(2*sideBySide), "of %d", load.served.Load())
-	assert.Less(t, load.slowest(), timeout+5*time.Second)
+	assert.Less(t, load.slowest(), timeout+within)
 	t.Logf("%d calls, %d failed; the slowest took %s", load.served.Load()+load.failed.Load(), load.failed.Load(), load.slowest().Round(time.Millisecond))
 }
 
 // In gRPC they end sooner: the connection is found dead, and with it all that was sent on it, and the instance is passed over.
 func TestInstanceThatNeverAnswersGRPCCallsWithEffects(t *testing.T) {
 	w := newWorld(t, withoutShedding)
-	w.echoes(t, 0, 2)
+	for _, id := range []string{"echo-1", "echo-2"} {
+		o := echoOffer(t, newEcho())
+		o.id, o.policy.Timeout = id, durationpb.New(time.Minute)
+		w.add(o)
+	}
+	w.routable(look, true)
 	load := w.callBy(t, change, onceGRPC)
 	address, asked := silent(t)
 	w.enlist("echo-9", address)
@@ -157,7 +165,7 @@ func TestInstanceThatNeverAnswersGRPCCallsWithEffects(t *testing.T) {
 	load.drained()
 	load.stop()
 	assert.LessOrEqual(t, load.failed.Load(), int64(2*sideBySide), "of %d", load.served.Load())
-	assert.Less(t, load.slowest(), 15*time.Second, "the manifest allows 30 s")
+	assert.Less(t, load.slowest(), within, "the manifest allows a minute")
 	t.Logf("%d calls, %d failed; the slowest took %s", load.served.Load()+load.failed.Load(), load.failed.Load(), load.slowest().Round(time.Millisecond))
 }
 

@@ -44,8 +44,11 @@ func (w *world) callBy(t *testing.T, procedure string, once onceFunc) *callers {
 		h1, h2 := newHTTPClient(t, false), newHTTPClient(t, true)
 		all.Go(func() {
 			for ctx.Err() == nil {
-				began := time.Now()
+				began, nobody := time.Now(), w.nobody != nil && w.nobody()
 				if status, err := once(ctx, h1, h2, w.url(procedure)); ctx.Err() == nil && (err != nil || status != http.StatusOK) {
+					if nobody || w.nobody != nil && w.nobody() {
+						continue
+					}
 					c.failed.Add(1)
 					t.Logf("status %d, %v, after %s", status, err, time.Since(began))
 				} else {

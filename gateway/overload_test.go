@@ -26,23 +26,29 @@ import (
 // Many times more callers than a service can serve in time. What the limit does in numbers is tested where time is made
 // (internal/overload); this is that it does it here.
 func TestServiceThatIsOverloaded(t *testing.T) {
+	const together = 4 // enough that it is seen within a second how long calls take, also where each takes long
 	w := newWorld(t, nil)
 	e := newEcho()
+	e.workers = make(chan struct{}, together)
 	o := echoOffer(t, e)
 	o.policy.Procedures = map[string]*kernelv1.ProcedurePolicy{manage: {Priority: kernelv1.Priority_PRIORITY_HIGH}}
 	w.add(o)
 	w.routable(look, true)
 
-	post := func(n int, procedure, message string) time.Duration {
-		began := time.Now()
+	post := func(n int, procedure, message string) (median time.Duration) {
+		var took []time.Duration
 		for range n {
+			began := time.Now()
 			status, _ := w.post(procedure, message, bearer(w.token(nil)))
 			require.Equal(t, http.StatusOK, status)
+			took = append(took, time.Since(began))
 		}
-		return time.Since(began) / time.Duration(n)
+		slices.Sort(took)
+		return took[n/2]
 	}
-	// Most of what a call takes is the service's work, also on a machine that has much else to do.
-	e.work = max(20*time.Millisecond, 5*post(50, look, "{}"))
+	// Most of what a call takes is the service's work, also on a machine that has much else to do. One that stands still for once
+	// changes nothing about that.
+	e.work = max(40*time.Millisecond, 10*post(50, look, "{}"))
 	workTime := e.work
 	post(20, whoAmI, `{"do": "work"}`) // what is usual
 
@@ -51,7 +57,7 @@ func TestServiceThatIsOverloaded(t *testing.T) {
 	var done, late, refused, important, passed atomic.Int64
 	call := func(client *connect.Client, procedure string) error {
 		// Each can wait for 50 others that are served before him; those who ask are 80.
-		limited, cancel := context.WithTimeout(ctx, 50*workTime)
+		limited, cancel := context.WithTimeout(ctx, 50/together*workTime)
 		defer cancel()
 		return client.CallUnary(limited, spec(t, procedure), message("do", "work"), &structpb.Struct{})
 	}
@@ -66,7 +72,7 @@ func TestServiceThatIsOverloaded(t *testing.T) {
 						done.Add(1)
 					case rpcerror.Reason(err) == rpcerror.ReasonOverloaded:
 						refused.Add(1)
-						<-time.After(10 * workTime) // a fifth of the time that he should wait
+						<-time.After(10 * workTime)
 					default:
 						late.Add(1)
 					}
@@ -77,7 +83,7 @@ func TestServiceThatIsOverloaded(t *testing.T) {
 	signIn := w.clientAs(w.token(func(c *authn.Claims) { c.Subject = "usr_sign_in" }))
 	defer running.Wait()
 	defer stop()
-	require.Eventually(t, func() bool { return refused.Load() > 0 }, within, time.Millisecond)
+	require.Eventually(t, func() bool { return refused.Load() > 0 }, 3*within, time.Millisecond)
 	began, lateBefore := done.Load(), late.Load()
 	running.Go(func() {
 		for ctx.Err() == nil {
@@ -92,18 +98,19 @@ func TestServiceThatIsOverloaded(t *testing.T) {
 		t.Logf("in time %d, too late %d before and %d after the first refusal, refused %d; important %d of %d",
 			done.Load(), lateBefore, late.Load()-lateBefore, refused.Load(), passed.Load(), important.Load())
 	}()
-	require.Eventually(t, func() bool { return done.Load() > began+100 && important.Load() > 20 }, 3*within, time.Millisecond)
+	// How many are in time depends on what else the machine has to do: without a limit it would soon be nobody. What is important
+	// passes.
+	require.Eventually(t, func() bool { return done.Load() > began+30 && passed.Load() > 0 }, 6*within, time.Millisecond)
 	status, _ := w.post("/grpc.health.v1.Health/Check", "{}", nil)
 	assert.Equal(t, http.StatusOK, status)
 	stop()
 	running.Wait()
-	assert.Positive(t, passed.Load(), "what is important passes")
 
 	answered := func() bool {
 		status, a := w.post(whoAmI, "{}", bearer(w.token(nil)))
 		return status == http.StatusOK || assert.Equal(t, rpcerror.ReasonOverloaded, a.reason()) && false
 	}
-	require.Eventually(t, answered, within, time.Millisecond, "it is over")
+	require.Eventually(t, answered, 3*within, time.Millisecond, "it is over")
 }
 
 // What a service refuses or fails at says nothing about how long it takes, in whichever protocol that is said; what it

@@ -97,7 +97,7 @@ func shelfOffer(s *shelf) offer {
 	return offer{
 		name: "notes", id: "notes-1", version: "1.0.0", services: []string{notesv1connect.NoteServiceName},
 		schema:   &descriptorpb.FileDescriptorSet{File: filesOf(notesv1.File_acme_notes_v1_note_proto)},
-		policy:   &kernelv1.GatewayPolicy{Expose: true, Timeout: durationpb.New(5 * time.Second)},
+		policy:   &kernelv1.GatewayPolicy{Expose: true, Timeout: durationpb.New(within)},
 		register: func(server *connect.Server) { notesv1connect.RegisterNoteServiceHandler(server, s) },
 	}
 }

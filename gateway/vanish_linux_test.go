@@ -20,7 +20,7 @@ import (
 // served, and of those with effects fail only what it had; when it is back, it is used again.
 func TestAMachineVanishesUnderLoad(t *testing.T) {
 	onTwoMachines(t, func(t *testing.T, other *machine) {
-		const timeout = 5 * time.Second
+		const timeout = 8 * time.Second // longer than a machine stands still: calls that reach an instance must not end so
 		// So many callers, the instances and the gateway have this machine to themselves at best: calls do take long.
 		w := newWorld(t, withoutShedding)
 		local := newEcho()
@@ -78,7 +78,7 @@ func TestAMachineVanishesUnderLoad(t *testing.T) {
 				for name, load := range loads {
 					load.stop()
 					t.Logf("%s: %d calls, %d failed; the slowest took %s", name, load.served.Load()+load.failed.Load(), load.failed.Load(), load.slowest().Round(time.Millisecond))
-					assert.Less(t, load.slowest(), timeout+5*time.Second, name)
+					assert.Less(t, load.slowest(), timeout+within, name)
 				}
 				assert.Zero(t, loads["look"].failed.Load()+loads["look in gRPC"].failed.Load())
 				assert.LessOrEqual(t, loads["change"].failed.Load(), int64(2*sideBySide))

@@ -213,7 +213,10 @@ func TestAVersionIsTakenBack(t *testing.T) {
 }
 
 func TestSharesOfVersions(t *testing.T) {
-	w := newWorld(t, func(c *gateway.Config) { c.VersionShares = map[string]int{"echo@2.0.0": 10} })
+	w := newWorld(t, func(c *gateway.Config) {
+		withoutShedding(c)
+		c.VersionShares = map[string]int{"echo@2.0.0": 10}
+	})
 	first, second := newEcho(), newEcho()
 	w.release(t, "echo-1", "1.0.0", first)
 	for i := range 3 {

@@ -173,7 +173,7 @@ func (c *call) refuseHTTP(status int, header, value string) {
 
 // ended is why the call was given up; nil while it goes on.
 func (c *call) ended() error {
-	if c.direct && !time.Now().Before(c.timer.deadline) {
+	if c.direct && c.timer.passed() {
 		return context.DeadlineExceeded
 	}
 	return context.Cause(c.r.Context())
@@ -195,7 +195,9 @@ func (c *call) failure(cause error) error {
 			rpcerror.Cause(cause))
 	case errors.Is(ended, errExpired):
 		return tokenExpired(cause)
-	case errors.Is(ended, context.DeadlineExceeded):
+	case errors.Is(ended, context.DeadlineExceeded),
+		// Connections have deadlines, too, and may be first; net/http cancels the request then.
+		(ended == nil || errors.Is(ended, context.Canceled)) && c.timer.passed():
 		return rpcerror.New(connect.CodeDeadlineExceeded, rpcerror.ReasonDeadlineExceeded, "the deadline has passed", rpcerror.Cause(cause))
 	case ended != nil || c.request.broken.Load():
 		return connect.NewError(connect.CodeCanceled, "the call was canceled").WithCause(cause)

@@ -46,6 +46,9 @@ func (c *call) late() {
 	c.giveUp(context.DeadlineExceeded)
 }
 
+// passed tells whether the deadline has passed, whatever the timer has done about it.
+func (t *timer) passed() bool { return !t.deadline.IsZero() && !time.Now().Before(t.deadline) }
+
 func (t *timer) stop() {
 	if t.timer != nil {
 		t.timer.Stop()

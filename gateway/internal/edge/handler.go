@@ -133,6 +133,11 @@ func New(parts Parts) (*Handler, error) {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := h.current.Load()
+	if cancelledBefore(r) {
+		last, revived, end := revive(w, r, now.maxTimeout)
+		defer end()
+		w, r = last, revived
+	}
 	if !now.addresses.none() && !now.addresses.place(r) {
 		c := h.begin(w, r, nil) //nolint:contextcheck // the request has it
 		c.charged = true        // it is not worth a bucket

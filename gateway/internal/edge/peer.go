@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,8 @@ type peer struct {
 
 	deadlines http.ResponseController
 	h1        bool
-	// reads: reading needs a deadline of its own.
+	// reads: reading needs a deadline of its own. Over HTTP/1.1 net/http waits for the next request already where this one has
+	// no body: a deadline that passes meanwhile would cancel this one.
 	reads bool
 	// stall bounds each write of a stream; 0 where the whole call has a deadline.
 	stall    time.Duration
@@ -43,8 +45,34 @@ type peer struct {
 }
 
 func newPeer(w http.ResponseWriter, r *http.Request) *peer {
-	return &peer{ResponseWriter: w, deadlines: *http.NewResponseController(w), h1: r.ProtoMajor < 2, reads: r.ProtoMajor != 2}
+	h1 := r.ProtoMajor < 2
+	return &peer{ResponseWriter: w, deadlines: *http.NewResponseController(w), h1: h1, reads: r.ProtoMajor != 2 && (!h1 || r.Body != http.NoBody)}
 }
+
+// cancelledBefore tells of a request that was cancelled before it came. While net/http still writes an answer over HTTP/1.1 it
+// waits for the next request; where a deadline for reading passes then, as on a machine that stands still for a second, it
+// cancels whatever comes over that connection, and serves it all the same (connReader.backgroundRead).
+func cancelledBefore(r *http.Request) bool { return r.ProtoMajor < 2 && r.Context().Err() != nil }
+
+// revive returns such a request as it was meant, and a writer that makes it the last one of its connection. Nobody notices if its
+// caller leaves, so that it has an end even if it is a stream. end has to be called.
+func revive(w http.ResponseWriter, r *http.Request, most time.Duration) (last http.ResponseWriter, revived *http.Request, end context.CancelFunc) {
+	ctx, end := context.WithTimeout(context.WithoutCancel(r.Context()), most)
+	w.Header().Set("Connection", "close")
+	return lastWriter{w}, r.WithContext(ctx), end
+}
+
+// lastWriter ends the connection after the answer, whatever a service says of its own.
+type lastWriter struct{ http.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w lastWriter) WriteHeader(status int) {
+	w.Header().Set("Connection", "close")
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is what http.ResponseController looks for.
+func (w lastWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // The errors of setting deadlines are not looked at: the connection is gone then, or the writer of a test has none.
 
@@ -113,7 +141,7 @@ func (p *peer) finish() {
 	p.over = true
 	p.stalling.stop()
 	now := time.Now()
-	if p.h1 {
+	if p.h1 && p.reads {
 		_ = p.deadlines.SetReadDeadline(now.Add(unreadTime))
 	}
 	if p.stall > 0 {

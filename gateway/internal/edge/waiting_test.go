@@ -7,11 +7,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"connectrpc.com/connect/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -172,4 +174,18 @@ func TestAPIKeyWithADeadline(t *testing.T) {
 			assert.EqualValues(t, 1, keys.asked.Load())
 		})
 	}
+}
+
+// A connection may notice that the deadline has passed before the call's own timer does: that is no cancellation.
+func TestWhoeverNoticesTheDeadlineFirst(t *testing.T) {
+	c := &call{h: newEdgeWorld(t, listensNot, nil).h, r: httptest.NewRequestWithContext(t.Context(), http.MethodPost, ask, http.NoBody)}
+	c.request.broken.Store(true)
+	c.timer.deadline = time.Now().Add(time.Hour)
+	assert.Equal(t, connect.CodeCanceled, connect.CodeOf(c.failure(os.ErrDeadlineExceeded)))
+	c.timer.deadline = time.Now()
+	assert.Equal(t, connect.CodeDeadlineExceeded, connect.CodeOf(c.failure(os.ErrDeadlineExceeded)))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c.r = c.r.WithContext(ctx) // as net/http does it
+	assert.Equal(t, connect.CodeDeadlineExceeded, connect.CodeOf(c.failure(os.ErrDeadlineExceeded)))
 }

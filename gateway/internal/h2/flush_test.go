@@ -45,18 +45,18 @@ func TestNobodyWritesForOthersForEver(t *testing.T) {
 	}()
 	select {
 	case <-flushed:
-	case <-time.After(10 * time.Second):
+	case <-time.After(within):
 		t.Error("it still writes for others")
 	}
 	before := b.written.Load()
-	require.Eventually(t, func() bool { return b.written.Load() > before }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return b.written.Load() > before }, within, time.Millisecond)
 	b.adding.Store(false)
 	<-flushed
 	require.Eventually(t, func() bool {
 		b.c.mu.Lock()
 		defer b.c.mu.Unlock()
 		return !b.c.writing && len(b.c.out) == 0
-	}, 10*time.Second, time.Millisecond)
+	}, within, time.Millisecond)
 	b.c.fail(errClosing)
 	require.NoError(t, theirs.Close())
 }

@@ -55,7 +55,7 @@ func TestLoadIsKnownAcrossVersions(t *testing.T) {
 	before := l.Table().Route(procedure)
 	require.NotNil(t, before)
 	register("notes-2", "2.0.0")
-	require.Eventually(t, func() bool { return l.Table().Modules()[0].Version == "2.0.0" }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return l.Table().Modules()[0].Version == "2.0.0" }, 30*time.Second, time.Millisecond)
 	after := l.Table().Route(procedure)
 	assert.NotSame(t, before, after)
 	assert.Same(t, before.Load, after.Load)
