@@ -36,6 +36,7 @@ type Database struct {
 	writer      *turns    // for transactions; nil: any number writes
 
 	beside beside
+	full   full
 
 	mu      sync.Mutex
 	commits []func()
@@ -128,7 +129,9 @@ func New(address config.Secret, options ...Option) (*Database, error) {
 
 // Driver is what an ent client is made from: ent.NewClient(ent.Driver(db.Driver())).
 // Closing that client closes the database.
-func (d *Database) Driver() *Driver { return &Driver{entsql.OpenDB(d.Dialect, d.DB), d.connections} }
+func (d *Database) Driver() *Driver {
+	return &Driver{entsql.OpenDB(d.Dialect, d.DB), d.connections, &d.full}
+}
 
 // slots is how many of a pool's connections are for what goes through Driver. One, where there are some, is left to
 // what does not: events are delivered also while requests take all they can get.

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -201,7 +200,7 @@ func (f sqliteFile) explain(err error) error {
 		return f.failure(err, "it is not a SQLite database, or a damaged one: name another file, or restore it from a backup")
 	case isSQLite(err, sqlite3.SQLITE_READONLY), isSQLite(err, sqlite3.SQLITE_CANTOPEN), isSQLite(err, sqlite3.SQLITE_PERM):
 		return f.failure(err, "it cannot be written: let the user of this process write the file, the files -wal and -shm beside it, and the folder %s", filepath.Dir(f.path))
-	case isSQLite(err, sqlite3.SQLITE_FULL), errors.Is(err, syscall.ENOSPC):
+	case isFull(err):
 		return f.failure(err, "the disk is full: free some space")
 	case isSQLite(err, sqlite3.SQLITE_BUSY):
 		return f.failure(err, "another process has held its write lock for %s: stop that process", 2*sqliteBusyTimeout)
