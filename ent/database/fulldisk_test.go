@@ -14,7 +14,6 @@ import (
 
 	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/database/dbtest"
-	"ashlar.dev/ent/pgserver"
 	"ashlar.dev/kernel/config"
 )
 
@@ -88,8 +87,8 @@ func TestSQLiteOnAReadOnlyDisk(t *testing.T) {
 // The disk of a PostgreSQL server gets full and has space again, under a pool that stays open.
 func TestPostgresOnAFullDisk(t *testing.T) {
 	t.Parallel()
-	dbtest.EachServerDisk(t, func(t *testing.T, holds string, server *pgserver.Server, disk *dbtest.ServerDisk) {
-		db := dbtest.Open(t, config.Secret(server.URL("postgres")))
+	dbtest.EachSmallServer(t, func(t *testing.T, server *dbtest.SmallServer) {
+		db := dbtest.Open(t, server.URL)
 		_, err := db.DB.ExecContext(t.Context(), "CREATE TABLE t (n int PRIMARY KEY, x text)")
 		require.NoError(t, err)
 		begin := func(ctx context.Context) (*sql.Tx, error) { return db.DB.BeginTx(ctx, nil) }
@@ -109,13 +108,13 @@ func TestPostgresOnAFullDisk(t *testing.T) {
 		}
 		require.NoError(t, insert())
 		require.NoError(t, db.Up(t.Context()))
-		disk.Fill(t)
+		server.Fill(t)
 		written, unknown := 1, 0
 		for err = insert(); err == nil && written < 10_000; err = insert() {
 			written++
 		}
 		require.True(t, database.IsUnavailable(err), "%v", err)
-		if holds == dbtest.Tables {
+		if server.Holds == dbtest.Tables {
 			require.ErrorContains(t, db.Explain(err), "the server's disk is full: free some space there")
 			require.ErrorContains(t, err, "No space left on device")
 			require.ErrorContains(t, db.Up(t.Context()), "the server's disk is full")
@@ -132,8 +131,8 @@ func TestPostgresOnAFullDisk(t *testing.T) {
 			require.Error(t, db.Up(t.Context()))
 		}
 
-		disk.Free(t)
-		if holds == dbtest.Log {
+		server.Free(t)
+		if server.Holds == dbtest.Log {
 			require.NoError(t, server.Resume(t.Context()))
 		}
 		require.NoError(t, insert())

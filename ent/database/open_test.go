@@ -145,7 +145,7 @@ func TestTimesComeBackAsTheyWere(t *testing.T) {
 func TestPostgresSettings(t *testing.T) {
 	t.Parallel()
 	address := dbtest.PostgresURL(t)
-	db := dbtest.Open(t, address+"&pool_max_conns=3&lock_timeout=7000")
+	db := dbtest.Open(t, dbtest.With(address, "lock_timeout", "7000")+"&pool_max_conns=3")
 	assert.Equal(t, 3, db.DB.Stats().MaxOpenConnections)
 	for name, want := range map[string]string{
 		"application_name": "ashlar", "TimeZone": "UTC", "statement_timeout": "30s", "lock_timeout": "7s",

@@ -52,7 +52,7 @@ func TestEveryConnectionToSQLite(t *testing.T) {
 
 func TestEveryConnectionToPostgres(t *testing.T) {
 	t.Parallel()
-	db := dbtest.Postgres(t)
+	db := dbtest.Open(t, dbtest.With(dbtest.PostgresURL(t), "lock_timeout", ""))
 	lives := map[time.Time]bool{}
 	everyConnection(t, db.DB, 16, func(conn *sql.Conn) {
 		for setting, want := range map[string]string{

@@ -47,7 +47,7 @@ type world struct {
 func testConfig(t *testing.T) Config {
 	t.Helper()
 	return Config{Config: service.Config{
-		ListenAddr: "127.0.0.1:0", DatabaseURL: dbtest.SQLiteURL(t), DependencyTimeout: 10 * time.Second,
+		ListenAddr: "127.0.0.1:0", DatabaseURL: dbtest.SQLiteURL(t), DependencyTimeout: time.Minute,
 	}}
 }
 

@@ -11,9 +11,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"ashlar.dev/ent/database/dbtest"
-	"ashlar.dev/ent/pgserver"
 	notesv1 "ashlar.dev/gen/go/acme/notes/v1"
-	"ashlar.dev/kernel/config"
 	"ashlar.dev/kernel/health"
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/platform/servicetest"
@@ -65,9 +63,8 @@ func TestAFullDisk(t *testing.T) {
 // changes fail as what may succeed later, the service says that it is not ready, reads go on where the server does, what was
 // acknowledged is there once, and the service goes on by itself.
 func TestAFullDiskOfPostgres(t *testing.T) {
-	dbtest.EachServerDisk(t, func(t *testing.T, holds string, server *pgserver.Server, disk *dbtest.ServerDisk) {
-		address := config.Secret(server.URL("postgres"))
-		w := start(t, address)
+	dbtest.EachSmallServer(t, func(t *testing.T, server *dbtest.SmallServer) {
+		w := start(t, server.URL)
 		ready := watchHealth(t, w)
 		ready(healthv1.HealthCheckResponse_SERVING)
 		all := startWriters(t, w, 20_000)
@@ -75,18 +72,18 @@ func TestAFullDiskOfPostgres(t *testing.T) {
 		all.done.Add(1)
 		all.more(&all.done, clients)
 
-		disk.Fill(t)
+		server.Fill(t)
 		all.more(&all.failed, 20)
 		ready(healthv1.HealthCheckResponse_NOT_SERVING)
-		if holds == dbtest.Tables {
+		if server.Holds == dbtest.Tables {
 			_, err := as(w, "usr_ada").GetNote(t.Context(), &notesv1.GetNoteRequest{OrganizationId: "org_acme", NoteId: kept})
 			require.NoError(t, err, "reads go on")
 		} else {
 			require.NoError(t, server.AwaitEnd(t.Context()))
 		}
 
-		disk.Free(t)
-		if holds == dbtest.Log { // what supervises a server does that
+		server.Free(t)
+		if server.Holds == dbtest.Log { // what supervises a server does that
 			require.NoError(t, server.Resume(t.Context()))
 		}
 		begun := time.Now()
@@ -94,7 +91,7 @@ func TestAFullDiskOfPostgres(t *testing.T) {
 		t.Logf("calls succeed %s after there is space", time.Since(begun))
 		ready(healthv1.HealthCheckResponse_SERVING)
 		t.Logf("it is ready %s after there is space", time.Since(begun))
-		all.settle(address)
+		all.settle(server.URL)
 	})
 }
 

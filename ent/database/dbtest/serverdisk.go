@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ashlar.dev/ent/pgserver"
+	"ashlar.dev/kernel/config"
 )
 
 // What of a PostgreSQL server a small disk holds: a table that cannot grow is an error of one statement (53100), a
@@ -15,22 +16,30 @@ const (
 	Log    = "write-ahead log"
 )
 
-// ServerDisk is a disk that a test can fill, under a PostgreSQL server.
-type ServerDisk struct{ folder string }
+// SmallServer is a PostgreSQL server on a disk that a test can fill.
+type SmallServer struct {
+	*pgserver.Server
 
-// EachServerDisk runs test with a server of its own, the disk of whose tables is small, and with one the disk of whose
+	// URL is the address of a database on it.
+	URL config.Secret
+	// Holds is what the disk holds.
+	Holds string
+
+	folder string
+}
+
+// EachSmallServer runs test with a server of its own, the disk of whose tables is small, and with one the disk of whose
 // write-ahead log is; see [EachSmallDisk].
-func EachServerDisk(t *testing.T, test func(t *testing.T, holds string, server *pgserver.Server, disk *ServerDisk)) {
+func EachSmallServer(t *testing.T, test func(*testing.T, *SmallServer)) {
 	t.Helper()
 	for _, holds := range []string{Tables, Log} {
 		t.Run(holds, func(t *testing.T) {
-			server, disk := serverOnSmallDisk(t, holds)
-			test(t, holds, server, disk)
+			test(t, newSmallServer(t, holds))
 		})
 	}
 }
 
-func serverOnSmallDisk(t *testing.T, holds string) (*pgserver.Server, *ServerDisk) {
+func newSmallServer(t *testing.T, holds string) *SmallServer {
 	t.Helper()
 	top, err := os.MkdirTemp("", "ashlar-disk-") //nolint:usetesting // the user that the server runs as cannot look into t.TempDir
 	if err == nil {
@@ -53,17 +62,18 @@ func serverOnSmallDisk(t *testing.T, holds string) (*pgserver.Server, *ServerDis
 	if holds == Log {
 		options = pgserver.Options{Log: folder}
 	}
-	return Server(t, options), &ServerDisk{top}
+	server, address := Server(t, options)
+	return &SmallServer{Server: server, URL: address, Holds: holds, folder: top}
 }
 
 // Fill fills the disk.
-func (d *ServerDisk) Fill(t *testing.T) {
+func (s *SmallServer) Fill(t *testing.T) {
 	t.Helper()
-	fill(t, d.folder)
+	fill(t, s.folder)
 }
 
 // Free undoes Fill.
-func (d *ServerDisk) Free(t *testing.T) {
+func (s *SmallServer) Free(t *testing.T) {
 	t.Helper()
-	free(t, d.folder)
+	free(t, s.folder)
 }
