@@ -83,7 +83,8 @@ func Open(ctx context.Context, address config.Secret, options ...Option) (*Datab
 //	sqlite::memory:                      in memory with one connection, for tests
 //	postgres://user:password@host/name   also postgresql://, with the parameters that pgx knows
 //
-// For PostgreSQL the parameter pool_max_conns bounds the pool (16 if not
+// For SQLite the parameter busy_timeout (milliseconds; 5000 if not given) bounds how long is waited for others who write. For
+// PostgreSQL the parameter pool_max_conns bounds the pool (16 if not
 // given), and statement_timeout, lock_timeout and other settings of the server
 // can be given like in libpq; see postgres.go for what they are otherwise.
 // No error or value of this package shows the password.
@@ -96,7 +97,7 @@ func New(address config.Secret, options ...Option) (*Database, error) {
 		// Not wrapped: the error quotes the address with its password.
 		return nil, errors.New("the address of the database is not a URL (is a character of the password not escaped?): " + mend)
 	}
-	d := &Database{}
+	d, patience := &Database{}, waitAtMost
 	switch u.Scheme {
 	case "sqlite", "sqlite3":
 		file, err := parseSQLite(u)
@@ -104,7 +105,8 @@ func New(address config.Secret, options ...Option) (*Database, error) {
 			return nil, err
 		}
 		d.Dialect, d.name, d.source = dialect.SQLite, "SQLite "+file.path, file
-		d.writer = newTurns(1)
+		patience = file.busy
+		d.writer = newTurns(1, patience)
 	case "postgres", "postgresql":
 		server, err := parsePostgres(u)
 		if err != nil {
@@ -118,7 +120,7 @@ func New(address config.Secret, options ...Option) (*Database, error) {
 		option(d)
 	}
 	d.DB = d.source.open(d.observer)
-	d.connections = newTurns(slots(d.DB.Stats().MaxOpenConnections))
+	d.connections = newTurns(slots(d.DB.Stats().MaxOpenConnections), patience)
 	if d.writer != nil {
 		// One metric: a writer has waited, or was turned away, whatever it was for.
 		d.writer.waited, d.writer.denied = d.connections.waited, d.connections.denied

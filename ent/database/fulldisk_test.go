@@ -47,7 +47,7 @@ func TestSQLiteOnAFullDisk(t *testing.T) {
 		require.ErrorContains(t, db.Up(t.Context()), "the disk is full: free some space")
 		require.Equal(t, written, count(), "reads go on, and nothing that was acknowledged is missing")
 		if disk.Mounted() { // as at a start
-			_, err = database.Open(t.Context(), config.Secret(disk.URL().Reveal()+"2"))
+			_, err = database.Open(t.Context(), config.Secret(strings.Replace(disk.URL().Reveal(), "test.db", "another.db", 1)))
 			require.ErrorContains(t, err, "free some space")
 		}
 

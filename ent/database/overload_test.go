@@ -27,6 +27,8 @@ func TestNoConnectionIsFree(t *testing.T) {
 		free := 7 // of 8, one of which is left to the outbox
 		if address := url.Reveal(); strings.HasPrefix(address, dialect.Postgres) {
 			url, free = config.Secret(address+"&pool_max_conns=4"), 3
+		} else {
+			url = dbtest.With(url, "busy_timeout", "1000")
 		}
 		registry := prometheus.NewRegistry()
 		db, err := database.Open(t.Context(), url, database.Observe(database.Observation{Metrics: registry}))
@@ -134,7 +136,7 @@ func counters(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 // On SQLite writers take turns, and who waits too long for one is turned away.
 func TestOneWriter(t *testing.T) {
 	t.Parallel()
-	db := dbtest.SQLite(t)
+	db := dbtest.Open(t, dbtest.With(dbtest.SQLiteURL(t), "busy_timeout", "1000"))
 	client := notes(t, db)
 	inside, leave := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)

@@ -13,7 +13,7 @@ import (
 func TestTurnsAreWaitedForWithABound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns(1)
+		turns := newTurns(1, waitAtMost)
 		end, err := turns.take(t.Context())
 		require.NoError(t, err)
 		for left, waits := range map[time.Duration]time.Duration{time.Hour: waitAtMost, 4 * time.Second: 2 * time.Second} {

@@ -93,10 +93,21 @@ func (w *World) Start(module service.Module, database config.Secret) {
 		ListenAddr: "127.0.0.1:0", DatabaseURL: database, DependencyTimeout: timeout, DrainTime: time.Millisecond,
 	}, module, w.Env, t, func(component string, err error) { w.t.Errorf("%s: %v", component, err) })
 	require.NoError(w.t, err)
-	group, err := lifecycle.NewGroup(slog.New(slog.DiscardHandler), append(w.Env.Components, s.Components()...)...)
+	group, err := lifecycle.NewGroup(slog.New(slog.DiscardHandler), Unhurried(append(w.Env.Components, s.Components()...))...)
 	require.NoError(w.t, err)
 	require.NoError(w.t, group.Start(ctx))
 	w.t.Cleanup(func() { require.NoError(w.t, group.Stop(context.Background())) })
+}
+
+// Unhurried returns components with so much time to start and to stop that a machine that stalls meanwhile is not an error.
+// That they keep to their own bounds is not for tests of services to find.
+func Unhurried(components []lifecycle.Component) []lifecycle.Component {
+	unhurried := slices.Clone(components)
+	for i := range unhurried {
+		unhurried[i].StartTimeout = max(unhurried[i].StartTimeout, timeout)
+		unhurried[i].StopTimeout = max(unhurried[i].StopTimeout, timeout)
+	}
+	return unhurried
 }
 
 // Allow lets a person do something in an organization; with no organization, everywhere.

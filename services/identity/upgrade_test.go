@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -336,9 +337,12 @@ func (p *program) kill(t *testing.T) {
 	<-p.ended
 }
 
+// created counts users: two may be made in one moment.
+var created atomic.Int64
+
 func (p *program) create(t *testing.T) string {
 	t.Helper()
-	res, err := p.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{Email: fmt.Sprintf("%d@example.com", time.Now().UnixNano()), DisplayName: "Zoe"})
+	res, err := p.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{Email: fmt.Sprintf("%d@example.com", created.Add(1)), DisplayName: "Zoe"})
 	assert.NoError(t, err)
 	return res.GetUser().GetId()
 }

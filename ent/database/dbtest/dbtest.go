@@ -66,10 +66,11 @@ func SQLiteURL(t testing.TB) config.Secret {
 	return fileURL(filepath.Join(t.TempDir(), "test.db"))
 }
 
-// fileURL is the address of a SQLite file. The folder of a subtest can have
-// characters in its name that mean something in a URL.
+// fileURL is the address of a SQLite file, for a process on a machine that may stall, like that of [patient]. The folder of
+// a subtest can have characters in its name that mean something in a URL.
 func fileURL(path string) config.Secret {
-	return config.Secret((&url.URL{Scheme: "sqlite", Path: filepath.ToSlash(path)}).String())
+	address := url.URL{Scheme: "sqlite", Path: filepath.ToSlash(path)}
+	return With(config.Secret(address.String()), "busy_timeout", "60000")
 }
 
 // PostgresURL is the address of an empty PostgreSQL database, as a role that may
@@ -91,11 +92,11 @@ func patient(server *pgserver.Server, database string) config.Secret {
 	return With(With(config.Secret(server.URL(database)), "connect_timeout", "60"), "lock_timeout", "60000")
 }
 
-// With is an address of a PostgreSQL database with a parameter; empty: without it.
+// With is an address that this package has given with a parameter; empty: without it.
 func With(address config.Secret, parameter, value string) config.Secret {
 	u, err := url.Parse(address.Reveal())
 	if err != nil {
-		panic(err) // it is pgserver's
+		panic(err) // it is made of one
 	}
 	query := u.Query()
 	query.Set(parameter, value)
