@@ -50,6 +50,7 @@ func TestUpgrade(t *testing.T) {
 	programs := buildReleases(t)
 	around := newSurroundings(t)
 	dbtest.EachURL(t, func(t *testing.T, database config.Secret) {
+		database = dbtest.With(database, "busy_timeout", "") // the older ones take no parameters
 		before := around.start(t, programs["before"], database)
 		veteran := before.create(t)
 		before.deactivate(t, veteran)
