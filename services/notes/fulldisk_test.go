@@ -63,7 +63,9 @@ func TestAFullDisk(t *testing.T) {
 // changes fail as what may succeed later, the service says that it is not ready, reads go on where the server does, what was
 // acknowledged is there once, and the service goes on by itself.
 func TestAFullDiskOfPostgres(t *testing.T) {
+	t.Parallel()
 	dbtest.EachSmallServer(t, func(t *testing.T, server *dbtest.SmallServer) {
+		t.Parallel()
 		w := start(t, server.URL)
 		ready := watchHealth(t, w)
 		ready(healthv1.HealthCheckResponse_SERVING)
