@@ -36,6 +36,7 @@ type Database struct {
 	writer      *turns    // for transactions; nil: any number writes
 
 	beside beside
+	full   full
 
 	mu      sync.Mutex
 	commits []func()
@@ -82,7 +83,8 @@ func Open(ctx context.Context, address config.Secret, options ...Option) (*Datab
 //	sqlite::memory:                      in memory with one connection, for tests
 //	postgres://user:password@host/name   also postgresql://, with the parameters that pgx knows
 //
-// For PostgreSQL the parameter pool_max_conns bounds the pool (16 if not
+// For SQLite the parameter busy_timeout (milliseconds; 5000 if not given) bounds how long is waited for others who write. For
+// PostgreSQL the parameter pool_max_conns bounds the pool (16 if not
 // given), and statement_timeout, lock_timeout and other settings of the server
 // can be given like in libpq; see postgres.go for what they are otherwise.
 // No error or value of this package shows the password.
@@ -95,7 +97,7 @@ func New(address config.Secret, options ...Option) (*Database, error) {
 		// Not wrapped: the error quotes the address with its password.
 		return nil, errors.New("the address of the database is not a URL (is a character of the password not escaped?): " + mend)
 	}
-	d := &Database{}
+	d, patience := &Database{}, waitAtMost
 	switch u.Scheme {
 	case "sqlite", "sqlite3":
 		file, err := parseSQLite(u)
@@ -103,7 +105,8 @@ func New(address config.Secret, options ...Option) (*Database, error) {
 			return nil, err
 		}
 		d.Dialect, d.name, d.source = dialect.SQLite, "SQLite "+file.path, file
-		d.writer = newTurns(1)
+		patience = file.busy
+		d.writer = newTurns(1, patience)
 	case "postgres", "postgresql":
 		server, err := parsePostgres(u)
 		if err != nil {
@@ -117,7 +120,7 @@ func New(address config.Secret, options ...Option) (*Database, error) {
 		option(d)
 	}
 	d.DB = d.source.open(d.observer)
-	d.connections = newTurns(slots(d.DB.Stats().MaxOpenConnections))
+	d.connections = newTurns(slots(d.DB.Stats().MaxOpenConnections), patience)
 	if d.writer != nil {
 		// One metric: a writer has waited, or was turned away, whatever it was for.
 		d.writer.waited, d.writer.denied = d.connections.waited, d.connections.denied
@@ -128,7 +131,9 @@ func New(address config.Secret, options ...Option) (*Database, error) {
 
 // Driver is what an ent client is made from: ent.NewClient(ent.Driver(db.Driver())).
 // Closing that client closes the database.
-func (d *Database) Driver() *Driver { return &Driver{entsql.OpenDB(d.Dialect, d.DB), d.connections} }
+func (d *Database) Driver() *Driver {
+	return &Driver{entsql.OpenDB(d.Dialect, d.DB), d.connections, &d.full}
+}
 
 // slots is how many of a pool's connections are for what goes through Driver. One, where there are some, is left to
 // what does not: events are delivered also while requests take all they can get.

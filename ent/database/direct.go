@@ -32,6 +32,7 @@ const badAtMost = 3
 func (d *Database) WithConn(ctx context.Context, run func(*sql.Conn) error) (err error) {
 	for range badAtMost {
 		if err = d.runOnce(ctx, run); !errors.Is(err, driver.ErrBadConn) {
+			d.full.note(err)
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ type Driver struct {
 	*entsql.Driver
 
 	turns *turns
+	full  *full
 }
 
 // Exec implements dialect.Driver.
@@ -24,7 +25,9 @@ func (d *Driver) Exec(ctx context.Context, query string, args, v any) error {
 		return err
 	}
 	defer end()
-	return d.Driver.Exec(ctx, query, args, v)
+	err = d.Driver.Exec(ctx, query, args, v)
+	d.full.note(err)
+	return err
 }
 
 // Query implements dialect.Driver. The connection is taken until the rows are closed.
@@ -34,6 +37,7 @@ func (d *Driver) Query(ctx context.Context, query string, args, v any) error {
 		return err
 	}
 	err = d.Driver.Query(ctx, query, args, v)
+	d.full.note(err)
 	rows, ok := v.(*entsql.Rows)
 	if err != nil || !ok {
 		end()

@@ -129,7 +129,7 @@ func TestSlowStatementsAreLogged(t *testing.T) {
 						}
 					}
 					return false
-				}, 30*time.Second, 300*time.Millisecond)
+				}, time.Minute, 300*time.Millisecond)
 			})
 		}
 		n, err := testutil.GatherAndCount(metrics, "ashlar_database_slow_queries_total", "go_sql_open_connections", "go_sql_wait_duration_seconds_total")
@@ -159,7 +159,7 @@ func TestSlowStatementsDoNotFillTheLog(t *testing.T) {
 			all := log.all(t)
 			unsaid, _ := all[len(all)-1]["not_logged_before"].(float64)
 			return unsaid > 0
-		}, 30*time.Second, 100*time.Millisecond)
+		}, time.Minute, 100*time.Millisecond)
 	})
 }
 

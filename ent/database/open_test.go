@@ -32,7 +32,10 @@ func TestOpenRefuses(t *testing.T) {
 		"a bad setting":         {"postgres://u:hunter2@host/db?sslmode=hunter2", "sslmode is invalid"},
 		"a bad pool":            {"postgres://u:hunter2@host/db?pool_max_conns=many", "pool_max_conns"},
 		"a host for SQLite":     {"sqlite://data/auth.db", "would be a host"},
-		"a parameter to SQLite": {"sqlite:///data/auth.db?_pragma=x", "takes no parameters"},
+		"a parameter to SQLite": {"sqlite:///data/auth.db?_pragma=x", "takes no parameters but busy_timeout"},
+		"a bad timeout":         {"sqlite:///data/auth.db?busy_timeout=5s", "write a number of milliseconds, like 5000"},
+		"no timeout":            {"sqlite:///data/auth.db?busy_timeout=0", "write a number of milliseconds"},
+		"a fragment to SQLite":  {"sqlite:///data/auth.db#x", "has no fragment"},
 		"a missing folder":      {"sqlite://" + folder + "/no/such/folder/auth.db", "folder " + folder + "/no/such is missing"},
 		"a folder":              {"sqlite://" + folder, "it is a folder"},
 		"a folder that is none": {"sqlite://" + text + "/auth.db", "its folder"},
@@ -145,7 +148,7 @@ func TestTimesComeBackAsTheyWere(t *testing.T) {
 func TestPostgresSettings(t *testing.T) {
 	t.Parallel()
 	address := dbtest.PostgresURL(t)
-	db := dbtest.Open(t, address+"&pool_max_conns=3&lock_timeout=7000")
+	db := dbtest.Open(t, dbtest.With(address, "lock_timeout", "7000")+"&pool_max_conns=3")
 	assert.Equal(t, 3, db.DB.Stats().MaxOpenConnections)
 	for name, want := range map[string]string{
 		"application_name": "ashlar", "TimeZone": "UTC", "statement_timeout": "30s", "lock_timeout": "7s",

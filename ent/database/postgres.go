@@ -230,10 +230,10 @@ func (s postgresServer) explain(err error) error {
 		return fmt.Errorf("%s: the role may not connect to it: GRANT CONNECT ON DATABASE, or let platformctl db provision do it (%w)", s.where(), err)
 	case refused && refusal.Code == codePrivilege:
 		return fmt.Errorf("%s: the role lacks a right: %s (%w)", s.where(), mendRights, err)
-	case refused && refusal.Code == codeDiskFull:
+	case isFull(err):
 		return fmt.Errorf("%s: the server's disk is full: free some space there (%w)", s.where(), err)
 	case unreached && !refused:
-		return fmt.Errorf("%s: it cannot be reached: start it, or correct host and port in %s (%w)", s.where(), addressVariables, connecting)
+		return fmt.Errorf("%s: it cannot be reached: start it (where its disk is full, after some space is free), or correct host and port in %s (%w)", s.where(), addressVariables, connecting)
 	}
 	return fmt.Errorf("%s: %w", s.where(), err)
 }

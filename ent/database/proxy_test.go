@@ -61,7 +61,10 @@ func throughProxy(t *testing.T, database config.Secret) (*proxy, config.Secret) 
 		_ = listener.Close()
 		running.Wait()
 	})
-	u.Host, u.RawQuery = listener.Addr().String(), url.Values{"sslmode": {"disable"}}.Encode()
+	query := u.Query()
+	query.Del("host")
+	query.Set("sslmode", "disable")
+	u.Host, u.RawQuery = listener.Addr().String(), query.Encode()
 	return p, config.Secret(u.String())
 }
 

@@ -35,7 +35,7 @@ func everyConnection(t *testing.T, db *sql.DB, want int, see func(*sql.Conn)) {
 
 func TestEveryConnectionToSQLite(t *testing.T) {
 	t.Parallel()
-	db := dbtest.SQLite(t)
+	db := dbtest.Open(t, dbtest.With(dbtest.SQLiteURL(t), "busy_timeout", ""))
 	for range 2 { // new ones, and those that were kept
 		everyConnection(t, db.DB, 8, func(conn *sql.Conn) {
 			for setting, want := range map[string]string{
@@ -52,7 +52,7 @@ func TestEveryConnectionToSQLite(t *testing.T) {
 
 func TestEveryConnectionToPostgres(t *testing.T) {
 	t.Parallel()
-	db := dbtest.Postgres(t)
+	db := dbtest.Open(t, dbtest.With(dbtest.PostgresURL(t), "lock_timeout", ""))
 	lives := map[time.Time]bool{}
 	everyConnection(t, db.DB, 16, func(conn *sql.Conn) {
 		for setting, want := range map[string]string{

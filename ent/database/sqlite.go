@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"syscall"
+	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -21,13 +21,17 @@ const (
 	// sqliteConnections is how many may read at once; there is one writer.
 	sqliteConnections = 8
 	// sqliteBusyTimeout is how long a statement waits for another process's
-	// write lock before it fails.
-	sqliteBusyTimeout = 5 * time.Second
+	// write lock before it fails, and a transaction for its turn among those of this
+	// one, unless the address has busy_timeout.
+	sqliteBusyTimeout = waitAtMost
 	inMemory          = ":memory:"
 )
 
 // sqliteFile is a database in a file.
-type sqliteFile struct{ path string }
+type sqliteFile struct {
+	path string
+	busy time.Duration // how long is waited for others who write
+}
 
 func (f sqliteFile) memory() bool { return f.path == inMemory }
 
@@ -43,18 +47,37 @@ func parseSQLite(u *url.URL) (sqliteFile, error) {
 	switch {
 	case u.Host != "" || u.User != nil:
 		return sqliteFile{}, fmt.Errorf("sqlite://%s…: what follows two slashes would be a host, and SQLite has none: %s", u.Host, forms)
-	case u.RawQuery != "" || u.Fragment != "":
-		return sqliteFile{}, fmt.Errorf("the address of a SQLite file takes no parameters: %s", forms)
+	case u.Fragment != "":
+		return sqliteFile{}, fmt.Errorf("the address of a SQLite file has no fragment: %s", forms)
 	case path == "":
 		return sqliteFile{}, fmt.Errorf("the address of the SQLite file has no path: %s", forms)
-	case path == inMemory:
-		return sqliteFile{path: path}, nil
 	}
-	path, err := filepath.Abs(filepath.FromSlash(path))
-	if err != nil {
-		return sqliteFile{}, err
+	busy, err := busyTimeout(u.RawQuery)
+	if err != nil || path == inMemory {
+		return sqliteFile{path, busy}, err
 	}
-	return sqliteFile{path: path}, nil
+	path, err = filepath.Abs(filepath.FromSlash(path))
+	return sqliteFile{path, busy}, err
+}
+
+// busyTimeout is the one parameter that an address can have, in milliseconds as in SQLite's pragma of that name.
+func busyTimeout(parameters string) (time.Duration, error) {
+	const name = "busy_timeout"
+	query, err := url.ParseQuery(parameters)
+	text := query.Get(name)
+	query.Del(name)
+	if err != nil || len(query) > 0 {
+		return 0, errors.New("the address of a SQLite file takes no parameters but " + name)
+	}
+	if text == "" {
+		return sqliteBusyTimeout, nil
+	}
+	// As SQLite has it: no more than fits into 32 bits.
+	milliseconds, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || milliseconds < 1 {
+		return 0, fmt.Errorf("%s=%q in the address of the database: write a number of milliseconds, like %d", name, text, sqliteBusyTimeout.Milliseconds())
+	}
+	return time.Duration(milliseconds) * time.Millisecond, nil
 }
 
 // create makes the file, readable for its owner only, before SQLite would make
@@ -137,7 +160,7 @@ func (f sqliteFile) look(ctx context.Context, db *sql.DB) error {
 // pool opens the file with the settings that every connection needs.
 func (f sqliteFile) pool(foreignKeys bool, observer *observer) *sql.DB {
 	settings := url.Values{
-		"_busy_timeout": {fmt.Sprint(sqliteBusyTimeout.Milliseconds())},
+		"_busy_timeout": {fmt.Sprint(f.busy.Milliseconds())},
 		"_journal_mode": {"WAL"},
 		// In WAL mode NORMAL syncs at checkpoints only: a power cut loses the last
 		// transactions, though their callers were told that they are written.
@@ -188,7 +211,7 @@ func (f sqliteFile) probe(ctx context.Context, db *sql.DB) error {
 		return struct{}{}, err
 	}, backoff.WithBackOff(&backoff.ExponentialBackOff{
 		InitialInterval: 5 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: 200 * time.Millisecond,
-	}), backoff.WithMaxElapsedTime(2*sqliteBusyTimeout))
+	}), backoff.WithMaxElapsedTime(2*f.busy))
 	if err == nil {
 		return nil
 	}
@@ -201,10 +224,10 @@ func (f sqliteFile) explain(err error) error {
 		return f.failure(err, "it is not a SQLite database, or a damaged one: name another file, or restore it from a backup")
 	case isSQLite(err, sqlite3.SQLITE_READONLY), isSQLite(err, sqlite3.SQLITE_CANTOPEN), isSQLite(err, sqlite3.SQLITE_PERM):
 		return f.failure(err, "it cannot be written: let the user of this process write the file, the files -wal and -shm beside it, and the folder %s", filepath.Dir(f.path))
-	case isSQLite(err, sqlite3.SQLITE_FULL), errors.Is(err, syscall.ENOSPC):
+	case isFull(err):
 		return f.failure(err, "the disk is full: free some space")
 	case isSQLite(err, sqlite3.SQLITE_BUSY):
-		return f.failure(err, "another process has held its write lock for %s: stop that process", 2*sqliteBusyTimeout)
+		return f.failure(err, "another process has held its write lock for %s: stop that process", 2*f.busy)
 	case isSQLite(err, sqlite3.SQLITE_IOERR):
 		return f.failure(err, "its disk fails, or is full: look at the system's log, and free some space")
 	}

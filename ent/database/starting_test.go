@@ -42,7 +42,7 @@ func TestServerThatStartsIsWaitedFor(t *testing.T) {
 			_ = conn.Close()
 		}
 	})
-	db, err := database.New(config.Secret(fmt.Sprintf("postgres://ashlar@%s/ashlar?sslmode=disable", listener.Addr())))
+	db, err := database.New(config.Secret(fmt.Sprintf("postgres://ashlar@%s/ashlar?sslmode=disable&connect_timeout=60", listener.Addr())))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	require.ErrorContains(t, db.Check(t.Context()), "refuses the user or the password")

@@ -8,8 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// waitAtMost bounds how long a statement or a transaction waits for a connection, and a writer of SQLite for its turn. It
-// is that of a lock on PostgreSQL and of SQLite's busy timeout.
+// waitAtMost bounds how long a statement or a transaction waits for a connection. It is that of a lock on PostgreSQL, and
+// of those who write on SQLite, where the address can have another.
 const waitAtMost = 5 * time.Second
 
 // ErrOverloaded says that there was no connection to be had in time, or on SQLite no turn to write: nothing was done.
@@ -25,9 +25,9 @@ type turns struct {
 	denied prometheus.Counter
 }
 
-func newTurns(n int) *turns {
+func newTurns(n int, atMost time.Duration) *turns {
 	return &turns{
-		slots: make(chan struct{}, n), atMost: waitAtMost,
+		slots: make(chan struct{}, n), atMost: atMost,
 		waited: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ashlar_database_wait_seconds_total", Help: "Time that statements and transactions have waited for a connection or a turn.",
 		}),

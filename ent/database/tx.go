@@ -51,6 +51,7 @@ func InTx[T Tx](ctx context.Context, db *Database, begin func(context.Context) (
 			db.committed()
 			return err
 		}
+		db.full.note(err)
 		if attempt == maxAttempts || !isConflict(err) && !isLost(err) {
 			return err
 		}

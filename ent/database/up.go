@@ -15,13 +15,16 @@ type beside struct {
 }
 
 // Up says whether the database answers and can be written as far as can be seen without writing; if not, why, and what
-// to do about it. It makes at most one connection, beside the pool, and keeps it.
+// to do about it. That its disk is full it knows from writes that have failed in the last ten seconds. It makes at most one connection, beside the pool, and keeps it.
 func (d *Database) Up(ctx context.Context) error {
 	db, err := d.besidePool()
 	if err != nil {
 		return err
 	}
-	return d.source.look(ctx, db)
+	if err := d.source.look(ctx, db); err != nil {
+		return err
+	}
+	return d.Explain(d.full.lately())
 }
 
 func (d *Database) besidePool() (*sql.DB, error) {

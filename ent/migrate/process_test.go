@@ -265,7 +265,7 @@ func killLocked(t *testing.T, url config.Secret, db *database.Database, place in
 	_, err = holder.ExecContext(t.Context(), "SELECT pg_advisory_lock($1)", place)
 	require.NoError(t, err)
 	// Otherwise the server ends the wait for this lock, and the migration with it.
-	p := run(t, url+"&lock_timeout=0")
+	p := run(t, dbtest.With(url, "lock_timeout", "0"))
 	require.NoError(t, p.begin.Close())
 	require.Eventually(t, func() bool {
 		var waiting int

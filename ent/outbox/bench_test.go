@@ -32,8 +32,8 @@ func eachDurable(b *testing.B, bench func(*testing.B, *database.Database)) {
 	}
 	b.Run("sqlite", func(b *testing.B) { run(b, dbtest.SQLiteURL(b)) })
 	b.Run("postgres", func(b *testing.B) {
-		server := dbtest.Server(b, pgserver.Options{Durable: true})
-		run(b, config.Secret(server.URL("postgres")))
+		_, address := dbtest.Server(b, pgserver.Options{Durable: true})
+		run(b, address)
 	})
 }
 

@@ -28,12 +28,17 @@ const (
 // inUse is what a start says while processes of a server that was killed are still there.
 const inUse = "pre-existing shared memory block"
 
-// Halt ends the server and keeps its data, for Resume. Of Halt, Resume and Stop
-// one may run at a time.
+// Halt ends the server and keeps its data, for Resume. Of Halt, AwaitEnd,
+// Resume and Stop one may run at a time.
 func (s *Server) Halt(ctx context.Context, mode Mode) error {
 	if _, err := io.WriteString(s.alive, string(mode)+"\n"); err != nil {
 		return fmt.Errorf("halt PostgreSQL: %w", err)
 	}
+	return s.AwaitEnd(ctx)
+}
+
+// AwaitEnd waits until the server has ended, also by itself: it does where its write-ahead log cannot be written.
+func (s *Server) AwaitEnd(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -45,13 +50,13 @@ func (s *Server) Halt(ctx context.Context, mode Mode) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("halt PostgreSQL: %w", ctx.Err())
+			return fmt.Errorf("PostgreSQL did not end: %w", ctx.Err())
 		case <-tick.C:
 		}
 	}
 }
 
-// Resume starts a server that was halted, on its data, and returns when it takes
+// Resume starts a server that has ended, on its data, and returns when it takes
 // connections.
 func (s *Server) Resume(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)

@@ -45,14 +45,15 @@ while read -r command; do
 	esac
 done
 end INT
-rm -rf "$home"
+# What is on other disks first.
+rm -rf "$home"/data/pg_wal/* "$home"/data/* "$home"
 `
 
 // Server is a running PostgreSQL. Its methods may be called from any goroutine.
 type Server struct {
 	home     string
 	password string
-	durable  bool
+	options  Options
 	alive    io.WriteCloser
 	watch    *exec.Cmd
 }
@@ -62,6 +63,9 @@ type Options struct {
 	// Durable has it wait for the disk with every commit, as in production: for
 	// measuring.
 	Durable bool
+	// Data and Log are empty folders for the server's files and for its write-ahead log, such as disks of their own. The
+	// user that the server runs as must be able to reach them. Empty: in the temporary folder, and with the other files.
+	Data, Log string
 }
 
 // Start makes a database cluster in a new temporary folder and starts a server
@@ -83,7 +87,7 @@ func StartWith(ctx context.Context, options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{home: home, password: rand.Text(), durable: options.Durable}
+	s := &Server{home: home, password: rand.Text(), options: options}
 	if err := s.create(ctx, initdb, runAs); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(home))
 	}
@@ -126,8 +130,20 @@ func (s *Server) create(ctx context.Context, initdb string, runAs *account) erro
 	if err := errors.Join(runAs.own(secret), runAs.own(s.home)); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, initdb, "-D", filepath.Join(s.home, "data"), "-U", superuser,
-		"--auth=scram-sha-256", "--pwfile="+secret, "--encoding=UTF8", "--no-locale", "--no-sync")
+	data := filepath.Join(s.home, "data")
+	args := []string{"-D", data, "-U", superuser, "--auth=scram-sha-256", "--pwfile=" + secret, "--encoding=UTF8", "--no-locale", "--no-sync"}
+	if s.options.Data != "" {
+		if err := errors.Join(os.Symlink(s.options.Data, data), runAs.own(s.options.Data)); err != nil {
+			return err
+		}
+	}
+	if s.options.Log != "" {
+		if err := runAs.own(s.options.Log); err != nil {
+			return err
+		}
+		args = append(args, "--waldir="+s.options.Log)
+	}
+	cmd := exec.CommandContext(ctx, initdb, args...)
 	cmd.Dir = s.home
 	runAs.run(cmd)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -139,7 +155,7 @@ func (s *Server) create(ctx context.Context, initdb string, runAs *account) erro
 // start runs the server under its watch.
 func (s *Server) start(postgres string, runAs *account) error {
 	sync := "off"
-	if s.durable {
+	if s.options.Durable {
 		sync = "on"
 	}
 	cmd := exec.Command("/bin/sh", "-c", watch, "sh", postgres, s.home, sync)

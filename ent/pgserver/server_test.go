@@ -111,7 +111,7 @@ func TestEndsWithTheProcessThatStartedIt(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := os.Stat(folder)
 		return errors.Is(err, os.ErrNotExist)
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 }
 
 // skipWithout skips where PostgreSQL is not installed, but not in CI.

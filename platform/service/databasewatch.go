@@ -40,7 +40,7 @@ type databaseWatch struct {
 func newDatabaseWatch(look func(context.Context) error, status *health.Status, log *slog.Logger, metrics prometheus.Registerer) *databaseWatch {
 	w := &databaseWatch{look: look, status: status, log: log, up: prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "ashlar_database_up",
-		Help: "Whether the database answers: 0 after three looks in a row that failed, or before it is open, 1 otherwise.",
+		Help: "Whether the database answers, and as far as is known takes writes: 0 after three looks in a row that failed, or before it is open, 1 otherwise.",
 	})}
 	metrics.MustRegister(w.up)
 	return w
@@ -108,7 +108,7 @@ func (w *databaseWatch) found(ctx context.Context, err error) {
 		return
 	}
 	if w.failures == failuresUntilDown {
-		w.log.ErrorContext(ctx, "the database is away", "error", err)
+		w.log.ErrorContext(ctx, "the database is away, or cannot be written", "error", err)
 		w.up.Set(0)
 	}
 	w.status.Wait(databaseOf, strings.Join(strings.Fields(err.Error()), " "))

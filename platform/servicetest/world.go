@@ -39,7 +39,7 @@ import (
 const kid = "servicetest"
 
 // timeout bounds what should take milliseconds.
-const timeout = 20 * time.Second
+const timeout = time.Minute
 
 // World is what a service under test finds around it. Its methods may be called from any goroutine.
 type World struct {
@@ -93,10 +93,21 @@ func (w *World) Start(module service.Module, database config.Secret) {
 		ListenAddr: "127.0.0.1:0", DatabaseURL: database, DependencyTimeout: timeout, DrainTime: time.Millisecond,
 	}, module, w.Env, t, func(component string, err error) { w.t.Errorf("%s: %v", component, err) })
 	require.NoError(w.t, err)
-	group, err := lifecycle.NewGroup(slog.New(slog.DiscardHandler), append(w.Env.Components, s.Components()...)...)
+	group, err := lifecycle.NewGroup(slog.New(slog.DiscardHandler), Unhurried(append(w.Env.Components, s.Components()...))...)
 	require.NoError(w.t, err)
 	require.NoError(w.t, group.Start(ctx))
 	w.t.Cleanup(func() { require.NoError(w.t, group.Stop(context.Background())) })
+}
+
+// Unhurried returns components with so much time to start and to stop that a machine that stalls meanwhile is not an error.
+// That they keep to their own bounds is not for tests of services to find.
+func Unhurried(components []lifecycle.Component) []lifecycle.Component {
+	unhurried := slices.Clone(components)
+	for i := range unhurried {
+		unhurried[i].StartTimeout = max(unhurried[i].StartTimeout, timeout)
+		unhurried[i].StopTimeout = max(unhurried[i].StopTimeout, timeout)
+	}
+	return unhurried
 }
 
 // Allow lets a person do something in an organization; with no organization, everywhere.
@@ -125,7 +136,7 @@ func (w *World) Token(userID string) string {
 	now := time.Now()
 	token, err := authn.Sign(authn.Claims{SessionID: "ses_" + strings.TrimPrefix(userID, "usr_"), RegisteredClaims: jwt.RegisteredClaims{
 		Issuer: authn.Issuer, Audience: jwt.ClaimStrings{authn.Audience}, Subject: userID,
-		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(time.Minute)),
+		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(authn.MaxLifetime)), // no test is that slow
 	}}, kid, w.key)
 	require.NoError(w.t, err)
 	return token

@@ -78,7 +78,7 @@ func (a *agent) next(context.Context) (instance, error) { return a, nil }
 
 func (a *agent) alone() bool { return true }
 
-func (a *agent) command(context.Context) (*exec.Cmd, error) {
+func (a *agent) command() (*exec.Cmd, error) {
 	cmd := exec.Command(a.binary, "agent", "-dev", "-node="+a.node, "-bind="+freeport.Host, "-client="+freeport.Host,
 		"-http-port="+strconv.Itoa(a.http), "-server-port="+strconv.Itoa(a.server), "-serf-lan-port="+strconv.Itoa(a.serf),
 		"-serf-wan-port=-1", "-dns-port=-1", "-grpc-port=-1", "-grpc-tls-port=-1",

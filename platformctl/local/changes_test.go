@@ -14,13 +14,13 @@ import (
 // part is a unit whose processes are never started, and counts how often somebody clears up after one.
 type part struct{ cleared int }
 
-func (p *part) next(context.Context) (instance, error)     { return p, nil }
-func (p *part) alone() bool                                { return false }
-func (p *part) command(context.Context) (*exec.Cmd, error) { return exec.Command("false"), nil }
-func (p *part) await(ctx context.Context) (string, error)  { return "", ctx.Err() }
-func (p *part) waitsFor(context.Context) string            { return "" }
-func (p *part) lost(context.Context)                       { p.cleared++ }
-func (p *part) orderly(*process) bool                      { return false }
+func (p *part) next(context.Context) (instance, error)    { return p, nil }
+func (p *part) alone() bool                               { return false }
+func (p *part) command() (*exec.Cmd, error)               { return exec.Command("false"), nil }
+func (p *part) await(ctx context.Context) (string, error) { return "", ctx.Err() }
+func (p *part) waitsFor(context.Context) string           { return "" }
+func (p *part) lost(context.Context)                      { p.cleared++ }
+func (p *part) orderly(*process) bool                     { return false }
 
 func TestWhatIsNeededByWhom(t *testing.T) {
 	t.Parallel()

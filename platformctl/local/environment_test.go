@@ -54,7 +54,7 @@ func TestConsulGetsNoneOfOurVariables(t *testing.T) {
 	require.NoError(t, err)
 	defer a.registry.Close()
 	require.Equal(t, []string{"PATH=/bin", "HOME=/root"}, a.environ)
-	command, err := a.command(t.Context())
+	command, err := a.command()
 	require.NoError(t, err)
 	require.Equal(t, a.environ, command.Env)
 }

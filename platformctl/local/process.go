@@ -1,7 +1,6 @@
 package local
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -28,7 +27,7 @@ type process struct {
 }
 
 // launch starts the process of an instance. Its output goes to the end of a log file.
-func (s *spawner) launch(ctx context.Context, name string, instance instance, log string) (*process, error) {
+func (s *spawner) launch(name string, instance instance, log string) (*process, error) {
 	file, err := os.OpenFile(log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -38,7 +37,7 @@ func (s *spawner) launch(ctx context.Context, name string, instance instance, lo
 	if err != nil {
 		return nil, err
 	}
-	cmd, err := instance.command(ctx)
+	cmd, err := instance.command()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}

@@ -51,14 +51,13 @@ type serviceInstance struct {
 }
 
 // command gives the process its listener for operations: a port that it had to bind itself could be gone by then.
-func (s *serviceInstance) command(ctx context.Context) (*exec.Cmd, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", freeport.Address(0))
+func (s *serviceInstance) command() (*exec.Cmd, error) {
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.ParseIP(freeport.Host)})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = listener.Close() }() // the file is another descriptor
-	file, err := listener.(*net.TCPListener).File()
+	file, err := listener.File()
 	if err != nil {
 		return nil, err
 	}

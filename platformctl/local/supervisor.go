@@ -36,7 +36,7 @@ func (s *supervisor) spawn(ctx context.Context, u *unit) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.spawner.launch(ctx, u.name, next, u.log)
+	return s.spawner.launch(u.name, next, u.log)
 }
 
 // launch starts the process of a unit.

@@ -36,7 +36,7 @@ type kind interface {
 // instance is what there is to know about one process. Methods are called by one goroutine at a time, except waitsFor.
 type instance interface {
 	// command is what to start. Its ExtraFiles are the caller's to close.
-	command(ctx context.Context) (*exec.Cmd, error)
+	command() (*exec.Cmd, error)
 	// await returns where the instance serves once it can.
 	await(ctx context.Context) (address string, err error)
 	// waitsFor says why the instance cannot serve yet; empty where that is not known.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"testing"
 	"time"
 
@@ -185,7 +186,9 @@ func (s stream) expect(ids ...string) (token string) {
 	s.t.Helper()
 	for _, want := range ids {
 		var got string
-		got, token = s.next()
+		for got, token = s.next(); got == "" && want != ""; { // a heartbeat, where the machine is slow
+			got, token = s.next()
+		}
 		require.Equal(s.t, want, got)
 	}
 	return token
@@ -276,23 +279,29 @@ func cutTails(t *testing.T, database config.Secret) {
 	w := start(t, database)
 	root := as(w, "usr_root")
 	const count = 600
-	go func() {
+	var appending sync.WaitGroup
+	defer appending.Wait()
+	appending.Go(func() {
 		for i := 0; i < count; i += 3 {
 			if _, err := ingest(w).AppendEvents(context.Background(), &auditv1.AppendEventsRequest{Events: []*auditv1.Event{event(i), event(i + 1), event(i + 2)}}); err != nil {
 				t.Error(err)
 			}
 		}
-	}()
+	})
 	req := &auditv1.TailEventsRequest{Start: from(0)}
 	for next, cut := 0, 1; next < count; cut = cut%17 + 1 {
 		s := tail(t, root, req)
 		for range cut {
-			id, token := s.next()
-			if id != "" {
+			message, err := s.Receive()
+			if connect.CodeOf(err) == connect.CodeUnavailable {
+				break // a cut, too: where the machine stalls, nobody can tell in time what the caller may see
+			}
+			require.NoError(t, err)
+			if id := message.GetEvent().GetId(); id != "" {
 				require.Equal(t, fmt.Sprintf("evt_%04d", next), id)
 				next++
 			}
-			req.Start = resume(token)
+			req.Start = resume(message.GetResumeToken())
 			if next == count {
 				break
 			}
@@ -337,7 +346,7 @@ func TestADrainEndsTails(t *testing.T) {
 	case err := <-ended:
 		require.NotErrorIs(t, err, io.EOF)
 		require.Equal(t, connect.CodeUnavailable, connect.CodeOf(err), "%v", err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the stream went on")
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/kernel/workload"
 	"ashlar.dev/platform/service"
+	"ashlar.dev/platform/servicetest"
 	"ashlar.dev/services/auth/internal/peertest"
 	"ashlar.dev/services/auth/internal/setting"
 )
@@ -47,7 +48,7 @@ type world struct {
 func testConfig(t *testing.T) Config {
 	t.Helper()
 	return Config{Config: service.Config{
-		ListenAddr: "127.0.0.1:0", DatabaseURL: dbtest.SQLiteURL(t), DependencyTimeout: 10 * time.Second,
+		ListenAddr: "127.0.0.1:0", DatabaseURL: dbtest.SQLiteURL(t), DependencyTimeout: time.Minute,
 	}}
 }
 
@@ -79,7 +80,7 @@ func (w *world) start(cfg Config) (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	group, err := lifecycle.NewGroup(tel.Log, append(w.env.Components, s.Components()...)...)
+	group, err := lifecycle.NewGroup(tel.Log, servicetest.Unhurried(append(w.env.Components, s.Components()...))...)
 	require.NoError(w.t, err)
 	if err := group.Start(ctx); err != nil {
 		return nil, err

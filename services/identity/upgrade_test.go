@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,6 +50,7 @@ func TestUpgrade(t *testing.T) {
 	programs := buildReleases(t)
 	around := newSurroundings(t)
 	dbtest.EachURL(t, func(t *testing.T, database config.Secret) {
+		database = dbtest.With(database, "busy_timeout", "") // the older ones take no parameters
 		before := around.start(t, programs["before"], database)
 		veteran := before.create(t)
 		before.deactivate(t, veteran)
@@ -336,9 +338,12 @@ func (p *program) kill(t *testing.T) {
 	<-p.ended
 }
 
+// created counts users: two may be made in one moment.
+var created atomic.Int64
+
 func (p *program) create(t *testing.T) string {
 	t.Helper()
-	res, err := p.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{Email: fmt.Sprintf("%d@example.com", time.Now().UnixNano()), DisplayName: "Zoe"})
+	res, err := p.users.CreateUser(t.Context(), &identityv1.CreateUserRequest{Email: fmt.Sprintf("%d@example.com", created.Add(1)), DisplayName: "Zoe"})
 	assert.NoError(t, err)
 	return res.GetUser().GetId()
 }

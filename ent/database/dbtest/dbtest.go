@@ -66,10 +66,11 @@ func SQLiteURL(t testing.TB) config.Secret {
 	return fileURL(filepath.Join(t.TempDir(), "test.db"))
 }
 
-// fileURL is the address of a SQLite file. The folder of a subtest can have
-// characters in its name that mean something in a URL.
+// fileURL is the address of a SQLite file, for a process on a machine that may stall, like that of [patient]. The folder of
+// a subtest can have characters in its name that mean something in a URL.
 func fileURL(path string) config.Secret {
-	return config.Secret((&url.URL{Scheme: "sqlite", Path: filepath.ToSlash(path)}).String())
+	address := url.URL{Scheme: "sqlite", Path: filepath.ToSlash(path)}
+	return With(config.Secret(address.String()), "busy_timeout", "60000")
 }
 
 // PostgresURL is the address of an empty PostgreSQL database, as a role that may
@@ -82,12 +83,33 @@ func PostgresURL(t testing.TB) config.Secret {
 	name := fmt.Sprintf("test_%d", databases.Add(1))
 	admin(t, server, "CREATE DATABASE "+name)
 	t.Cleanup(func() { admin(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
-	return config.Secret(server.URL(name))
+	return patient(server, name)
+}
+
+// patient is the address of a database for a process on a machine that may stall: a connection may take longer than in
+// production, and so may who holds a lock. Parameters can be changed with [With].
+func patient(server *pgserver.Server, database string) config.Secret {
+	return With(With(config.Secret(server.URL(database)), "connect_timeout", "60"), "lock_timeout", "60000")
+}
+
+// With is an address that this package has given with a parameter; empty: without it.
+func With(address config.Secret, parameter, value string) config.Secret {
+	u, err := url.Parse(address.Reveal())
+	if err != nil {
+		panic(err) // it is made of one
+	}
+	query := u.Query()
+	query.Set(parameter, value)
+	if value == "" {
+		query.Del(parameter)
+	}
+	u.RawQuery = query.Encode()
+	return config.Secret(u.String())
 }
 
 // Server starts a PostgreSQL of the test's own, for one that ends it or looks at all
-// of it; see [PostgresURL].
-func Server(t testing.TB, options pgserver.Options) *pgserver.Server {
+// of it, and gives the address of a database there; see [PostgresURL].
+func Server(t testing.TB, options pgserver.Options) (*pgserver.Server, config.Secret) {
 	t.Helper()
 	server, err := pgserver.StartWith(t.Context(), options)
 	needs(t, err)
@@ -96,7 +118,7 @@ func Server(t testing.TB, options pgserver.Options) *pgserver.Server {
 			t.Error(err)
 		}
 	})
-	return server
+	return server, patient(server, "postgres")
 }
 
 // needs ends a test whose server did not start: it is skipped without PostgreSQL,

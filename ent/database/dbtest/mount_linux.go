@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountSmall mounts an empty file system of 4 MiB until the end of the test.
-func mountSmall(t *testing.T, folder string) error {
-	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, "size=4m,mode=0700"); err != nil {
+// mountSmall mounts an empty file system of a size, such as 4m, until the end of the test.
+func mountSmall(t *testing.T, folder, size string) error {
+	if err := unix.Mount("tmpfs", folder, "tmpfs", 0, "mode=0711,size="+size); err != nil {
 		return err
 	}
 	t.Cleanup(func() {

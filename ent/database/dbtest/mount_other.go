@@ -7,6 +7,6 @@ import (
 	"testing"
 )
 
-func mountSmall(*testing.T, string) error { return errors.ErrUnsupported }
+func mountSmall(*testing.T, string, string) error { return errors.ErrUnsupported }
 
 func remountReadOnly(string) error { return errors.ErrUnsupported }

@@ -69,7 +69,7 @@ func TestAccessIsAskedForAgain(t *testing.T) {
 					}
 					return true, nil
 				})
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				stream, err := client.TailEvents(ctx, &auditv1.TailEventsRequest{OrganizationId: "org_a"})
 				require.NoError(t, err)
@@ -125,5 +125,5 @@ func TestHeartbeats(t *testing.T) {
 		require.NoError(t, err)
 		require.Nil(t, beat.GetEvent())
 		return beat.GetResumeToken() != tokens[0]
-	}, 20*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 }

@@ -339,7 +339,7 @@ func TestGrowth(t *testing.T) {
 		for _, grown := range []<-chan struct{}{ours, theirs} {
 			select {
 			case <-grown:
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal(errors.New("not woken"))
 			}
 		}
