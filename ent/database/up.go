@@ -15,7 +15,8 @@ type beside struct {
 }
 
 // Up says whether the database answers and can be written as far as can be seen without writing; if not, why, and what
-// to do about it. That its disk is full it knows from writes that have failed in the last ten seconds. It makes at most one connection, beside the pool, and keeps it.
+// to do about it. That its disk is full it knows from writes that have failed in the last ten seconds. It makes at most one
+// connection, beside the pool, and keeps it.
 func (d *Database) Up(ctx context.Context) error {
 	db, err := d.besidePool()
 	if err != nil {
