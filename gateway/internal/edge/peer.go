@@ -55,10 +55,14 @@ func newPeer(w http.ResponseWriter, r *http.Request) *peer {
 func cancelledBefore(r *http.Request) bool { return r.ProtoMajor < 2 && r.Context().Err() != nil }
 
 // revive returns such a request as it was meant, and a writer that makes it the last one of its connection. Nobody notices if its
-// caller leaves, so that it has an end even if it is a stream. end has to be called.
+// caller leaves, so that it has an end even if it is a stream. end has to be called. A request without a body stays cancelled:
+// net/http has looked for the next one by now, and may have found that the caller has left.
 func revive(w http.ResponseWriter, r *http.Request, most time.Duration) (last http.ResponseWriter, revived *http.Request, end context.CancelFunc) {
-	ctx, end := context.WithTimeout(context.WithoutCancel(r.Context()), most)
 	w.Header().Set("Connection", "close")
+	if r.Body == http.NoBody {
+		return lastWriter{w}, r, func() {}
+	}
+	ctx, end := context.WithTimeout(context.WithoutCancel(r.Context()), most)
 	return lastWriter{w}, r.WithContext(ctx), end
 }
 
