@@ -35,7 +35,7 @@ var taken = map[string][]string{
 		"kernel", "platform", "platformctl", "scaffold", "services", "tools",
 	},
 	"is a program that the repository keeps in .bin": {
-		"buf", "build", "connectconformance", "proto", "protoexport", "referenceserver", "task",
+		"buf", "build", "connectconformance", "gotestsum", "proto", "protoexport", "referenceserver", "task",
 	},
 	"says nothing about what is in it": {
 		"base", "common", "helper", "helpers", "lib", "misc", "shared", "util", "utils",
