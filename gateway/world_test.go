@@ -23,7 +23,6 @@ import (
 	"connectrpc.com/connect/v2/connecthttp"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -38,6 +37,7 @@ import (
 	"ashlar.dev/kernel/balance"
 	"ashlar.dev/kernel/discovery"
 	"ashlar.dev/kernel/discovery/memory"
+	"ashlar.dev/kernel/leaktest"
 	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/rpcerror"
@@ -50,7 +50,7 @@ import (
 // within bounds what should take milliseconds, and takes seconds on a machine that has much else to do or stands still.
 const within = 30 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // world is a gateway with services behind it, over real connections.
 type world struct {

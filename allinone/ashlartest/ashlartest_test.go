@@ -10,7 +10,6 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"ashlar.dev/allinone/ashlartest"
 	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
@@ -18,9 +17,10 @@ import (
 	"ashlar.dev/gen/go/ashlar/auth/v1/authv1connect"
 	identityv1 "ashlar.dev/gen/go/ashlar/identity/v1"
 	"ashlar.dev/gen/go/ashlar/identity/v1/identityv1connect"
+	"ashlar.dev/kernel/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // refused tells whether a call was refused for want of a permission.
 func refused(t *testing.T, err error) {

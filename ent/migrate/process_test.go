@@ -17,13 +17,13 @@ import (
 	"entgo.io/ent/dialect"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"modernc.org/sqlite"
 
 	"ashlar.dev/ent/database"
 	"ashlar.dev/ent/database/dbtest"
 	"ashlar.dev/ent/migrate"
 	"ashlar.dev/kernel/config"
+	"ashlar.dev/kernel/leaktest"
 )
 
 const (
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	if url := os.Getenv(instanceURL); url != "" {
 		os.Exit(instance(config.Secret(url)))
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }
 
 // steps are migrations that can be made to stay at any place between two of their

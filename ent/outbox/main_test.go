@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"ashlar.dev/kernel/leaktest"
 )
 
 func TestMain(m *testing.M) {
@@ -12,5 +12,5 @@ func TestMain(m *testing.M) {
 		beVictim()
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leaktest.Main(m)
 }

@@ -13,14 +13,14 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connectinprocess"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"ashlar.dev/kernel/access"
 	"ashlar.dev/kernel/health"
+	"ashlar.dev/kernel/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func TestReady(t *testing.T) {
 	t.Parallel()

@@ -4,9 +4,9 @@ import (
 	"log/slog"
 	"testing"
 
-	"go.uber.org/goleak"
+	"ashlar.dev/kernel/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 var discard = slog.New(slog.DiscardHandler)

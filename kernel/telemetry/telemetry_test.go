@@ -16,13 +16,13 @@ import (
 	"connectrpc.com/connect/v2/connectinprocess"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/trace"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"ashlar.dev/kernel/leaktest"
 	"ashlar.dev/kernel/telemetry"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func newTelemetry(t *testing.T, cfg telemetry.Config, out io.Writer) *telemetry.Telemetry {
 	t.Helper()

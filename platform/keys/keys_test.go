@@ -15,17 +15,17 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	authv1 "ashlar.dev/gen/go/ashlar/auth/v1"
 	"ashlar.dev/gen/go/ashlar/auth/v1/authv1connect"
 	"ashlar.dev/kernel/authn"
+	"ashlar.dev/kernel/leaktest"
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/telemetry"
 	"ashlar.dev/kernel/workload"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // auth stands in for the service, and counts.
 type auth struct {

@@ -14,13 +14,13 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
 	"ashlar.dev/gen/go/ashlar/audit/v1/auditv1connect"
 	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
 	"ashlar.dev/gen/go/ashlar/authz/v1/authzv1connect"
 	"ashlar.dev/kernel/audit"
+	"ashlar.dev/kernel/leaktest"
 	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/kernel/workload"
@@ -28,7 +28,7 @@ import (
 	"ashlar.dev/platform/service"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // patience is how long a test waits for what must happen.
 const patience = 60 * time.Second

@@ -10,10 +10,10 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
 	"ashlar.dev/gen/go/ashlar/authz/v1/authzv1connect"
+	"ashlar.dev/kernel/leaktest"
 	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/telemetry"
@@ -21,7 +21,7 @@ import (
 	"ashlar.dev/platform/policy"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // authz stands in for the service.
 type authz struct {

@@ -14,7 +14,6 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"ashlar.dev/ent/database/dbtest"
 	authzv1 "ashlar.dev/gen/go/ashlar/authz/v1"
@@ -22,6 +21,7 @@ import (
 	identityv1 "ashlar.dev/gen/go/ashlar/identity/v1"
 	"ashlar.dev/gen/go/ashlar/identity/v1/identityv1connect"
 	"ashlar.dev/kernel/discovery"
+	"ashlar.dev/kernel/leaktest"
 	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/manifest"
 	"ashlar.dev/kernel/rpc"
@@ -31,7 +31,7 @@ import (
 	"ashlar.dev/platform/service"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // patience is how long a test waits for what must happen.
 const patience = 60 * time.Second

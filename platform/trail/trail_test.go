@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
 	"ashlar.dev/ent/database"
@@ -26,6 +25,7 @@ import (
 	"ashlar.dev/kernel/access"
 	"ashlar.dev/kernel/audit"
 	"ashlar.dev/kernel/authn"
+	"ashlar.dev/kernel/leaktest"
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/kernel/telemetry"
@@ -33,7 +33,7 @@ import (
 	"ashlar.dev/platform/trail"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // tables are those of ent/mixin.
 const tables = `

@@ -17,11 +17,11 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"go.uber.org/goleak"
 
 	authv1 "ashlar.dev/gen/go/ashlar/auth/v1"
 	"ashlar.dev/gen/go/ashlar/auth/v1/authv1connect"
 	"ashlar.dev/kernel/config"
+	"ashlar.dev/kernel/leaktest"
 	"ashlar.dev/platform/service"
 	"ashlar.dev/platformctl/cli"
 	"ashlar.dev/platformctl/client"
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	programs := map[string]func(){
 		"platformctl": func() {
 			code := cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-			if err := goleak.Find(); err != nil {
+			if err := leaktest.Find(); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				code = leaked
 			}
@@ -86,7 +86,7 @@ func (c checked) Run() int {
 		fmt.Fprintln(os.Stderr, "stop the platform:", err)
 		return 1
 	}
-	if err := goleak.Find(); err != nil && code == 0 {
+	if err := leaktest.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -7,8 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"ashlar.dev/kernel/leaktest"
 	"ashlar.dev/platformctl/cli"
 )
 
@@ -20,7 +19,7 @@ func TestMain(m *testing.M) {
 	switch name := filepath.Base(os.Args[0]); name {
 	case "platformctl":
 		code := cli.Run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-		if err := goleak.Find(); err != nil {
+		if err := leaktest.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = leaked
 		}
@@ -28,6 +27,6 @@ func TestMain(m *testing.M) {
 	case "audit", "identity", "authz", "auth", "gateway", "notes":
 		os.Exit(fakeService(name))
 	default:
-		goleak.VerifyTestMain(m)
+		leaktest.Main(m)
 	}
 }

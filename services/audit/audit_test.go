@@ -11,7 +11,6 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connectproto"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -22,6 +21,7 @@ import (
 	"ashlar.dev/gen/go/ashlar/audit/v1/auditv1connect"
 	"ashlar.dev/gen/go/permissions/auditperms"
 	"ashlar.dev/kernel/config"
+	"ashlar.dev/kernel/leaktest"
 	"ashlar.dev/kernel/page"
 	"ashlar.dev/kernel/rpc"
 	"ashlar.dev/kernel/rpcerror"
@@ -29,7 +29,7 @@ import (
 	"ashlar.dev/services/audit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // permission is what reading needs.
 const permission = string(auditperms.EventRead)

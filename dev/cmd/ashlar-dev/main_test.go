@@ -9,13 +9,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/fx"
-	"go.uber.org/goleak"
 
+	"ashlar.dev/kernel/leaktest"
 	"ashlar.dev/kernel/lifecycle/fxadapter"
 	"ashlar.dev/platform/loader"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 func TestGraph(t *testing.T) {
 	t.Parallel()

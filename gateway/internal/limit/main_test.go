@@ -7,18 +7,21 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"ashlar.dev/gateway/internal/certificate/certificatetest"
 	"ashlar.dev/gateway/internal/limit/redistest"
+	"ashlar.dev/kernel/leaktest"
 )
 
 // trusted is what servers show that this machine trusts.
 var trusted *redistest.TLS
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) { leaktest.Main(trusting{m}) }
 
-func run(m *testing.M) int {
+// trusting runs the tests on a machine that trusts a certificate of its own.
+type trusting struct{ *testing.M }
+
+// Run implements goleak.TestingM.
+func (t trusting) Run() int {
 	dir, err := os.MkdirTemp("", "")
 	if err == nil {
 		defer func() { _ = os.RemoveAll(dir) }()
@@ -31,18 +34,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	code := m.Run()
-	// goleak.VerifyTestMain has not the patience: a go-redis that was looking for a server that is gone notices up to a second
-	// after Close that it need not (ConnPool.tryDial).
-	leaked := goleak.Find()
-	for begun := time.Now(); leaked != nil && time.Since(begun) < within; {
-		leaked = goleak.Find()
-	}
-	if leaked != nil {
-		fmt.Fprintln(os.Stderr, leaked)
-		return max(code, 1)
-	}
-	return code
+	return t.M.Run()
 }
 
 // newTLS makes a certificate in a folder.

@@ -12,13 +12,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
+
+	"ashlar.dev/kernel/leaktest"
 )
 
 // within bounds what should take milliseconds.
 const within = 20 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // instance answers by a script: each connection is handed to it.
 type instance struct {

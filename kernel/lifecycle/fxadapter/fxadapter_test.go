@@ -9,13 +9,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/fx"
-	"go.uber.org/goleak"
 
+	"ashlar.dev/kernel/leaktest"
 	"ashlar.dev/kernel/lifecycle"
 	"ashlar.dev/kernel/lifecycle/fxadapter"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // app is a group whose parts note what they do. Nothing of it runs at the same time.
 type app struct {

@@ -12,20 +12,20 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connectinprocess"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"ashlar.dev/ent/database/dbtest"
 	"ashlar.dev/ent/migrate"
 	auditv1 "ashlar.dev/gen/go/ashlar/audit/v1"
 	"ashlar.dev/gen/go/ashlar/audit/v1/auditv1connect"
 	"ashlar.dev/kernel/access"
+	"ashlar.dev/kernel/leaktest"
 	"ashlar.dev/kernel/rpcerror"
 	"ashlar.dev/services/audit/ent"
 	"ashlar.dev/services/audit/internal/store"
 	"ashlar.dev/services/audit/migrations"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 // serve serves a new log, with one stream at most.
 func serve(t *testing.T, heartbeat time.Duration, decider access.DeciderFunc) (*store.Store, auditv1connect.AuditServiceClient) {
