@@ -38,6 +38,7 @@ type writers struct {
 	stop func()
 
 	acknowledged, refused atomic.Int64
+	each                  [manyWriters]atomic.Int64 // notes of each that are acknowledged
 	// rush: they keep no pace, until a call fails. Else few calls would be under way when something breaks.
 	rush atomic.Bool
 
@@ -90,6 +91,7 @@ func (w *writers) write(ctx context.Context, number int, who person) {
 				break
 			}
 		}
+		w.each[number].Add(1)
 	}
 }
 
@@ -115,13 +117,30 @@ func (w *writers) note(name string, s speech, a answer, err error, took time.Dur
 		w.acknowledged.Add(1)
 		return false
 	case err == nil && (a.code == "unavailable" || a.code == "deadline_exceeded"):
-		w.codes[a.code]++
+		w.codes[a.code+" "+a.info().GetReason()]++
 		w.refused.Add(1)
 		return true
 	default:
 		w.wrong = append(w.wrong, fmt.Sprintf("%s, %s: %s %v", name, s.name, a, err))
 		return len(w.wrong) < 100 // what goes wrong always would never end
 	}
+}
+
+// settle waits until each writer has made a call, from its beginning to its end, that was acknowledged.
+func (w *writers) settle() {
+	w.t.Helper()
+	var begun [manyWriters]int64
+	for i := range w.each {
+		begun[i] = w.each[i].Load()
+	}
+	require.NoError(w.t, eventually(goOnWithin, func() error {
+		for i := range w.each {
+			if w.each[i].Load() < begun[i]+2 { // one may have begun before
+				return fmt.Errorf("writer %d does not go on", i)
+			}
+		}
+		return nil
+	}))
 }
 
 // under breaks something while all of them are busy.
