@@ -70,6 +70,7 @@ func testInstanceThatNeverAnswers(t *testing.T, once onceFunc) {
 	w := newWorld(t, withoutShedding)
 	w.echoes(t, 0, 2)
 	load := w.callBy(t, look, once)
+	load.save()
 	address, asked := silent(t)
 	w.enlist("echo-9", address)
 	require.Eventually(t, func() bool { return asked.Load() > 0 }, 3*within, time.Millisecond)

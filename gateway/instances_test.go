@@ -77,6 +77,13 @@ func (c *callers) more(n int64) {
 	require.Eventually(c.t, func() bool { return c.served.Load() >= want }, 3*within, time.Millisecond, "calls go on")
 }
 
+// save waits until enough calls have been served that all that are under way can be made again, more than once: ten pay for one
+// (kernel/balance), and where calls are slow there is little to pay with.
+func (c *callers) save() {
+	c.t.Helper()
+	c.more(4 * 10 * sideBySide)
+}
+
 // drained waits until all calls have ended that are under way, and as many again.
 func (c *callers) drained() {
 	c.t.Helper()

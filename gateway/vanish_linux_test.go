@@ -53,6 +53,9 @@ func TestAMachineVanishesUnderLoad(t *testing.T) {
 				there := waitingAt(other)
 				require.NotZero(t, there)
 				require.Less(t, there, len(streams))
+				for _, load := range loads {
+					load.save()
+				}
 
 				other.order(how, "")
 				began := time.Now()
