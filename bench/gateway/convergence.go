@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ashlar.dev/kernel/discovery/consul"
+	"ashlar.dev/kernel/freeport"
 	"ashlar.dev/kernel/workload"
 )
 
@@ -54,7 +55,7 @@ func (c convergenceCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if w.gateway.address, err = freeAddress(ctx); err != nil {
+	if w.gateway.address, err = freeport.ChooseAddress(ctx); err != nil {
 		return err
 	}
 	if _, err = w.launch("gateway", gatewayEnvironment(w.gateway.address, keyFile, address), c.Gateway); err != nil {

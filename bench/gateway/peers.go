@@ -11,6 +11,7 @@ import (
 	"text/template"
 
 	"ashlar.dev/kernel/authn"
+	"ashlar.dev/kernel/freeport"
 )
 
 // rateLimit is the limit of all that have one, in requests a second: it is asked and never reached.
@@ -85,7 +86,7 @@ func (w *world) startPeers(ctx context.Context) error {
 		if err != nil {
 			continue
 		}
-		if p.address, err = freeAddress(ctx); err != nil {
+		if p.address, err = freeport.ChooseAddress(ctx); err != nil {
 			return err
 		}
 		if p.checks {

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"ashlar.dev/kernel/freeport"
 )
 
 // clockTick is the unit of the times in /proc/PID/stat: USER_HZ, which is 100 on every Linux.
@@ -82,15 +80,6 @@ func (p *process) cpu() (time.Duration, error) {
 		return 0, fmt.Errorf("%s has ended", p.name)
 	}
 	return total, nil
-}
-
-// freeAddress returns an address that nobody listens on.
-func freeAddress(ctx context.Context) (string, error) {
-	ports, err := freeport.Choose(ctx, 1)
-	if err != nil {
-		return "", err
-	}
-	return freeport.Address(ports[0]), nil
 }
 
 // eventually asks until there is no error any more, and says what is waited for where that takes too long.

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"ashlar.dev/kernel/freeport"
 	"ashlar.dev/kernel/workload"
 )
 
@@ -128,7 +129,7 @@ func (w *world) start(ctx context.Context) error {
 		arguments []string
 	}{{&w.bare, "ReverseProxy", nil}, {&w.bareH2, "ReverseProxy h2c", []string{"--h2"}}} {
 		b.target.name = b.name
-		if b.target.address, err = freeAddress(ctx); err != nil {
+		if b.target.address, err = freeport.ChooseAddress(ctx); err != nil {
 			return err
 		}
 		b.target.process, err = w.launch(b.name, nil, self, append([]string{"bare", b.target.address, w.backend.address}, b.arguments...)...)
@@ -137,7 +138,7 @@ func (w *world) start(ctx context.Context) error {
 		}
 	}
 	w.gateway.name = "gateway"
-	if w.gateway.address, err = freeAddress(ctx); err != nil {
+	if w.gateway.address, err = freeport.ChooseAddress(ctx); err != nil {
 		return err
 	}
 	if w.gateway.process, err = w.launch("gateway", gatewayEnvironment(w.gateway.address, keyFile, consul), w.command.Gateway); err != nil {
@@ -185,7 +186,7 @@ func (w *world) startManyRoutes(ctx context.Context, consul string) error {
 		return err
 	}
 	w.manyRoutes.name, w.manyRoutes.token = "with 10,000 routes", state.Token
-	if w.manyRoutes.address, err = freeAddress(ctx); err != nil {
+	if w.manyRoutes.address, err = freeport.ChooseAddress(ctx); err != nil {
 		return err
 	}
 	w.manyRoutes.process, err = w.launch("gateway with routes", gatewayEnvironment(w.manyRoutes.address, keyFile, consul), w.command.Gateway)
@@ -215,7 +216,7 @@ func (w *world) startConsul(ctx context.Context) (string, error) {
 	var ports [3]string
 	var address string
 	for i := range ports {
-		free, err := freeAddress(ctx)
+		free, err := freeport.ChooseAddress(ctx)
 		if err != nil {
 			return "", err
 		}

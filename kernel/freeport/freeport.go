@@ -53,6 +53,15 @@ func Choose(ctx context.Context, n int) ([]int, error) {
 	return nil, fmt.Errorf("no free ports on %s between %d and %d", Host, lowest, highest)
 }
 
+// ChooseAddress is Choose of one port, as the address that it is part of.
+func ChooseAddress(ctx context.Context) (string, error) {
+	ports, err := Choose(ctx, 1)
+	if err != nil {
+		return "", err
+	}
+	return Address(ports[0]), nil
+}
+
 // Free reports whether nobody uses a port of the loopback address, over TCP or UDP.
 func Free(ctx context.Context, port int) bool {
 	var config net.ListenConfig
